@@ -1,0 +1,1 @@
+"""What more than one phase of the pipeline needs."""

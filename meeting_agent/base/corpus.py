@@ -1,0 +1,252 @@
+"""What the base model reads: descriptions, questions about them, arithmetic on scores, and tool dialogues.
+
+It plays the part of instruction tuning. Nothing here knows an outcome: tool results in the dialogues are random
+numbers, unrelated to the descriptions above them, and final answers are plain means of the scores in view, so the
+model learns to read and to combine, and nothing about what makes a meeting succeed.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+
+from data_classes import (
+    PersonDescriptor,
+    TimeSlot,
+    all_interests,
+    level_of,
+    phrases,
+    random_person,
+)
+from meeting_agent.base.readings import PAIR_READINGS, READINGS, Pair, energy_reading, shared_interests
+from meeting_agent.prompts import pair_context, scenario_prompt, system_prompt_configurations
+from meeting_agent.tools import MAIN_SCORES, TOOLS, render_result
+
+Chat = list[dict]
+
+SCORE_FORMAT = 'Respond with JSON: {"score": 0.XX}'
+ANSWER_FORMAT = 'Respond with JSON: {"answer": "words"}'
+SKILLS = ("reading", "list", "mean", "standout", "words", "arithmetic", "dialogue")
+
+
+def number(value: float) -> str:
+    """Two decimals, never 1.00: every fraction starts with the same two tokens."""
+    return f"{min(0.99, max(0.0, value)):.2f}"
+
+
+def random_pair(rng: random.Random) -> Pair:
+    names = phrases()["names"]
+    people = []
+    for i in range(2):
+        people.append(random_person(rng, i, f"{rng.choice(names['first'])} {rng.choice(names['last'])}"))
+    describer = PersonDescriptor(temperature=rng.choice((0.4, 0.8, 0.8, 1.0)), seed=rng.getrandbits(32))
+    slot = rng.choice(list(TimeSlot))
+    a, b = people
+    return Pair(a, b, describer.describe(a, slot), describer.describe(b, slot), slot)
+
+
+# ----------------------------------------------------------------------------- questions about two people
+
+
+def ask_reading(rng: random.Random, pair: Pair) -> tuple[str, str]:
+    name = rng.choice(list(READINGS))
+    return f"How much is {name}? {SCORE_FORMAT}", f'{{"score": {number(READINGS[name](pair))}}}'
+
+
+def ask_list(rng: random.Random, pair: Pair) -> tuple[str, str]:
+    chosen = rng.sample(list(READINGS), rng.randint(4, 8))
+    answer = ", ".join(f'"{name}": {number(READINGS[name](pair))}' for name in chosen)
+    return f"Rate {', '.join(chosen)}. Respond with JSON.", f"{{{answer}}}"
+
+
+def ask_mean(rng: random.Random, pair: Pair) -> tuple[str, str]:
+    pool = list(PAIR_READINGS) if rng.random() < 0.75 else list(READINGS)
+    chosen = rng.sample(pool, rng.randint(2, 4))
+    mean = sum(READINGS[name](pair) for name in chosen) / len(chosen)
+    return f"What is the mean of {', '.join(chosen)}? {SCORE_FORMAT}", f'{{"score": {number(mean)}}}'
+
+
+def ask_standout(rng: random.Random, pair: Pair) -> tuple[str, str]:
+    chosen = rng.sample(PAIR_READINGS, rng.randint(2, 4))
+    answer = max(chosen, key=lambda name: abs(READINGS[name](pair) - 0.5))
+    return f"What stands out most: {', '.join(chosen)}? {ANSWER_FORMAT}", f'{{"answer": "{answer}"}}'
+
+
+def ask_words(rng: random.Random, pair: Pair) -> tuple[str, str]:
+    who, said = rng.choice((("Person A", pair.said_a), ("Person B", pair.said_b)))
+    kind = rng.randrange(5)
+    if kind == 0:
+        question, answer = f"What does {who} look for?", said.seeking or "not stated"
+    elif kind == 1:
+        question, answer = f"What does {who} offer?", ", ".join(sorted(said.offering)) or "not stated"
+    elif kind == 2:
+        question, answer = f"What is {who} interested in?", ", ".join(sorted(said.interests)) or "not stated"
+    elif kind == 3:
+        question, answer = "Which interests do they share?", ", ".join(shared_interests(pair)) or "none"
+    else:
+        a, b = energy_reading(pair.said_a, pair.slot), energy_reading(pair.said_b, pair.slot)
+        question, answer = "Who will have more energy?", "Person A" if a > b else "Person B"
+    return f"{question} {ANSWER_FORMAT}", f'{{"answer": "{answer}"}}'
+
+
+QUESTIONS = {
+    "reading": ask_reading,
+    "list": ask_list,
+    "mean": ask_mean,
+    "standout": ask_standout,
+    "words": ask_words,
+}
+
+
+def question_chat(rng: random.Random, skills: list[str]) -> Chat:
+    """One pair of people, one question for each of `skills`."""
+    pair = random_pair(rng)
+    lead = pair_context(pair.said_a.text, pair.said_b.text, pair.slot) + "\n\n"
+    chat = []
+    for skill in skills:
+        question, answer = QUESTIONS[skill](rng, pair)
+        chat += [{"role": "user", "content": lead + question}, {"role": "assistant", "content": answer}]
+        lead = ""
+    return chat
+
+
+def arithmetic_chat(rng: random.Random) -> Chat:
+    chat = []
+    for _ in range(rng.randint(2, 5)):
+        values = [rng.random() for _ in range(rng.randint(2, 5))]
+        listed = [number(v) for v in values]
+        mean = sum(float(v) for v in listed) / len(listed)
+        chat += [
+            {"role": "user", "content": f"Scores: {', '.join(listed)}. What is their mean? {SCORE_FORMAT}"},
+            {"role": "assistant", "content": f'{{"score": {number(mean)}}}'},
+        ]
+    return chat
+
+
+# ----------------------------------------------------------------------------- tool dialogues
+
+OPENING_THOUGHTS = ("First, {what}.", "I start with {what}.", "Let me check {what}.")
+NEXT_THOUGHTS = ("Next, {what}.", "Now {what}.", "Then {what}.")
+WHAT_TOOLS_SHOW = {
+    "predict_meeting_success_tool": "the prediction",
+    "extract_common_interests_and_topics": "the topics",
+    "assess_time_slot_fit_and_energy": "the energy",
+    "predict_follow_up_potential": "the follow-up",
+}
+# Tools a persona likes to start with; the rest is chance. Which tools pay is for the agent to find out.
+FIRST_CHOICE = {
+    "data-driven": "predict_meeting_success_tool",
+    "empathic": "assess_time_slot_fit_and_energy",
+    "strategic": "extract_common_interests_and_topics",
+    "optimistic": "predict_follow_up_potential",
+}
+CALL_COUNTS = ((2, 0.42), (3, 0.34), (4, 0.17), (5, 0.07))
+
+
+def word_for(score: float) -> str:
+    return "high" if score >= 0.6 else "low" if score < 0.4 else "middling"
+
+
+def random_result(rng: random.Random, tool: str) -> dict:
+    """A tool's answer with the right fields and random values."""
+    first, second = rng.random(), rng.random()
+    mean = (first + second) / 2
+    main = mean if rng.random() < 0.5 else rng.random()
+    if tool == "predict_meeting_success_tool":
+        return {"probability": round(main, 2), "reason": rng.choice(PAIR_READINGS).split()[-1]}
+    if tool == "extract_common_interests_and_topics":
+        shared = sorted(rng.sample(all_interests(), rng.choice((0, 1, 1, 2))))
+        score = rng.choice((0.0, 0.3, 0.5, 0.6, 0.8, 1.0, main))
+        return {"compatibility_score": round(score, 2), "shared_interests": shared, "needs_met": rng.randrange(3)}
+    if tool == "assess_time_slot_fit_and_energy":
+        tired = [f"person_{who} is tired" for who, e in (("a", first), ("b", second)) if e < 0.3]
+        return {
+            "fit_score": round(main, 2),
+            "energy_a": round(first, 2),
+            "energy_b": round(second, 2),
+            "red_flags": tired,
+        }
+    return {
+        "relationship_potential": round(main, 2),
+        "engagement_a": round(first, 2),
+        "engagement_b": round(second, 2),
+        "follow_up_probability": round(first * second, 2),
+    }
+
+
+def plan_calls(rng: random.Random, persona: str) -> list[str]:
+    count = rng.choices([n for n, _ in CALL_COUNTS], [w for _, w in CALL_COUNTS])[0]
+    names = [tool.__name__ for tool in TOOLS]
+    rng.shuffle(names)
+    favourite = FIRST_CHOICE.get(persona)
+    if favourite and rng.random() < 0.4:
+        names.remove(favourite)
+        names.insert(0, favourite)
+    plan = names[: min(count, 4)]
+    if count == 5 or rng.random() < 0.05:
+        plan.append(rng.choice(plan))  # now and then a call is repeated, which tells nothing new
+    return plan
+
+
+def dialogue_chat(rng: random.Random) -> Chat:
+    """An agent that calls a few tools in some order and answers with the mean of the scores they gave."""
+    pair = random_pair(rng)
+    persona = rng.choice(list(system_prompt_configurations))
+    a, b = pair.person_a.name, pair.person_b.name
+    chat = [
+        {"role": "system", "content": system_prompt_configurations[persona]},
+        {"role": "user", "content": scenario_prompt(a, pair.said_a.text, b, pair.said_b.text, pair.slot)},
+    ]
+    known: dict[str, dict] = {}
+    last = None
+    for name in plan_calls(rng, persona):
+        what = WHAT_TOOLS_SHOW[name]
+        if last is None:
+            thought = rng.choice(OPENING_THOUGHTS).format(what=what)
+        else:
+            score = MAIN_SCORES[last]
+            value = float(render_score(known[last][score]))
+            thought = f"{score} {render_score(known[last][score])} is {word_for(value)}. "
+            thought += rng.choice(NEXT_THOUGHTS).format(what=what)
+        arguments = {"person_a": a, "person_b": b, "time_slot": pair.slot.label}
+        call = {"type": "function", "function": {"name": name, "arguments": json.dumps(arguments)}}
+        chat.append({"role": "assistant", "content": thought, "tool_calls": [call]})
+        result = known.setdefault(name, random_result(rng, name))
+        chat.append({"role": "tool", "content": render_result(result)})
+        last = name
+    chat.append({"role": "assistant", "content": final_answer(known)})
+    return chat
+
+
+def render_score(value: float) -> str:
+    return f"{value:.2f}"
+
+
+def final_answer(known: dict[str, dict]) -> str:
+    """The closing JSON: the mean of the scores, YES above one half, and every score named once."""
+    scores = {MAIN_SCORES[name]: result[MAIN_SCORES[name]] for name, result in known.items()}
+    mean = number(sum(scores.values()) / len(scores))
+    reasoning = ", ".join(f"{field} {render_score(value)} is {word_for(value)}" for field, value in scores.items())
+    recommendation = "YES" if float(mean) > 0.5 else "NO"
+    return f'{{"probability": {mean}, "recommendation": "{recommendation}", "reasoning": "{reasoning}"}}'
+
+
+# ----------------------------------------------------------------------------- the mix
+
+# Shares of documents at the start and at the end of training: reading first, combining later.
+MIX_START = {"questions": 0.75, "mean_first": 0.1, "arithmetic": 0.05, "dialogue": 0.1}
+MIX_END = {"questions": 0.2, "mean_first": 0.45, "arithmetic": 0.05, "dialogue": 0.3}
+
+
+def sample_chat(rng: random.Random, progress: float) -> Chat:
+    """One document of the corpus; `progress` in [0, 1] moves the mix from `MIX_START` to `MIX_END`."""
+    weights = [MIX_START[k] + (MIX_END[k] - MIX_START[k]) * level_of(progress, 20) / 19 for k in MIX_START]
+    kind = rng.choices(list(MIX_START), weights)[0]
+    if kind == "dialogue":
+        return dialogue_chat(rng)
+    if kind == "arithmetic":
+        return arithmetic_chat(rng)
+    # A mean asked first has to be read from the text: there are no earlier answers to copy from.
+    first = ["mean"] * 3 if kind == "mean_first" else ["list"] if rng.random() < 0.5 else []
+    rest = rng.choices(("reading", "list", "standout", "words"), (2, 2, 1, 2), k=rng.randint(1, 3))
+    return question_chat(rng, first + rest)

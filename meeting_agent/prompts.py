@@ -1,0 +1,93 @@
+"""The words of the three phases: the prediction prompt, the agents' personas, the scenario prompt, the chat template."""
+
+from __future__ import annotations
+
+from data_classes import TimeSlot
+
+PREDICTION_QUESTION = (
+    'What is the likelihood of a successful meeting? Respond with JSON: {"probability": 0.XX, "reason": "word"}'
+)
+# Everything the model writes before the first digit of its probability; regression-aware inference starts here.
+PREDICTION_OPENING = '{"probability": 0.'
+
+AGENT_QUESTION = (
+    "Should they meet? Call tools, then answer with JSON: "
+    '{"probability": 0.XX, "recommendation": "YES" or "NO", "reasoning": "..."}'
+)
+
+system_prompt_configurations: dict[str, str] = {
+    "balanced": "You are a balanced meeting advisor. Weigh every side before you decide.",
+    "cautious": "You are a cautious meeting advisor. Look for what could go wrong.",
+    "optimistic": "You are an optimistic meeting advisor. Look for what could come of it.",
+    "data-driven": "You are a data-driven meeting advisor. Trust measurements over impressions.",
+    "empathic": "You are an empathic meeting advisor. Think of how both people feel.",
+    "strategic": "You are a strategic meeting advisor. Think of what both people gain.",
+    "efficiency-minded": "You are an efficiency-minded meeting advisor. Do not waste time.",
+}
+
+
+def pair_context(description_a: str, description_b: str, time_slot: TimeSlot) -> str:
+    """The three lines that open every prompt about two people."""
+    return f"Person A: {description_a}\nPerson B: {description_b}\nTime: {time_slot.label}"
+
+
+def prediction_prompt(description_a: str, description_b: str, time_slot: TimeSlot) -> str:
+    """The `input_text` of the training data."""
+    return f"{pair_context(description_a, description_b, time_slot)}\n\n{PREDICTION_QUESTION}"
+
+
+def scenario_prompt(
+    name_a: str, description_a: str, name_b: str, description_b: str, time_slot: TimeSlot
+) -> str:
+    """What an agent is asked; tools want the names and the time exactly as they stand here."""
+    context = pair_context(f"{name_a}. {description_a}", f"{name_b}. {description_b}", time_slot)
+    return f"{context}\n\n{AGENT_QUESTION}"
+
+
+# Gemma's turns, with the roles that Gemma's own template lacks: a system turn that lists the tools, tool calls in
+# Hermes style, tool results. Turn markers inside content are removed, so that data can never open a turn.
+# Tools are listed as signatures because schemas in full would fill half the context of a small model.
+CHAT_TEMPLATE = """\
+{%- macro clean(text) -%}
+{{- text | replace('<start_of_turn>', '') | replace('<end_of_turn>', '') | replace('<tool_call>', '')
+    | replace('</tool_call>', '') | replace('<bos>', '') | replace('<eos>', '') | replace('<pad>', '') -}}
+{%- endmacro -%}
+{{- bos_token -}}
+{%- set ns = namespace(first=0) -%}
+{%- if messages[0].role == 'system' or tools -%}
+{{- '<start_of_turn>system\\n' -}}
+{%- if messages[0].role == 'system' -%}
+{%- set ns.first = 1 -%}
+{{- clean(messages[0].content) -}}
+{%- endif -%}
+{%- if tools -%}
+{{- '\\nTools:' -}}
+{%- for tool in tools -%}
+{%- set f = tool.function if tool.function is defined else tool -%}
+{{- '\\n' + f.name + '(' + (f.parameters.properties.keys() | join(', ')) + '): ' -}}
+{{- f.description.split('\\n')[0].split('. ')[0] -}}
+{%- endfor -%}
+{%- endif -%}
+{{- '<end_of_turn>\\n' -}}
+{%- endif -%}
+{%- for message in messages[ns.first:] -%}
+{%- if message.role == 'assistant' -%}
+{{- '<start_of_turn>model\\n' -}}
+{%- generation -%}
+{{- clean(message.content or '') -}}
+{%- for call in message.tool_calls or [] -%}
+{%- set f = call.function if call.function is defined else call -%}
+{{- '<tool_call>{"name": "' + clean(f.name) + '", "arguments": ' -}}
+{{- clean(f.arguments if f.arguments is string else (f.arguments | tojson)) + '}</tool_call>' -}}
+{%- endfor -%}
+{{- '<end_of_turn>' -}}
+{%- endgeneration -%}
+{{- '\\n' -}}
+{%- else -%}
+{{- '<start_of_turn>' + message.role + '\\n' + clean(message.content) + '<end_of_turn>\\n' -}}
+{%- endif -%}
+{%- endfor -%}
+{%- if add_generation_prompt -%}
+{{- '<start_of_turn>model\\n' -}}
+{%- endif -%}
+"""

@@ -1,0 +1,176 @@
+"""The conference's tools: four plain functions that an agent may call, whose docstrings are their schemas.
+
+They look people up in the conference's records and report facts and partial scores. None of them knows, imports or
+returns the probability of success. Readings of people carry a little measurement noise, fixed for a person and slot,
+so asking twice tells nothing new.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from data_classes import (
+    Person,
+    PersonDescriptor,
+    TimeSlot,
+    energy_at,
+    interest_overlap,
+    need_fit,
+    seniority_match,
+)
+
+READING_NOISE_SD = 0.05
+TIRED_BELOW = 0.3
+NEUTRAL_SENIORITY_MATCH = 0.635  # of a random pair
+
+Predict = Callable[[str, str, TimeSlot], dict]
+
+
+class ToolError(ValueError):
+    """A call that cannot be answered; its message is shown to the agent."""
+
+
+@dataclass
+class ConferenceRecords:
+    """What the tools may look up: the attendees by name, their descriptions, and the trained predictor."""
+
+    attendees: dict[str, Person]
+    descriptor: PersonDescriptor
+    predict: Predict
+
+
+_records: ConferenceRecords | None = None
+
+
+def open_records(records: ConferenceRecords) -> None:
+    """Make `records` the conference that the tools answer about."""
+    global _records
+    _records = records
+
+
+def _look_up(person_a: str, person_b: str, time_slot: str) -> tuple[ConferenceRecords, Person, Person, TimeSlot]:
+    if _records is None:
+        raise ToolError("no conference is open")
+    for name in (person_a, person_b):
+        if name not in _records.attendees:
+            raise ToolError(f"unknown attendee {str(name)[:60]!r}: use the names as the question gives them")
+    if person_a == person_b:
+        raise ToolError("person_a and person_b are the same attendee")
+    slots = {slot.label: slot for slot in TimeSlot} | {slot.value: slot for slot in TimeSlot}
+    if time_slot not in slots:
+        raise ToolError(f"unknown time_slot {str(time_slot)[:60]!r}: use for example 'Day1 Morning'")
+    return _records, _records.attendees[person_a], _records.attendees[person_b], slots[time_slot]
+
+
+def _with_noise(value: float, *key: object) -> float:
+    return min(1.0, max(0.0, value + random.Random(repr(key)).gauss(0.0, READING_NOISE_SD)))
+
+
+def noisy_energy(person: Person, slot: TimeSlot) -> float:
+    """Measured energy of a person in a slot, in [0, 1]."""
+    return _with_noise(energy_at(person, slot), "energy", person, slot.value)
+
+
+def noisy_engagement(person: Person) -> float:
+    """Measured engagement of a person, in [0, 1]."""
+    return _with_noise(person.engagement, "engagement", person)
+
+
+def predict_meeting_success_tool(person_a: str, person_b: str, time_slot: str) -> dict:
+    """Predicted probability from the descriptions.
+
+    Args:
+        person_a: Name of the first attendee.
+        person_b: Name of the second attendee.
+        time_slot: The time of the meeting.
+    """
+    records, a, b, slot = _look_up(person_a, person_b, time_slot)
+    describe = records.descriptor.generate_description
+    answer = records.predict(describe(a, slot), describe(b, slot), slot)
+    return {"probability": round(answer["probability"], 2), "reason": answer["reason"]}
+
+
+def extract_common_interests_and_topics(person_a: str, person_b: str, time_slot: str) -> dict:
+    """Shared interests and whether needs and offers fit.
+
+    Args:
+        person_a: Name of the first attendee.
+        person_b: Name of the second attendee.
+        time_slot: The time of the meeting.
+    """
+    _, a, b, _ = _look_up(person_a, person_b, time_slot)
+    shared = sorted(set(a.interests) & set(b.interests))
+    a_gets, b_gets = a.seeking in b.offering, b.seeking in a.offering
+    score = (interest_overlap(len(shared)) + need_fit(a_gets, b_gets)) / 2
+    return {"compatibility_score": round(score, 2), "shared_interests": shared, "needs_met": a_gets + b_gets}
+
+
+def assess_time_slot_fit_and_energy(person_a: str, person_b: str, time_slot: str) -> dict:
+    """Energy of both people at that time.
+
+    Args:
+        person_a: Name of the first attendee.
+        person_b: Name of the second attendee.
+        time_slot: The time of the meeting.
+    """
+    _, a, b, slot = _look_up(person_a, person_b, time_slot)
+    energy_a, energy_b = noisy_energy(a, slot), noisy_energy(b, slot)
+    tired = [f"person_{who} is tired" for who, e in (("a", energy_a), ("b", energy_b)) if e < TIRED_BELOW]
+    return {
+        "fit_score": round((energy_a + energy_b) / 2, 2),
+        "energy_a": round(energy_a, 2),
+        "energy_b": round(energy_b, 2),
+        "red_flags": tired,
+    }
+
+
+def predict_follow_up_potential(person_a: str, person_b: str, time_slot: str) -> dict:
+    """Engagement of both people and the potential of their relationship.
+
+    Args:
+        person_a: Name of the first attendee.
+        person_b: Name of the second attendee.
+        time_slot: The time of the meeting.
+    """
+    _, a, b, _ = _look_up(person_a, person_b, time_slot)
+    engagement_a, engagement_b = noisy_engagement(a), noisy_engagement(b)
+    mean_engagement = (engagement_a + engagement_b) / 2
+    level = seniority_match(a.person_type, b.person_type) - NEUTRAL_SENIORITY_MATCH
+    return {
+        "relationship_potential": round(min(1.0, max(0.0, mean_engagement + 0.25 * level)), 2),
+        "engagement_a": round(engagement_a, 2),
+        "engagement_b": round(engagement_b, 2),
+        "follow_up_probability": round(engagement_a * engagement_b, 2),
+    }
+
+
+TOOLS: list[Callable[..., dict]] = [
+    predict_meeting_success_tool,
+    extract_common_interests_and_topics,
+    assess_time_slot_fit_and_energy,
+    predict_follow_up_potential,
+]
+
+# The one number of each tool's answer that speaks for or against the meeting.
+MAIN_SCORES = {
+    "predict_meeting_success_tool": "probability",
+    "extract_common_interests_and_topics": "compatibility_score",
+    "assess_time_slot_fit_and_energy": "fit_score",
+    "predict_follow_up_potential": "relationship_potential",
+}
+
+
+def tool_schemas() -> list[dict]:
+    """OpenAI schemas of `TOOLS`, made by npcpy's own `auto_tools` conventions from signatures and docstrings."""
+    from transformers.utils import get_json_schema
+
+    return [get_json_schema(tool) for tool in TOOLS]
+
+
+def render_result(result: dict) -> str:
+    """A tool's answer as the agent reads it: JSON with every fraction at two decimals."""
+    return re.sub(r"(\d\.\d)(?=[,}\]])", r"\g<1>0", json.dumps(result))
