@@ -48,11 +48,13 @@ def train_tokenizer() -> PreTrainedTokenizerFast:
     )
     tokenizer.decoder = decoders.ByteLevel()
     rng = random.Random(0)
-    texts = [PREDICTION_QUESTION, AGENT_QUESTION] * 500
+    texts = [PREDICTION_QUESTION, AGENT_QUESTION, "model", "user", "system"] * 500
     for i in range(6000):
         for message in sample_chat(rng, i / 6000):
             texts.append(message["content"])
-            texts += [json.dumps(c["function"]["name"]) + c["function"]["arguments"] for c in message.get("tool_calls", [])]
+            for call in message.get("tool_calls", []):
+                name, arguments = call["function"]["name"], call["function"]["arguments"]
+                texts.append(f'{{"name": "{name}", "arguments": {arguments}}}')
     for schema in tool_schemas():
         texts += [f"{schema['function']['name']}(person_a, person_b, time_slot): {schema['function']['description']}"] * 200
     tokenizer.train_from_iterator(
@@ -229,7 +231,7 @@ def train(model, encoder: Encoder, checkpoint: Path, minutes: float, log_path: P
             row = state | {"cross_entropy": round(cross_entropy.item(), 4), "rmse": round(math.sqrt(squared.item()), 4)}
             with log_path.open("a") as log:
                 log.write(json.dumps(row) + "\n")
-        if time.monotonic() - last_save > 300:
+        if time.monotonic() - last_save > 240:
             save(checkpoint, model, muon, adamw, state)
             last_save = time.monotonic()
     save(checkpoint, model, muon, adamw, state)

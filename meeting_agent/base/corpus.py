@@ -234,8 +234,8 @@ def final_answer(known: dict[str, dict]) -> str:
 # ----------------------------------------------------------------------------- the mix
 
 # Shares of documents at the start and at the end of training: reading first, combining later.
-MIX_START = {"questions": 0.75, "mean_first": 0.1, "arithmetic": 0.05, "dialogue": 0.1}
-MIX_END = {"questions": 0.2, "mean_first": 0.45, "arithmetic": 0.05, "dialogue": 0.3}
+MIX_START = {"questions": 0.72, "mean_first": 0.1, "arithmetic": 0.1, "dialogue": 0.08}
+MIX_END = {"questions": 0.2, "mean_first": 0.45, "arithmetic": 0.15, "dialogue": 0.2}
 
 
 def sample_chat(rng: random.Random, progress: float) -> Chat:

@@ -1,0 +1,89 @@
+"""What the base model can do on text it never saw, and the card that says so."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from meeting_agent.base.corpus import QUESTIONS, Chat, arithmetic_chat, dialogue_chat, question_chat
+from meeting_agent.files import write_text
+
+HELD_OUT_CHATS = 200
+
+
+def skill_chats() -> dict[str, Callable[[random.Random], Chat]]:
+    """One maker of chats for each skill of the corpus."""
+    makers = {name: (lambda rng, name=name: question_chat(rng, [name])) for name in QUESTIONS}
+    return makers | {"arithmetic": arithmetic_chat, "dialogue": dialogue_chat}
+
+
+@torch.inference_mode()
+def comprehension_scores(model, encoder, device: str, chats: int = HELD_OUT_CHATS) -> dict[str, dict[str, float]]:
+    """Scores by skill on `chats` fresh chats each, with earlier answers given (teacher forcing).
+
+    Returns for every skill `token_accuracy` of the model's own turns in [0, 1] and, where it writes numbers, the
+    root mean squared error `rmse` of the expected value and the share of variance explained `r2` (at most 1).
+    """
+    digits = torch.tensor(encoder.digits, device=device)
+    steps = torch.arange(10, device=device) / 10 + 0.045
+    scores = {}
+    for skill, make in skill_chats().items():
+        rng = random.Random(f"held-out-{skill}")
+        right, total, expected, targets = 0.0, 0.0, [], []
+        for _ in range(chats):
+            ids, weights, values = encoder.encode(make(rng))
+            tokens = torch.tensor([ids], device=device)
+            logits = model(input_ids=tokens).logits[0, :-1].float()
+            own = torch.tensor(weights[1:], device=device) == 1.0
+            right += float((logits.argmax(-1) == tokens[0, 1:])[own].sum())
+            total += float(own.sum())
+            wanted = torch.tensor(values[1:], device=device)
+            marked = wanted >= 0
+            expected += ((logits[marked][:, digits].softmax(-1)) * steps).sum(-1).tolist()
+            targets += wanted[marked].tolist()
+        scores[skill] = {"token_accuracy": right / total}
+        if targets:
+            errors = sum((e - t) ** 2 for e, t in zip(expected, targets, strict=True)) / len(targets)
+            mean = sum(targets) / len(targets)
+            variance = sum((t - mean) ** 2 for t in targets) / len(targets)
+            scores[skill] |= {"rmse": math.sqrt(errors), "r2": 1 - errors / variance}
+    return scores
+
+
+def write_card(output: Path, parameters: int, state: dict, machine: str, scores: dict[str, dict[str, float]]) -> None:
+    rows = [
+        f"| {skill} | {s['token_accuracy']:.3f} | " + (f"{s['rmse']:.3f} | {s['r2']:.3f} |" if "r2" in s else "– | – |")
+        for skill, s in scores.items()
+    ]
+    text = f"""---
+license: mit
+library_name: transformers
+---
+# The embedded base model
+
+Gemma 3 architecture with {parameters / 1e6:.2f} M parameters, trained from scratch by `meeting_agent/base/build.py` on
+text written by `meeting_agent/base/corpus.py`: descriptions of conference people, questions about them, means of
+scores, and tool dialogues. It plays the part of an instruction-tuned model. It never saw whether a meeting succeeded.
+
+| trained on | value |
+|---|---|
+| tokens | {state["tokens"]:,} |
+| steps | {state["step"]:,} |
+| wall time | {state["seconds"] / 60:.0f} minutes |
+| machine | {machine} |
+
+Rebuild it with `python -m meeting_agent.base.build`.
+
+## Comprehension on {HELD_OUT_CHATS} held-out chats a skill
+
+Each answer is scored with the earlier ones given. Numbers count by the expectation over the first digit.
+
+| skill | token accuracy | RMSE of numbers | variance explained |
+|---|---|---|---|
+{chr(10).join(rows)}
+"""
+    write_text(output / "README.md", text)

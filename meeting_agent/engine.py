@@ -1,0 +1,236 @@
+"""The inference engine: one model in memory, one batch of conversations at a time.
+
+It knows text and tokens, nothing about conferences or agents. Numbers are read by regression-aware inference (RAIL,
+Lukasik et al., 2024): where the model is about to write the first digit after `{"probability": 0.`, the value is the
+expectation over its own digit distribution, and those digits are what it is made to write. Every number is therefore
+valid, whatever the sampling temperature.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from meeting_agent.prompts import PREDICTION_OPENING
+
+
+MAX_VALUE, MIN_VALUE = 0.99, 0.01
+
+
+@dataclass
+class Request:
+    """One text to continue. `temperature` 0 is greedy; `seed` makes sampling repeatable."""
+
+    prompt: str
+    max_new_tokens: int = 160
+    temperature: float = 0.0
+    seed: int = 0
+
+
+@dataclass
+class Completion:
+    """What the model wrote (without its end token), and how many tokens it read and wrote."""
+
+    text: str
+    prompt_tokens: int
+    completion_tokens: int
+
+
+def load_tokenizer(path: str):
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
+    tokenizer.padding_side = "left"
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def load_model(path: str, dtype: torch.dtype = torch.float32, **options):
+    """The causal LM at `path` (a folder or a hub name), on the GPU if there is one."""
+    from transformers import AutoModelForCausalLM
+
+    try:
+        model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype, trust_remote_code=False, **options)
+    except OSError as error:
+        raise InputError(f"base model {path!r} cannot be loaded: {str(error).splitlines()[0]}") from None
+    return model.to("cuda") if torch.cuda.is_available() and not options else model
+
+
+def base_of_adapter(adapter: Path) -> str:
+    """The base model that an adapter's own configuration names; raises InputError if it is no adapter."""
+    from peft import PeftConfig
+
+    try:
+        return str(PeftConfig.from_pretrained(str(adapter)).base_model_name_or_path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{adapter} holds no LoRA adapter ({str(error).splitlines()[0]})") from None
+
+
+def digit_values(tokenizer) -> dict[int, float]:
+    """Token id -> the middle of the fractions that start with its digits: "7" -> 0.745 (0.70 to 0.79), "73" -> 0.73."""
+    values = {}
+    for token, index in tokenizer.get_vocab().items():
+        if token.isascii() and token.isdigit() and len(token) <= 3:
+            values[index] = int(token) / 10 ** len(token) + (0.045 if len(token) == 1 else 0.0)
+    return values
+
+
+class Engine:
+    """A causal LM with an optional LoRA adapter merged in memory (the files stay as they are)."""
+
+    def __init__(self, base: str, adapter: str | None = None, batch_size: int = 128):
+        model = load_model(base)
+        if adapter is not None:
+            from peft import PeftModel
+
+            model = PeftModel.from_pretrained(model, adapter).merge_and_unload()
+        self.use(model.eval(), load_tokenizer(base), batch_size)
+
+    @classmethod
+    def around(cls, model, tokenizer, batch_size: int = 128) -> Engine:
+        """An engine over a model that is already in memory."""
+        engine = cls.__new__(cls)
+        engine.use(model, tokenizer, batch_size)
+        return engine
+
+    def use(self, model, tokenizer, batch_size: int) -> None:
+        self.model, self.tokenizer, self.batch_size = model, tokenizer, batch_size
+        values = digit_values(tokenizer)
+        self.device = next(model.parameters()).device
+        self.digit_ids = torch.tensor(list(values), device=self.device)
+        self.digit_weights = torch.tensor(list(values.values()), device=self.device)
+        ends = model.generation_config.eos_token_id
+        self.end_ids = {tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])}
+
+    def expected_fraction(self, logits: torch.Tensor) -> torch.Tensor:
+        """Expectation in [0.01, 0.99] over the digit tokens; logits (..., vocabulary) -> (...)."""
+        p = logits[..., self.digit_ids].float().softmax(-1)
+        return (p * self.digit_weights).sum(-1).clamp(MIN_VALUE, MAX_VALUE)
+
+    def encode(self, prompts: list[str]) -> dict[str, torch.Tensor]:
+        batch = self.tokenizer(prompts, padding=True, add_special_tokens=False, return_tensors="pt").to(self.device)
+        return {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"]}
+
+    @torch.inference_mode()
+    def fractions(self, prompts: list[str]) -> list[float]:
+        """The number that each prompt, ending right before its first digit, would continue with."""
+        order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+        answers = [0.0] * len(prompts)
+        for start in range(0, len(order), self.batch_size):
+            chosen = order[start : start + self.batch_size]
+            batch = self.encode([prompts[i] for i in chosen])
+            logits = self.model(**batch, position_ids=positions(batch), logits_to_keep=1).logits[:, -1]
+            for i, value in zip(chosen, self.expected_fraction(logits).tolist(), strict=True):
+                answers[i] = value
+        return answers
+
+    def generate(self, requests: list[Request]) -> list[Completion]:
+        """Continues every request, in batches of similar length."""
+        order = sorted(range(len(requests)), key=lambda i: len(requests[i].prompt))
+        answers: dict[int, Completion] = {}
+        for start in range(0, len(order), self.batch_size):
+            chosen = order[start : start + self.batch_size]
+            answers |= dict(zip(chosen, self._generate_batch([requests[i] for i in chosen]), strict=True))
+        return [answers[i] for i in range(len(requests))]
+
+    @torch.inference_mode()
+    def _generate_batch(self, requests: list[Request]) -> list[Completion]:
+        from transformers import DynamicCache
+
+        batch = self.encode([r.prompt for r in requests])
+        mask, ids = batch["attention_mask"], batch["input_ids"]
+        prompt_tokens = mask.sum(1).tolist()
+        position = positions(batch)
+        cache = DynamicCache(config=self.model.config)
+        rows = [_Row(i, r) for i, r in enumerate(requests)]
+        live = list(rows)
+        while True:
+            out = self.model(
+                input_ids=ids,
+                attention_mask=mask,
+                position_ids=position,
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
+            chosen = self._next_tokens(live, out.logits[:, -1])
+            for row, token in zip(live, chosen, strict=True):
+                row.take(token, self.end_ids)
+            if all(row.done for row in live):
+                break
+            next_ids = torch.tensor([[t] for t in chosen], device=self.device)
+            mask = torch.cat([mask, mask.new_ones(len(live), 1)], dim=1)
+            position = position[:, -1:] + 1
+            keep = [i for i, row in enumerate(live) if not row.done]
+            # Rows that have ended ride along until a quarter of the batch has: shrinking the cache copies it.
+            if len(keep) <= 0.75 * len(live):
+                chosen_rows = torch.tensor(keep, device=self.device)
+                cache.batch_select_indices(chosen_rows)
+                mask, position, next_ids = mask[chosen_rows], position[chosen_rows], next_ids[chosen_rows]
+                live = [live[i] for i in keep]
+            ids = next_ids
+        texts = self.tokenizer.batch_decode([row.tokens for row in rows], skip_special_tokens=False)
+        return [
+            Completion(text, n, len(row.tokens)) for text, n, row in zip(texts, prompt_tokens, rows, strict=True)
+        ]
+
+    def _next_tokens(self, live: list[_Row], logits: torch.Tensor) -> list[int]:
+        logits = logits.float()
+        greedy = logits.argmax(-1).tolist()
+        sampled = {}
+        hot = [i for i, row in enumerate(live) if row.request.temperature > 0 and not row.done]
+        if hot:
+            heat = torch.tensor([[live[i].request.temperature] for i in hot], device=self.device)
+            total = (logits[hot] / heat).softmax(-1).cumsum(-1)
+            draws = torch.tensor([[live[i].draw()] for i in hot], device=self.device) * total[:, -1:]
+            sampled = dict(zip(hot, torch.searchsorted(total, draws).squeeze(1).tolist(), strict=True))
+        chosen = []
+        for i, row in enumerate(live):
+            if row.forced:
+                chosen.append(row.forced.pop(0))
+            elif not row.done and self._at_fraction(row):
+                row.forced = self._digits(float(self.expected_fraction(logits[i])))
+                chosen.append(row.forced.pop(0))
+            else:
+                chosen.append(sampled.get(i, greedy[i]))
+        return chosen
+
+    def _at_fraction(self, row: _Row) -> bool:
+        if not row.tokens or "." not in self.tokenizer.decode(row.tokens[-1:]):
+            return False
+        return self.tokenizer.decode(row.tokens[-24:]).endswith(PREDICTION_OPENING)
+
+    def _digits(self, value: float) -> list[int]:
+        return self.tokenizer.encode(f"{value:.2f}"[2:], add_special_tokens=False)
+
+
+class _Row:
+    """One conversation inside a batch."""
+
+    def __init__(self, index: int, request: Request):
+        self.index, self.request = index, request
+        self.tokens: list[int] = []
+        self.forced: list[int] = []
+        self.done = False
+        self._random = random.Random(request.seed)
+
+    def draw(self) -> float:
+        return self._random.random()
+
+    def take(self, token: int, end_ids: set[int]) -> None:
+        if self.done:
+            return
+        if token in end_ids:
+            self.done = True
+            return
+        self.tokens.append(token)
+        self.done = len(self.tokens) >= self.request.max_new_tokens
+
+
+def positions(batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Position ids (batch, length) for left-padded rows."""
+    return (batch["attention_mask"].cumsum(1) - 1).clamp(min=0)
