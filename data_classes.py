@@ -12,16 +12,18 @@ Importing this module loads neither torch nor npcpy.
 
 from __future__ import annotations
 
+import csv
 import functools
 import itertools
 import json
 import math
 import random
-import re
 import tomllib
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+
+from meeting_agent.files import InputError
 
 PHRASES_PATH = Path(__file__).resolve().parent / "data" / "phrases.toml"
 
@@ -219,6 +221,14 @@ def success_probability(a: Person, b: Person, slot: TimeSlot, chemistry: float) 
     return 1.0 / (1.0 + math.exp(-sum(success_contributions(success_factors(a, b, slot)).values()) - chemistry))
 
 
+CONFERENCES = ("sft", "traces", "evaluation")
+
+
+def conference_seed(purpose: str, seed: int) -> int:
+    """The simulator seed of one of `CONFERENCES`: no two purposes ever share one, whatever the user's seeds."""
+    return seed * len(CONFERENCES) + CONFERENCES.index(purpose)
+
+
 class ConferenceSimulator:
     """A conference of `num_attendees` people; `seed` decides who comes, never what makes meetings succeed."""
 
@@ -234,10 +244,19 @@ class ConferenceSimulator:
         self.attendees: dict[int, Person] = {i: random_person(self._rng, i, name) for i, name in enumerate(chosen)}
 
     def meetings(self, count: int) -> list[Meeting]:
-        """The first `count` meetings of this conference: random pairs in random slots, the same for the same seed."""
+        """The first `count` meetings of this conference, the same for the same seed.
+
+        Attendees meet in rounds: nobody meets twice before everybody has met once, so up to half as many meetings
+        as there are attendees are independent of each other.
+        """
         rng = random.Random(f"meetings-{self.seed}")
-        slots = list(TimeSlot)
-        return [self._meeting(rng, *rng.sample(sorted(self.attendees), 2), rng.choice(slots)) for _ in range(count)]
+        slots, waiting, meetings = list(TimeSlot), [], []
+        while len(meetings) < count:
+            if len(waiting) < 2:
+                waiting = sorted(self.attendees)
+                rng.shuffle(waiting)
+            meetings.append(self._meeting(rng, waiting.pop(), waiting.pop(), rng.choice(slots)))
+        return meetings
 
     def _meeting(self, rng: random.Random, id_a: int, id_b: int, slot: TimeSlot) -> Meeting:
         a, b = self.attendees[id_a], self.attendees[id_b]
@@ -350,3 +369,128 @@ class PersonDescriptor:
     def _pick(self, rng: random.Random, variants: list[str]) -> str:
         reach = max(1, round(len(variants) * min(1.0, 0.25 + self.temperature)))
         return variants[rng.randrange(reach) if self.temperature > 0 else 0]
+
+
+# ----------------------------------------------------------------------------- the training data
+
+CSV_COLUMNS = ("input_text", "target_probability", "target_reason", "ground_truth_prob")
+SFT_ROWS = 2000
+
+
+@dataclass(frozen=True)
+class TrainingRow:
+    """One row of `data/sft_training_data.csv`; both probabilities lie in [0, 1]."""
+
+    input_text: str
+    target_probability: float
+    target_reason: str
+    ground_truth_prob: float
+
+
+def read_training_rows(path: str | Path) -> list[TrainingRow]:
+    """Reads a CSV with the four columns; raises InputError naming the column, or the row as the file counts them."""
+    path = Path(path)
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            missing = [c for c in CSV_COLUMNS if c not in (reader.fieldnames or [])]
+            if missing:
+                raise InputError(f"{path}: column {missing[0]} is missing (needed: {', '.join(CSV_COLUMNS)})")
+            rows = [_training_row(path, number, record) for number, record in enumerate(reader, start=1)]
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}): give --sft_data_path a CSV") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is not UTF-8 text") from None
+    except csv.Error as error:
+        raise InputError(f"{path} is not a CSV ({error})") from None
+    if not rows:
+        raise InputError(f"{path} has no rows")
+    return rows
+
+
+def _training_row(path: Path, number: int, record: dict[str, str | None]) -> TrainingRow:
+    where = f"{path}, row {number}"
+    if not (record["input_text"] or "").strip():
+        raise InputError(f"{where}: input_text is empty")
+    probabilities = []
+    for column in ("target_probability", "ground_truth_prob"):
+        try:
+            value = float(record[column] or "")
+        except ValueError:
+            raise InputError(f"{where}: {column} is {record[column]!r}, not a number") from None
+        if not 0.0 <= value <= 1.0:
+            raise InputError(f"{where}: {column} is {value}, not in 0..1")
+        probabilities.append(value)
+    return TrainingRow(record["input_text"] or "", probabilities[0], record["target_reason"] or "", probabilities[1])
+
+
+# ----------------------------------------------------------------------------- judging answers
+
+
+def get_true_outcome(p: float) -> str:
+    """YES if a probability lies above one half, else NO."""
+    return "YES" if p > 0.5 else "NO"
+
+
+def calculate_accuracy_metrics(results: list[dict]) -> dict:
+    """Accuracy in [0, 1] of dicts with `prediction` (YES, NO or anything unparseable, which is wrong) and `actual`."""
+    correct = sum(r["prediction"] == r["actual"] for r in results)
+    total = len(results)
+    return {"accuracy": correct / total if total else 0.0, "total_scenarios": total, "correct_count": correct}
+
+
+def safe_extract_json(text: object) -> dict | None:
+    """The last JSON object in a model's output, or None; never raises, never evaluates anything.
+
+    Prose, code fences and unfinished objects around it are passed over.
+    """
+    if not isinstance(text, str):
+        return None
+    decoder, found, at = json.JSONDecoder(), None, 0
+    while (at := text.find("{", at)) != -1:
+        try:
+            value, at = decoder.raw_decode(text, at)
+            found = value if isinstance(value, dict) else found
+        except (ValueError, RecursionError):
+            at += 1
+    return found
+
+
+@dataclass
+class TrainingMetrics:
+    """What a training run leaves behind: one entry of the trainer's log for each logged step or epoch."""
+
+    history: list[dict]
+    best_step: int
+    seconds: float
+
+    def curve(self, key: str) -> list[tuple[float, float]]:
+        """(step, value) of every log entry that has `key`."""
+        return [(entry["step"], entry[key]) for entry in self.history if key in entry]
+
+
+class MeetingPredictor:
+    """The SFT model as a function from two descriptions and a slot to a probability and a reason.
+
+    `model_path` is the adapter that phase 1 wrote, or any causal LM. Answers are kept, so asking again costs nothing.
+    """
+
+    def __init__(self, model_path: str | Path, base_model_name: str | None = None):
+        from meeting_agent.engine import open_engine
+
+        self.engine = open_engine(str(model_path), base_model_name)
+        self._answers: dict[str, dict] = {}
+
+    def predict(self, person_a_desc: str, person_b_desc: str, time_slot: TimeSlot) -> dict:
+        """`probability` in [0.01, 0.99] (an expectation over the model's digits) and `reason`, a word."""
+        from meeting_agent.prompts import prediction_prompt
+
+        return self.predict_many([prediction_prompt(person_a_desc, person_b_desc, time_slot)])[0]
+
+    def predict_many(self, prompts: list[str]) -> list[dict]:
+        """`predict` for prompts made by `prediction_prompt`, in batches."""
+        from meeting_agent.prediction import predict_prompts
+
+        new = list(dict.fromkeys(p for p in prompts if p not in self._answers))
+        self._answers |= dict(zip(new, predict_prompts(self.engine, new), strict=True))
+        return [self._answers[p] for p in prompts]

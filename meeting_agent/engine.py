@@ -14,20 +14,23 @@ from pathlib import Path
 
 import torch
 
+from meeting_agent.files import InputError
 from meeting_agent.prompts import PREDICTION_OPENING
-
-
-MAX_VALUE, MIN_VALUE = 0.99, 0.01
+from meeting_agent.rail import HIGHEST, LOWEST, DigitReader
 
 
 @dataclass
 class Request:
-    """One text to continue. `temperature` 0 is greedy; `seed` makes sampling repeatable."""
+    """One text to continue. `temperature` 0 is greedy; `seed` makes sampling repeatable.
+
+    `read_fractions` turns RAIL on.
+    """
 
     prompt: str
     max_new_tokens: int = 160
     temperature: float = 0.0
     seed: int = 0
+    read_fractions: bool = True
 
 
 @dataclass
@@ -70,13 +73,14 @@ def base_of_adapter(adapter: Path) -> str:
         raise InputError(f"{adapter} holds no LoRA adapter ({str(error).splitlines()[0]})") from None
 
 
-def digit_values(tokenizer) -> dict[int, float]:
-    """Token id -> the middle of the fractions that start with its digits: "7" -> 0.745 (0.70 to 0.79), "73" -> 0.73."""
-    values = {}
-    for token, index in tokenizer.get_vocab().items():
-        if token.isascii() and token.isdigit() and len(token) <= 3:
-            values[index] = int(token) / 10 ** len(token) + (0.045 if len(token) == 1 else 0.0)
-    return values
+def open_engine(model_path: str, base_model_name: str | None = None) -> Engine:
+    """An engine for a LoRA adapter (over its own base, or `base_model_name`) or for a whole model."""
+    path = Path(model_path)
+    if (path / "adapter_config.json").exists():
+        return Engine(base_model_name or base_of_adapter(path), model_path)
+    if path.is_absolute() and not path.exists():
+        raise InputError(f"{path} is missing: run starter_sft.py first")
+    return Engine(model_path)
 
 
 class Engine:
@@ -99,17 +103,10 @@ class Engine:
 
     def use(self, model, tokenizer, batch_size: int) -> None:
         self.model, self.tokenizer, self.batch_size = model, tokenizer, batch_size
-        values = digit_values(tokenizer)
         self.device = next(model.parameters()).device
-        self.digit_ids = torch.tensor(list(values), device=self.device)
-        self.digit_weights = torch.tensor(list(values.values()), device=self.device)
+        self.reader = DigitReader(tokenizer, self.device)
         ends = model.generation_config.eos_token_id
         self.end_ids = {tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])}
-
-    def expected_fraction(self, logits: torch.Tensor) -> torch.Tensor:
-        """Expectation in [0.01, 0.99] over the digit tokens; logits (..., vocabulary) -> (...)."""
-        p = logits[..., self.digit_ids].float().softmax(-1)
-        return (p * self.digit_weights).sum(-1).clamp(MIN_VALUE, MAX_VALUE)
 
     def encode(self, prompts: list[str]) -> dict[str, torch.Tensor]:
         batch = self.tokenizer(prompts, padding=True, add_special_tokens=False, return_tensors="pt").to(self.device)
@@ -124,7 +121,7 @@ class Engine:
             chosen = order[start : start + self.batch_size]
             batch = self.encode([prompts[i] for i in chosen])
             logits = self.model(**batch, position_ids=positions(batch), logits_to_keep=1).logits[:, -1]
-            for i, value in zip(chosen, self.expected_fraction(logits).tolist(), strict=True):
+            for i, value in zip(chosen, self.reader.expected(logits).clamp(LOWEST, HIGHEST).tolist(), strict=True):
                 answers[i] = value
         return answers
 
@@ -193,14 +190,14 @@ class Engine:
             if row.forced:
                 chosen.append(row.forced.pop(0))
             elif not row.done and self._at_fraction(row):
-                row.forced = self._digits(float(self.expected_fraction(logits[i])))
+                row.forced = self._digits(float(self.reader.expected(logits[i]).clamp(LOWEST, HIGHEST)))
                 chosen.append(row.forced.pop(0))
             else:
                 chosen.append(sampled.get(i, greedy[i]))
         return chosen
 
     def _at_fraction(self, row: _Row) -> bool:
-        if not row.tokens or "." not in self.tokenizer.decode(row.tokens[-1:]):
+        if not row.request.read_fractions or not row.tokens or "." not in self.tokenizer.decode(row.tokens[-1:]):
             return False
         return self.tokenizer.decode(row.tokens[-24:]).endswith(PREDICTION_OPENING)
 

@@ -5,7 +5,7 @@
 
 Cross-entropy on the model's own turns (and lightly on what it reads) plus, at every number it writes, the squared
 error of the expected first digit: regression-aware training (RAFT, Lukasik et al., ICLR 2025). Hidden matrices learn
-with Muon (Jordan et al., 2024, `torch.optim.Muon`), embeddings and norms with AdamW. Documents are packed into rows
+with Muon (Jordan et al., 2024), embeddings and norms with AdamW. Documents are packed into rows
 behind a block-diagonal mask. Step i always sees the same batch, so an interrupted run resumes where it stopped.
 """
 
@@ -25,13 +25,14 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 from transformers import Gemma3ForCausalLM, Gemma3TextConfig, PreTrainedTokenizerFast
 
 from meeting_agent.base.corpus import sample_chat
+from meeting_agent.base.muon import Muon
 from meeting_agent.prompts import AGENT_QUESTION, CHAT_TEMPLATE, PREDICTION_QUESTION
 from meeting_agent.tools import tool_schemas
 
 SPECIAL_TOKENS = ["<pad>", "<eos>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_turn>", "<tool_call>", "</tool_call>"]
 VOCABULARY = 2048
-ROW = 768
-ROWS_PER_STEP = 10
+SHAPE = (5, 768)  # rows of a step, tokens of a row
+MISSES = 16  # documents that fit nowhere before a batch counts as full
 READ_WEIGHT = 0.1  # cross-entropy weight of text that the model reads rather than writes
 DIGIT_WEIGHT = 20.0
 
@@ -131,28 +132,28 @@ class Encoder:
         return ids, weights, values
 
 
-def pack_step(encoder: Encoder, step: int, progress: float, rows: int = ROWS_PER_STEP) -> dict[str, torch.Tensor]:
-    """The batch of one step: `rows` x ROW tokens, documents packed first-fit, with targets aligned to predictions."""
+def pack_step(encoder: Encoder, step: int, progress: float) -> dict[str, torch.Tensor]:
+    """The batch of one step: documents packed first-fit into rows, with targets aligned to predictions."""
     rng = random.Random(f"batch-{step}")
+    rows, length = SHAPE
     filled: list[list] = [[] for _ in range(rows)]
     used = [0] * rows
     misses = 0
-    while misses < 8:
+    while misses < MISSES:
         document = encoder.encode(sample_chat(rng, progress))
         size = len(document[0])
-        row = next((r for r in range(rows) if used[r] + size <= ROW), None)
+        row = next((r for r in range(rows) if used[r] + size <= length), None)
         if row is None:
             misses += 1
             continue
         filled[row].append(document)
         used[row] += size
-    shape = (rows, ROW)
     batch = {
-        "ids": torch.zeros(shape, dtype=torch.long),
-        "position": torch.zeros(shape, dtype=torch.long),
-        "document": torch.zeros(shape, dtype=torch.long),
-        "weight": torch.zeros(shape),
-        "value": torch.full(shape, -1.0),
+        "ids": torch.zeros(SHAPE, dtype=torch.long),
+        "position": torch.zeros(SHAPE, dtype=torch.long),
+        "document": torch.zeros(SHAPE, dtype=torch.long),
+        "weight": torch.zeros(SHAPE),
+        "value": torch.full(SHAPE, -1.0),
     }
     for r, documents in enumerate(filled):
         at = 0
@@ -171,7 +172,8 @@ def pack_step(encoder: Encoder, step: int, progress: float, rows: int = ROWS_PER
 def losses(model, batch: dict[str, torch.Tensor], digits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Weighted cross-entropy, and the mean squared error of the expected first digit."""
     document = batch["document"]
-    causal = torch.ones(ROW, ROW, dtype=torch.bool, device=document.device).tril()
+    length = document.shape[1]
+    causal = torch.ones(length, length, dtype=torch.bool, device=document.device).tril()
     mask = ((document[:, :, None] == document[:, None, :]) & causal)[:, None]
     logits = model(
         input_ids=batch["ids"],
@@ -199,7 +201,7 @@ def train(model, encoder: Encoder, checkpoint: Path, minutes: float, log_path: P
     state = {"step": 0, "tokens": 0, "seconds": 0.0, "total_seconds": minutes * 60}
     matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n]
     others = [p for n, p in model.named_parameters() if p.ndim != 2 or "embed" in n]
-    muon = torch.optim.Muon(matrices, lr=0.02, momentum=0.95, weight_decay=0.01)
+    muon = Muon(matrices, lr=0.02)
     adamw = torch.optim.AdamW(others, lr=3e-3, betas=(0.9, 0.95), weight_decay=0.0)
     if checkpoint.exists():
         saved = torch.load(checkpoint, weights_only=True)
@@ -207,14 +209,13 @@ def train(model, encoder: Encoder, checkpoint: Path, minutes: float, log_path: P
         muon.load_state_dict(saved["muon"])
         adamw.load_state_dict(saved["adamw"])
         state = saved["state"] | {"total_seconds": max(saved["state"]["total_seconds"], minutes * 60)}
-    run = torch.compile(model)
+    run = torch.compile(model, dynamic=False)
     digits = torch.tensor(encoder.digits, device=device)
     started, seconds_before, last_save = None, state["seconds"], time.monotonic()
     while state["seconds"] < state["total_seconds"]:
         progress = state["seconds"] / state["total_seconds"]
         batch = {k: v.to(device) for k, v in pack_step(encoder, state["step"], progress).items()}
-        with torch.autocast(device, torch.bfloat16):
-            cross_entropy, squared = losses(run, batch, digits)
+        cross_entropy, squared = losses(run, batch, digits)
         (cross_entropy + DIGIT_WEIGHT * squared).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimizer, rate in ((muon, 0.02), (adamw, 3e-3)):
@@ -222,12 +223,12 @@ def train(model, encoder: Encoder, checkpoint: Path, minutes: float, log_path: P
                 group["lr"] = rate * schedule(progress)
             optimizer.step()
             optimizer.zero_grad()
-        if started is None:  # compilation is not training time
+        if started is None:  # the first compilation is not training time
             started = time.monotonic()
         state["step"] += 1
         state["tokens"] += int((batch["document"] > 0).sum())
         state["seconds"] = seconds_before + time.monotonic() - started
-        if state["step"] % 25 == 0:
+        if state["step"] % 20 == 0:
             row = state | {"cross_entropy": round(cross_entropy.item(), 4), "rmse": round(math.sqrt(squared.item()), 4)}
             with log_path.open("a") as log:
                 log.write(json.dumps(row) + "\n")

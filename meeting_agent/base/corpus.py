@@ -14,7 +14,6 @@ from data_classes import (
     PersonDescriptor,
     TimeSlot,
     all_interests,
-    level_of,
     phrases,
     random_person,
 )
@@ -234,14 +233,12 @@ def final_answer(known: dict[str, dict]) -> str:
 # ----------------------------------------------------------------------------- the mix
 
 # Shares of documents at the start and at the end of training: reading first, combining later.
-MIX_START = {"questions": 0.72, "mean_first": 0.1, "arithmetic": 0.1, "dialogue": 0.08}
-MIX_END = {"questions": 0.2, "mean_first": 0.45, "arithmetic": 0.15, "dialogue": 0.2}
+MIX = {"mixed": (0.6, 0.2), "mean_first": (0.15, 0.4), "arithmetic": (0.13, 0.12), "dialogue": (0.12, 0.28)}
 
 
 def sample_chat(rng: random.Random, progress: float) -> Chat:
-    """One document of the corpus; `progress` in [0, 1] moves the mix from `MIX_START` to `MIX_END`."""
-    weights = [MIX_START[k] + (MIX_END[k] - MIX_START[k]) * level_of(progress, 20) / 19 for k in MIX_START]
-    kind = rng.choices(list(MIX_START), weights)[0]
+    """One document of the corpus; `progress` in [0, 1] moves the mix from its first to its last shares."""
+    kind = rng.choices(list(MIX), [start + (end - start) * progress for start, end in MIX.values()])[0]
     if kind == "dialogue":
         return dialogue_chat(rng)
     if kind == "arithmetic":

@@ -1,0 +1,61 @@
+"""Phase 1's question put to a model: a probability read by RAIL, then a reason in the model's own words."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+from meeting_agent.prompts import PREDICTION_OPENING
+
+if TYPE_CHECKING:
+    from meeting_agent.engine import Engine
+
+MAX_ANSWER_TOKENS = 24
+
+
+def chat_text(tokenizer, prompt: str) -> str:
+    """The prompt as the chat template writes it, ready for the model's turn."""
+    return tokenizer.apply_chat_template(
+        [{"role": "user", "content": prompt}], add_generation_prompt=True, tokenize=False
+    )
+
+
+def predict_probabilities(engine: Engine, prompts: list[str]) -> list[float]:
+    """Probability in [0.01, 0.99] for each prompt, by one forward pass each."""
+    return engine.fractions([chat_text(engine.tokenizer, p) + PREDICTION_OPENING for p in prompts])
+
+
+def predict_prompts(engine: Engine, prompts: list[str]) -> list[dict]:
+    """`probability` and `reason` for each prompt; a reason that cannot be read is empty."""
+    from meeting_agent.engine import Request
+
+    texts = [chat_text(engine.tokenizer, p) + PREDICTION_OPENING for p in prompts]
+    values = engine.fractions(texts)
+    opened = [Request(f'{t}{f"{v:.2f}"[2:]}, "reason": "', 8) for t, v in zip(texts, values, strict=True)]
+    reasons = [c.text.partition('"')[0] if '"' in c.text else "" for c in engine.generate(opened)]
+    return [{"probability": v, "reason": r} for v, r in zip(values, reasons, strict=True)]
+
+
+def greedy_answers(engine: Engine, prompts: list[str]) -> list[float | None]:
+    """What plain greedy decoding, without RAIL, answers to each prompt: the probability, or None if unreadable."""
+    from meeting_agent.engine import Request
+
+    texts = [chat_text(engine.tokenizer, p) for p in prompts]
+    return [
+        read_probability(c.text)
+        for c in engine.generate([Request(t, MAX_ANSWER_TOKENS, read_fractions=False) for t in texts])
+    ]
+
+
+def read_probability(text: str) -> float | None:
+    """The probability in an answer, if there is one in [0, 1]."""
+    found = re.search(r'"probability":\s*([01](?:\.\d+)?)\b', text)
+    value = float(found.group(1)) if found else None
+    return value if value is not None and 0.0 <= value <= 1.0 else None
+
+
+def target_text(probability: float, reason: str) -> str:
+    """The completion that phase 1 trains on."""
+    shown = f"{min(0.99, max(0.01, probability)):.2f}"
+    return f'{PREDICTION_OPENING}{shown[2:]}, "reason": {json.dumps(reason)}}}'

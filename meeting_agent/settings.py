@@ -1,0 +1,84 @@
+"""Settings are dataclasses: their fields are the flags and the YAML keys, their docstrings the help."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import MISSING, field, fields
+from pathlib import Path
+from typing import Any
+
+from meeting_agent.files import InputError
+
+
+def setting(default: Any, help: str) -> Any:
+    """A dataclass field with its one line of help."""
+    return field(default=default, metadata={"help": help})
+
+
+def parse_settings(cls: type, description: str, arguments: list[str] | None = None) -> Any:
+    """Builds `cls` from flags and, below them, from the YAML file that `--config` names.
+
+    Raises InputError for a YAML file that cannot be read or holds an unknown key; flags are checked by argparse.
+    """
+    import argparse
+
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--config", type=Path, help="YAML file of settings; flags override it")
+    for f in fields(cls):
+        kind = {"int": int, "float": float, "str": str, "bool": bool}[str(f.type)]
+        default = f.default if f.default is not MISSING else None
+        options: dict[str, Any] = {"help": f.metadata["help"], "default": default}
+        if kind is bool:
+            parser.add_argument(f"--{f.name}", action=argparse.BooleanOptionalAction, **options)
+        else:
+            parser.add_argument(f"--{f.name}", type=kind, **options)
+    given, _ = parser.parse_known_args(arguments)
+    if given.config is not None:
+        parser.set_defaults(**_read_recipe(given.config, cls))
+    values = vars(parser.parse_args(arguments))
+    values.pop("config")
+    return cls(**values)
+
+
+def _read_recipe(path: Path, cls: type) -> dict[str, Any]:
+    import yaml
+
+    try:
+        recipe = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{path} cannot be read as YAML ({str(error).splitlines()[0]})") from None
+    if not isinstance(recipe, dict):
+        raise InputError(f"{path} must hold settings as `name: value` lines")
+    known = {f.name: str(f.type) for f in fields(cls)}
+    checked = {}
+    for key, value in recipe.items():
+        if key not in known:
+            raise InputError(f"{path}: unknown setting {key!r}; known: {', '.join(known)}")
+        kind = {"int": int, "float": (int, float), "str": str, "bool": bool}[known[key]]
+        if known[key] == "float" and isinstance(value, str):  # YAML reads 5e-5 as text
+            try:
+                value = float(value)
+            except ValueError:
+                raise InputError(f"{path}: {key} is {value!r}, not a number") from None
+        if not isinstance(value, kind) or (isinstance(value, bool) and known[key] != "bool"):
+            raise InputError(f"{path}: {key} is {value!r}, not of type {known[key]}")
+        checked[key] = value
+    return checked
+
+
+def check_range(name: str, value: float, low: float, high: float) -> None:
+    """Raises InputError unless low <= value <= high."""
+    if not low <= value <= high:
+        raise InputError(f"--{name} is {value}: give a value in {low}..{high}")
+
+
+def run_script(main: Callable[[], None]) -> None:
+    """Runs a phase; what the user got wrong is one line on stderr and exit status 2."""
+    try:
+        main()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
