@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import MISSING, field, fields
 from pathlib import Path
@@ -73,8 +75,24 @@ def check_range(name: str, value: float, low: float, high: float) -> None:
         raise InputError(f"--{name} is {value}: give a value in {low}..{high}")
 
 
+# Set before the libraries are imported: no progress bars, no telemetry, no price list from the network.
+QUIET = {
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+    "TQDM_DISABLE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+
+
 def run_script(main: Callable[[], None]) -> None:
     """Runs a phase; what the user got wrong is one line on stderr and exit status 2."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    warnings.filterwarnings("ignore", category=UserWarning)
+    warnings.filterwarnings("ignore", category=FutureWarning)
     try:
         main()
     except InputError as error:

@@ -1,0 +1,58 @@
+"""From trajectories to what DPO trains on: pairs, tokens, and masks over the agent's own tokens."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, defaultdict
+
+import torch
+from trl.trainer.dpo_trainer import DataCollatorForPreference
+
+
+def same_prompt_pairs(traces: list[dict], min_gap: float, most_uses: int, seed: int) -> list[tuple[dict, dict]]:
+    """(chosen, rejected) trajectories that start from the same prompt and differ in reward by at least `min_gap`.
+
+    As many pairs whose chosen side says YES as NO, and no trajectory in more than `most_uses` pairs: DPO would
+    otherwise learn to say YES, or to imitate one lucky run.
+    """
+    groups: dict[tuple[str, str], list[dict]] = defaultdict(list)
+    for trace in traces:
+        groups[trace["scenario_id"], trace["initial_user_prompt"]].append(trace)
+    rng = random.Random(seed)
+    by_answer: dict[str, list[tuple[dict, dict]]] = {"YES": [], "NO": []}
+    uses: Counter[str] = Counter()
+    for group in groups.values():
+        candidates = [(a, b) for a in group for b in group if round(a["reward"] - b["reward"], 6) >= min_gap]
+        rng.shuffle(candidates)
+        for chosen, rejected in candidates:
+            answer = chosen["final_recommendation_parsed"]
+            if answer in by_answer and uses[chosen["id"]] < most_uses and uses[rejected["id"]] < most_uses:
+                by_answer[answer].append((chosen, rejected))
+                uses.update((chosen["id"], rejected["id"]))
+    count = min(len(pairs) for pairs in by_answer.values())
+    balanced = [pair for pairs in by_answer.values() for pair in rng.sample(pairs, count)]
+    rng.shuffle(balanced)
+    return balanced
+
+
+def agent_token_mask(tokenizer, messages: list[dict], tools: list[dict]) -> list[int]:
+    """1 for every token that the agent wrote, 0 for prompts, tool results and markup, by the template's own marks."""
+    rendered = tokenizer.apply_chat_template(
+        messages, tools=tools, return_dict=True, return_assistant_tokens_mask=True
+    )
+    return list(rendered["assistant_masks"])
+
+
+class AgentPreferenceCollator(DataCollatorForPreference):
+    """TRL's collator, whose completion mask also covers what tools answered, cut down to the agent's own tokens.
+
+    Examples carry `chosen_agent_mask` and `rejected_agent_mask`, as long as prompt and completion together.
+    """
+
+    def torch_call(self, examples: list[dict]) -> dict[str, torch.Tensor]:
+        batch = super().torch_call(examples)
+        masks = [e["chosen_agent_mask"] for e in examples] + [e["rejected_agent_mask"] for e in examples]
+        for row, mask in enumerate(masks):
+            length = int(batch["attention_mask"][row].sum())
+            batch["completion_mask"][row, :length] *= torch.tensor(mask[:length])
+        return batch

@@ -1,0 +1,283 @@
+"""Phase 2: agent trajectories. npcpy agents, run by the phase 1 model, look things up before they recommend.
+
+    python starter_agentic_traces.py                                   # 240 scenarios x 4 samples, in process
+    python starter_agentic_traces.py --num_scenarios 20                # a quick look
+    python starter_agentic_traces.py --api_url http://localhost:8000/v1 --model qwen3   # any OpenAI-compatible server
+
+Each scenario gets one of seven advisor personas and is played several times: the samples differ only in what the agent
+did, which is what phase 3 compares. Agents run in threads and are answered in batches by one engine in this process.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from data_classes import (
+    ConferenceSimulator,
+    Meeting,
+    MeetingPredictor,
+    PersonDescriptor,
+    conference_seed,
+    get_true_outcome,
+    safe_extract_json,
+)
+from meeting_agent.evaluation import agent_statistics
+from meeting_agent.files import InputError, write_json
+from meeting_agent.prompts import prediction_prompt, scenario_prompt, system_prompt_configurations
+from meeting_agent.rewards import calculate_reward
+from meeting_agent.settings import check_range, parse_settings, run_script, setting
+from meeting_agent.tools import TOOLS, ConferenceRecords, ToolError, open_records, render_result
+
+MAX_ITERATIONS = 8
+MAX_ANSWER_TOKENS = 160
+CONCURRENT_AGENTS = 128
+
+
+@dataclass
+class TraceConfig:
+    """Settings of phase 2."""
+
+    sft_model_path: str = setting("models/sft_prediction_model_gemma_270m", "the adapter that phase 1 wrote")
+    traces_path: str = setting("trajectories/agent_traces.json", "where the trajectories go")
+    num_scenarios: int = setting(240, "meetings to consider")
+    samples_per_scenario: int = setting(4, "how often each is played")
+    temperature: float = setting(1.0, "sampling temperature of the agents")
+    seed: int = setting(42, "decides who meets, the personas and the sampling")
+    api_url: str = setting("", "OpenAI-compatible server to run the agents on instead of the phase 1 model")
+    model: str = setting("", "name of the model on that server")
+
+
+def main() -> None:
+    config = parse_settings(TraceConfig, __doc__.splitlines()[0])
+    generate_agent_traces_for_training(config)
+
+
+def generate_agent_traces_for_training(config: TraceConfig) -> list[dict]:
+    """Plays every scenario, writes `traces_path`, prints statistics, returns the trajectories."""
+    check_config(config)
+    started = time.monotonic()
+    predictor = MeetingPredictor(config.sft_model_path)
+    scenarios = make_scenarios("traces", config.seed, config.num_scenarios)
+    collector = AgentTraceCollector(predictor, scenarios, config.temperature, config.seed)
+    with collector.agents_on(predictor.engine, config.api_url, config.model) as play:
+        traces = collector.collect(play, config.samples_per_scenario, policy="sft")
+    path = Path(config.traces_path)
+    write_json(path, traces)
+    summary = agent_statistics(traces) | {"seconds": time.monotonic() - started, "settings": asdict(config)}
+    write_json(path.with_suffix(".summary.json"), summary)
+    print_statistics(summary)
+    print(f"{len(traces)} trajectories in {config.traces_path}, {summary['seconds']:.0f} s")
+    return traces
+
+
+def check_config(config: TraceConfig) -> None:
+    check_range("num_scenarios", config.num_scenarios, 1, 2400)
+    check_range("samples_per_scenario", config.samples_per_scenario, 1, 64)
+    check_range("temperature", config.temperature, 0.0, 5.0)
+    if not (Path(config.sft_model_path) / "adapter_config.json").exists():
+        raise InputError(f"{config.sft_model_path} holds no adapter: run starter_sft.py first")
+    if bool(config.api_url) != bool(config.model):
+        raise InputError("--api_url and --model go together: give both or neither")
+
+
+# ----------------------------------------------------------------------------- scenarios
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A meeting as the agent sees it, and the prompt that its own prediction tool reads."""
+
+    meeting: Meeting
+    persona: str
+    user_prompt: str
+    prediction_prompt: str
+
+
+def make_scenarios(conference: str, seed: int, count: int) -> list[Scenario]:
+    """The first `count` meetings of one of the three conferences of a seed, put into words."""
+    people = ConferenceSimulator(max(2, 2 * count), conference_seed(conference, seed))
+    describe = PersonDescriptor().generate_description
+    rng = random.Random(f"personas-{conference}-{seed}")
+    scenarios = []
+    for m in people.meetings(count):
+        said_a, said_b = describe(m.person_a, m.time_slot), describe(m.person_b, m.time_slot)
+        scenarios.append(
+            Scenario(
+                meeting=m,
+                persona=rng.choice(list(system_prompt_configurations)),
+                user_prompt=scenario_prompt(m.person_a.name, said_a, m.person_b.name, said_b, m.time_slot),
+                prediction_prompt=prediction_prompt(said_a, said_b, m.time_slot),
+            )
+        )
+    return scenarios
+
+
+# ----------------------------------------------------------------------------- the agent
+
+
+class AgentToolLoop:
+    """One npcpy agent that observes, thinks and acts until it stops calling tools."""
+
+    def __init__(self, persona: str, model: str, provider: str, api_url: str | None = None, temperature: float = 0.0):
+        from npcpy.npc_compiler import NPC
+
+        self.npc = NPC(
+            name=persona,
+            primary_directive=system_prompt_configurations[persona],
+            tools=TOOLS,
+            model=model,
+            provider=provider,
+            api_url=api_url,
+            plain_system_message=True,
+        )
+        self.temperature = temperature
+
+    def run(self, user_prompt: str, sampling_key: str = "") -> dict:
+        """Plays one scenario; never raises for anything the model does.
+
+        Returns `messages` (OpenAI chat format), `tools_used`, `total_iterations`, `completed_naturally` and `tokens`.
+        """
+        messages: list[dict[str, Any]] = [
+            {"role": "system", "content": self.npc.primary_directive},
+            {"role": "user", "content": user_prompt},
+        ]
+        tools_used: list[str] = []
+        completed, tokens, iteration = False, 0, 0
+        for iteration in range(1, MAX_ITERATIONS + 1):
+            response = self.npc.get_llm_response(
+                None,
+                messages=messages,
+                auto_process_tool_calls=False,
+                temperature=self.temperature,
+                max_tokens=MAX_ANSWER_TOKENS,
+                user=sampling_key,
+            )
+            tokens += response.get("usage", {}).get("output_tokens", 0)
+            answer = response["raw_response"].choices[0].message
+            calls = [
+                {"id": f"call_{len(tools_used) + i}", "type": "function", "function": c.function.model_dump()}
+                for i, c in enumerate(answer.tool_calls or [])
+            ]
+            messages.append({"role": "assistant", "content": answer.content or ""})
+            if not calls:
+                completed = True
+                break
+            messages[-1]["tool_calls"] = calls
+            for call in calls:
+                tools_used.append(call["function"]["name"])
+                messages.append({"role": "tool", "tool_call_id": call["id"], "content": self.call_tool(call)})
+        return {
+            "messages": messages,
+            "tools_used": tools_used,
+            "total_iterations": iteration,
+            "completed_naturally": completed,
+            "tokens": tokens,
+        }
+
+    def call_tool(self, call: dict) -> str:
+        """The tool's answer as JSON; a call that cannot be answered gets an error that the agent can act on."""
+        name = call["function"]["name"]
+        tool = self.npc.tool_map.get(name)
+        if tool is None:
+            return json.dumps({"error": f"unknown tool {name[:60]!r}: use one of {', '.join(self.npc.tool_map)}"})
+        try:
+            arguments = json.loads(call["function"]["arguments"] or "{}")
+            return render_result(tool(**arguments))
+        except (ToolError, ValueError) as error:
+            return json.dumps({"error": str(error)})
+        except TypeError:
+            return json.dumps({"error": f"{name} needs person_a, person_b and time_slot as text"})
+
+
+def parse_recommendation(answer: str) -> tuple[str | None, float | None]:
+    """Recommendation and probability of a closing answer; None for what cannot be read."""
+    found = safe_extract_json(answer) or {}
+    recommendation = found.get("recommendation")
+    if isinstance(recommendation, str) and recommendation.strip():
+        recommendation = recommendation.strip().upper()[:20]
+    else:
+        loose = re.search(r"\brecommendation\W+(YES|NO)\b", answer, re.IGNORECASE)
+        recommendation = loose.group(1).upper() if loose else None
+    probability = found.get("probability")
+    if isinstance(probability, bool) or not isinstance(probability, int | float) or not 0.0 <= probability <= 1.0:
+        probability = None
+    return recommendation, probability
+
+
+class AgentTraceCollector:
+    """Plays scenarios with many agents at once and keeps what they did."""
+
+    def __init__(self, predictor: MeetingPredictor, scenarios: list[Scenario], temperature: float, seed: int):
+        self.scenarios, self.temperature, self.seed = scenarios, temperature, seed
+        predictor.predict_many([s.prediction_prompt for s in scenarios])  # in batches, before agents ask one by one
+        people = [p for s in scenarios for p in (s.meeting.person_a, s.meeting.person_b)]
+        open_records(ConferenceRecords({p.name: p for p in people}, PersonDescriptor(), predictor.predict))
+
+    @contextmanager
+    def agents_on(self, engine, api_url: str = "", model: str = ""):
+        """Yields a function that plays (scenario, sample index) with an agent on `engine`, or on a server."""
+        if api_url:
+            loops = {
+                p: AgentToolLoop(p, model, "openai", api_url, self.temperature) for p in system_prompt_configurations
+            }
+            yield lambda scenario, sample: loops[scenario.persona].run(scenario.user_prompt)
+            return
+        from meeting_agent.provider import MODEL, PROVIDER, serve_engine
+
+        batcher = serve_engine(engine)
+        try:
+            loops = {
+                p: AgentToolLoop(p, MODEL, PROVIDER, None, self.temperature) for p in system_prompt_configurations
+            }
+            yield lambda scenario, sample: loops[scenario.persona].run(
+                scenario.user_prompt, f"{self.seed}-{scenario.meeting.scenario_id}-{sample}"
+            )
+        finally:
+            batcher.close()
+
+    def collect(self, play, samples: int, policy: str) -> list[dict]:
+        """Every scenario `samples` times, as trajectory objects in scenario order."""
+        jobs = [(scenario, sample) for scenario in self.scenarios for sample in range(samples)]
+        with ThreadPoolExecutor(CONCURRENT_AGENTS) as pool:
+            played = pool.map(lambda job: play(*job), jobs)
+            return [self.trajectory(*job, run, policy) for job, run in zip(jobs, played, strict=True)]
+
+    def trajectory(self, scenario: Scenario, sample: int, run: dict, policy: str) -> dict:
+        recommendation, probability = parse_recommendation(run["messages"][-1].get("content") or "")
+        p = scenario.meeting.success_probability
+        trace = {
+            "id": f"{scenario.meeting.scenario_id}-{policy}-{sample}",
+            "scenario_id": scenario.meeting.scenario_id,
+            "system_prompt_name": scenario.persona,
+            "sample_index": sample,
+            "initial_user_prompt": scenario.user_prompt,
+            **run,
+            "final_recommendation_parsed": recommendation if run["completed_naturally"] else None,
+            "final_probability": probability,
+            "ground_truth": p,
+            "true_outcome": get_true_outcome(p),
+            "policy": policy,
+            "seed": self.seed,
+        }
+        return trace | {"reward": calculate_reward(trace)}
+
+
+# ----------------------------------------------------------------------------- statistics
+
+
+def print_statistics(summary: dict) -> None:
+    print(f"accuracy {summary['accuracy']:.3f}, reward {summary['reward']:.3f}", end=", ")
+    print(f"completed {summary['completed_rate']:.1%}, 2 to 5 calls {summary['calls_in_range_rate']:.1%}", end=", ")
+    print(f"{summary['calls_mean']:.2f} calls on average, claims grounded {summary['grounded_claim_rate']:.1%}")
+
+
+if __name__ == "__main__":
+    run_script(main)
