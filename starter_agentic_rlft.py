@@ -10,12 +10,15 @@ reference, and only tokens that the agent wrote count: tool answers are masked.
 
 from __future__ import annotations
 
+import csv
+import os
+import platform
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from data_classes import ConferenceSimulator, MeetingPredictor, TrainingMetrics, conference_seed
-from meeting_agent.files import InputError, read_json, write_json, write_text
+from data_classes import MeetingPredictor, PersonDescriptor, TrainingMetrics, read_training_rows
+from meeting_agent.files import InputError, read_json, replacing, write_json, write_text
 from meeting_agent.rewards import calculate_reward
 from meeting_agent.settings import check_range, parse_settings, run_script, setting
 
@@ -46,6 +49,7 @@ class RLFTConfig:
     most_uses: int = setting(2, "pairs that one trajectory may occur in")
     num_eval_scenarios: int = setting(600, "held-out scenarios of the evaluation")
     eval_seed: int = setting(4242, "decides who meets in the evaluation")
+    data_seed: int = setting(42, "seed that the training data was made with (for the boosting baseline)")
     eval_temperature: float = setting(0.0, "sampling temperature of the evaluated agents; 0 is greedy")
 
 
@@ -227,6 +231,8 @@ def evaluate_model_performance(
     from meeting_agent.engine import Engine, base_of_adapter
     from meeting_agent.evaluation import agent_statistics, was_right
     from meeting_agent.prediction import greedy_answers, predict_probabilities
+    from meeting_agent.plots import draw_plots
+    from meeting_agent.report import choose_examples, render_report
     from meeting_agent.statistics import paired_comparison, score_probabilities
     from starter_agentic_traces import AgentTraceCollector, make_scenarios
 
@@ -234,16 +240,13 @@ def evaluate_model_performance(
     scenarios = make_scenarios("evaluation", config.eval_seed, config.num_eval_scenarios)
     prompts = [s.prediction_prompt for s in scenarios]
     success = [s.meeting.success_probability for s in scenarios]
-    truth = [p > 0.5 for p in success]
     base = base_of_adapter(Path(config.sft_model_path))
 
     probabilities = {"base": predict_probabilities(Engine(base), prompts)}
     predictor = MeetingPredictor(config.sft_model_path)
     probabilities["sft"] = predict_probabilities(predictor.engine, prompts)
     phases = {name: score_probabilities(p, success) for name, p in probabilities.items()}
-    greedy = greedy_answers(predictor.engine, prompts)
-    phases["sft"]["greedy"] = score_probabilities(greedy, success)
-    right = {name: [(q > 0.5) == t for q, t in zip(p, truth, strict=True)] for name, p in probabilities.items()}
+    phases["sft"]["greedy"] = score_probabilities(greedy_answers(predictor.engine, prompts), success)
 
     collector = AgentTraceCollector(predictor, scenarios, config.eval_temperature, config.eval_seed)
     played = {}
@@ -251,6 +254,194 @@ def evaluate_model_performance(
         with collector.agents_on(engine) as play:
             played[name] = collector.collect(play, 1, policy=name)
         phases[name] = agent_statistics(played[name])
-        right[name] = was_right(played[name])
-        print(f"{name}: accuracy {phases[name]['accuracy']:.3f}", flush=True)
-    raise NotImplementedError
+        probabilities[name] = [t["final_probability"] for t in played[name]]
+
+    log = read_json(Path(config.sft_model_path) / "training_log.json", "starter_sft.py")
+    baselines = baseline_probabilities(config, log["settings"], scenarios)
+    right = {name: is_right(p, success) for name, p in (probabilities | baselines).items()}
+    right |= {name: was_right(traces) for name, traces in played.items()}
+
+    summary = read_json(Path(config.traces_path).with_suffix(".summary.json"), "starter_agentic_traces.py")
+    metrics = {
+        "run": {
+            "seed": config.seed,
+            "eval_seed": config.eval_seed,
+            "base_model": base,
+            "settings": {"sft": log["settings"], "traces": summary.pop("settings"), "rlft": asdict(config)},
+            "versions": versions(),
+            "machine": machine(),
+        },
+        "audit": log["audit"],
+        "ceilings": ceiling_accuracies([s.meeting for s in scenarios], PersonDescriptor()),
+        "baselines": {name: score_probabilities(p, success) for name, p in baselines.items()},
+        "phases": phases,
+        "paired": {
+            f"{after}_vs_{before}": paired_comparison(right[after], right[before], config.eval_seed)
+            for after, before in COMPARISONS
+            if after in right and before in right
+        },
+        "validation": read_json(Path(config.sft_model_path) / "validation.json", "starter_sft.py"),
+        "traces": summary,
+        "pairs": pair_statistics(pairs),
+        "training": {"sft": sft_curves(log), "dpo": dpo_curves(dpo)},
+        "timing": {
+            "sft_training_seconds": log["seconds"],
+            "traces_seconds": summary["seconds"],
+            "dpo_training_seconds": dpo.seconds,
+            "evaluation_seconds": time.monotonic() - started,
+        },
+    }
+    metrics["attainable"] = {
+        "sft": attainable_share(phases["sft"]["accuracy"], metrics["ceilings"], "text_only"),
+        "agent": attainable_share(phases["agent"]["accuracy"], metrics["ceilings"], "all_tools"),
+        "dpo": attainable_share(phases["dpo"]["accuracy"], metrics["ceilings"], "all_tools"),
+    }
+    results = Path(config.results_dir)
+    replications = results / "replications.json"
+    if replications.exists():
+        metrics["replications"] = read_json(replications, "python -m meeting_agent.replicate")
+    write_json(results / "metrics.json", metrics)
+    write_scenarios(results / "evaluation_scenarios.csv", scenarios, probabilities, played)
+    draw_plots(results, metrics, traces)
+    examples = choose_examples(traces)
+    write_json(results / "examples.json", examples)
+    write_text(results / "evaluation_report.md", render_report(metrics, examples))
+    print_ladder(metrics)
+    return metrics
+
+
+# What is compared with what on the same scenarios, as (after, before).
+COMPARISONS = (
+    ("sft", "base"),
+    ("sft", "tfidf_logistic"),
+    ("sft", "boosting_visible"),
+    ("agent", "sft"),
+    ("dpo", "agent"),
+    ("dpo", "sft"),
+)
+
+
+def baseline_probabilities(config: RLFTConfig, sft: dict, scenarios: list) -> dict[str, list[float]]:
+    """Baselines fitted on the rows that phase 1 trained on; boosting only where those rows are our own world's."""
+    from meeting_agent.evaluation import boosting_baseline, tfidf_baseline
+    from meeting_agent.make_data import training_meetings
+    from meeting_agent.prompts import prediction_prompt
+    from starter_sft import split_rows
+
+    rows = read_training_rows(sft["sft_data_path"])
+    rows = rows[: sft["max_train_rows"] or None]
+    split = split_rows(rows, sft["seed"])
+    fitted = split.train + split.selection
+    found = {"tfidf_logistic": tfidf_baseline(fitted, [s.prediction_prompt for s in scenarios], config.seed)}
+    descriptor = PersonDescriptor()
+    describe = descriptor.generate_description
+    behind = {
+        prediction_prompt(describe(m.person_a, m.time_slot), describe(m.person_b, m.time_slot), m.time_slot): m
+        for m in training_meetings(config.data_seed, len(rows))
+    }
+    if all(r.input_text in behind for r in fitted):
+        meetings = [behind[r.input_text] for r in fitted]
+        found["boosting_visible"] = boosting_baseline(
+            meetings, [s.meeting for s in scenarios], descriptor, config.seed
+        )
+    return found
+
+
+def is_right(probabilities: list[float | None], success: list[float]) -> list[bool]:
+    return [p is not None and (p > 0.5) == (s > 0.5) for p, s in zip(probabilities, success, strict=True)]
+
+
+def attainable_share(accuracy: float, ceilings: dict[str, float], view: str) -> float:
+    """(accuracy - majority) / (ceiling - majority): 0 is guessing, 1 the best anybody could do with that view."""
+    return (accuracy - ceilings["majority"]) / (ceilings[view] - ceilings["majority"])
+
+
+def pair_statistics(pairs: list[dict]) -> dict:
+    gaps = [p["chosen_reward"] - p["rejected_reward"] for p in pairs]
+    calls = {
+        side: sum(sum(bool(m.get("tool_calls")) for m in p[side]) for p in pairs) / len(pairs)
+        for side in ("chosen", "rejected")
+    }
+    return {
+        "n": len(pairs),
+        "scenarios": len({p["scenario_id"] for p in pairs}),
+        "trajectories": len({p["chosen_id"] for p in pairs} | {p["rejected_id"] for p in pairs}),
+        "mean_gap": sum(gaps) / len(gaps),
+        "chosen_calls": calls["chosen"],
+        "rejected_calls": calls["rejected"],
+    }
+
+
+def sft_curves(log: dict) -> dict:
+    """Loss by step, and the error on the selection rows by epoch."""
+    curve = [(e["step"], e["loss"]) for e in log["history"] if "loss" in e]
+    selection = [(e["step"], e["eval_loss"]) for e in log["history"] if "eval_loss" in e]
+    return first_and_last(curve, "loss") | {
+        "steps": curve[-1][0],
+        "best_step": log["best_step"],
+        "loss_curve": curve,
+        "selection_error_curve": selection,
+    }
+
+
+def dpo_curves(metrics: TrainingMetrics) -> dict:
+    loss, margin = metrics.curve("loss"), metrics.curve("rewards/margins")
+    return (
+        first_and_last(loss, "loss")
+        | first_and_last(margin, "margin")
+        | {
+            "loss_at_step_0": loss[0][1],
+            "steps": loss[-1][0],
+            "loss_curve": loss,
+            "margin_curve": margin,
+            "reward_accuracy_curve": metrics.curve("rewards/accuracies"),
+        }
+    )
+
+
+def first_and_last(curve: list[tuple[float, float]], name: str) -> dict[str, float]:
+    """Means over the first and the last tenth of a curve: single steps are noise."""
+    tenth = max(1, len(curve) // 10)
+    return {
+        f"{name}_first": sum(v for _, v in curve[:tenth]) / tenth,
+        f"{name}_last": sum(v for _, v in curve[-tenth:]) / tenth,
+    }
+
+
+def versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    return {name: version(name) for name in ("torch", "transformers", "peft", "trl", "npcpy", "litellm")}
+
+
+def machine() -> str:
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"{platform.machine()} CPU, {os.cpu_count()} cores"
+
+
+def write_scenarios(path: Path, scenarios: list, probabilities: dict, played: dict) -> None:
+    """One row a held-out scenario: the truth, and what every phase said."""
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        answers = [f"{name}_recommendation" for name in played]
+        writer.writerow(["scenario_id", "success_probability", *probabilities, *answers])
+        for i, scenario in enumerate(scenarios):
+            said = ["" if p[i] is None else f"{p[i]:.4f}" for p in probabilities.values()]
+            advice = [played[name][i]["final_recommendation_parsed"] or "" for name in played]
+            writer.writerow([scenario.meeting.scenario_id, f"{scenario.meeting.success_probability:.4f}", *said, *advice])
+
+
+def print_ladder(metrics: dict) -> None:
+    print(f"\nAccuracy on {metrics['phases']['sft']['n']} held-out scenarios:")
+    for name, scores in (metrics["phases"] | metrics["baselines"]).items():
+        low, high = scores["accuracy_ci95"]
+        print(f"  {name:<18} {scores['accuracy']:.3f}  (95% {low:.3f} to {high:.3f})")
+    for name, value in metrics["ceilings"].items():
+        print(f"  ceiling {name:<20} {value:.3f}")
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -84,8 +84,3 @@ def paired_comparison(after: Sequence[bool], before: Sequence[bool], seed: int =
         "won": won,
         "lost": lost,
     }
-
-
-def attainable_share(accuracy: float, majority: float, ceiling: float) -> float:
-    """(accuracy - majority) / (ceiling - majority): 0 is guessing, 1 is the best anybody could do."""
-    return (accuracy - majority) / (ceiling - majority)

@@ -1,0 +1,64 @@
+"""Says whether a run met the acceptance criteria; exit status 1 if any was missed.
+
+    python -m meeting_agent.check_criteria results/metrics.json
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from meeting_agent.files import read_json
+from meeting_agent.settings import run_script
+
+
+def criteria(m: dict) -> list[tuple[str, float, str, float]]:
+    """(what, measured, comparison, bound) of every criterion."""
+    phases, paired, training = m["phases"], m["paired"], m["training"]
+    sft, agent, dpo = phases["sft"], phases["agent"], phases["dpo"]
+    return [
+        ("held-out scenarios", sft["n"], ">=", 500),
+        ("SFT accuracy, lower 95% bound", sft["accuracy_ci95"][0], ">", 0.65),
+        ("SFT share of the attainable gain", m["attainable"]["sft"], ">=", 0.80),
+        ("SFT against TF-IDF, points", paired["sft_vs_tfidf_logistic"]["delta"], ">", 0.0),
+        ("SFT against TF-IDF, p", paired["sft_vs_tfidf_logistic"]["p_value"], "<", 0.01),
+        ("SFT against boosting, points", paired["sft_vs_boosting_visible"]["delta"], ">=", -0.02),
+        ("SFT valid outputs", sft["valid_rate"], ">=", 1.0),
+        ("SFT above the untouched base", sft["accuracy"] - phases["base"]["accuracy"], ">=", 0.08),
+        ("agent accuracy, lower 95% bound", agent["accuracy_ci95"][0], ">", 0.60),
+        ("agent trajectories with 2 to 5 calls", agent["calls_in_range_rate"], ">=", 0.95),
+        ("agent trajectories completed", agent["completed_rate"], ">=", 0.98),
+        ("phase 2 trajectories", m["traces"]["n"], ">=", 50),
+        ("phase 2 trajectories with 2 to 5 calls", m["traces"]["calls_in_range_rate"], ">=", 0.95),
+        ("phase 2 trajectories completed", m["traces"]["completed_rate"], ">=", 0.98),
+        ("DPO accuracy, lower 95% bound", dpo["accuracy_ci95"][0], ">", 0.70),
+        ("DPO gain over the agent, points", paired["dpo_vs_agent"]["delta"], ">", 0.0),
+        ("DPO gain over the agent, p", paired["dpo_vs_agent"]["p_value"], "<", 0.01),
+        ("DPO share of the attainable gain", m["attainable"]["dpo"], ">=", 0.70),
+        ("DPO grounded claims against before", dpo["grounded_claim_rate"] - agent["grounded_claim_rate"], ">=", 0.0),
+        ("SFT loss, last against first", training["sft"]["loss_last"] - training["sft"]["loss_first"], "<", 0.0),
+        ("DPO loss, last against first", training["dpo"]["loss_last"] - training["dpo"]["loss_first"], "<", 0.0),
+        ("DPO margin, last against first", training["dpo"]["margin_last"] - training["dpo"]["margin_first"], ">", 0.0),
+    ]
+
+
+def met(measured: float, comparison: str, bound: float) -> bool:
+    return {
+        ">": measured > bound,
+        ">=": measured >= bound,
+        "<": measured < bound,
+    }[comparison]
+
+
+def main() -> None:
+    path = Path(sys.argv[1] if len(sys.argv) > 1 else "results/metrics.json")
+    missed = 0
+    for what, measured, comparison, bound in criteria(read_json(path, "starter_agentic_rlft.py")):
+        good = met(measured, comparison, bound)
+        missed += not good
+        print(f"{'ok    ' if good else 'MISSED'} {what:<40} {measured:>9.4f} {comparison} {bound}")
+    sys.exit(1 if missed else 0)
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,79 @@
+"""The whole pipeline again with other seeds, each run in its own scratch folder; the table goes into the report.
+
+    python -m meeting_agent.replicate --seeds 1,2,3,4 --scratch /tmp/replications
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from meeting_agent.files import InputError, read_json, write_json
+from meeting_agent.settings import parse_settings, run_script, setting
+
+EVAL_SEED_OFFSET = 4200
+
+
+@dataclass
+class ReplicationConfig:
+    """Settings of the replications."""
+
+    seeds: str = setting("1,2,3,4", "comma-separated seeds; data, training and evaluation all change")
+    scratch: str = setting("build/replications", "where the runs go; a finished run is not repeated")
+    output: str = setting("results/replications.json", "where the table goes")
+
+
+def phase_commands(folder: Path, seed: int) -> list[list[str]]:
+    """The data generator and the three scripts, writing everything into `folder`."""
+    data, sft, dpo = folder / "data.csv", folder / "sft", folder / "dpo"
+    traces, pairs = folder / "agent_traces.json", folder / "preference_pairs.json"
+    phases = [
+        ["-m", "meeting_agent.make_data", "--seed", seed, "--output", data],
+        ["starter_sft.py", "--seed", seed, "--sft_data_path", data, "--output_model_path", sft],
+        ["starter_agentic_traces.py", "--seed", seed, "--sft_model_path", sft, "--traces_path", traces],
+        ["starter_agentic_rlft.py", "--seed", seed, "--data_seed", seed, "--eval_seed", EVAL_SEED_OFFSET + seed]
+        + ["--sft_model_path", sft, "--traces_path", traces, "--pairs_path", pairs, "--adapter_path", dpo]
+        + ["--results_dir", folder / "results"],
+    ]
+    return [[sys.executable, *map(str, phase)] for phase in phases]
+
+
+def main() -> None:
+    config = parse_settings(ReplicationConfig, "Repeats the whole pipeline with other seeds.")
+    try:
+        seeds = [int(s) for s in config.seeds.split(",")]
+    except ValueError:
+        raise InputError(f"--seeds is {config.seeds!r}: give numbers like 1,2,3,4") from None
+    rows = []
+    for seed in seeds:
+        folder = Path(config.scratch) / f"seed-{seed}"
+        finished = folder / "row.json"
+        if not finished.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            started = time.monotonic()
+            for command in phase_commands(folder, seed):
+                if subprocess.run(command, check=False).returncode != 0:
+                    raise InputError(f"seed {seed}: {' '.join(command[1:3])} failed, see above")
+            write_json(finished, result_row(seed, folder, time.monotonic() - started))
+        rows.append(read_json(finished, "python -m meeting_agent.replicate"))
+        write_json(Path(config.output), rows)
+
+
+def result_row(seed: int, folder: Path, seconds: float) -> dict:
+    metrics = read_json(folder / "results" / "metrics.json", "starter_agentic_rlft.py")
+    phases = {
+        name: {key: metrics["phases"][name][key] for key in ("accuracy", "accuracy_ci95")}
+        for name in ("base", "sft", "agent", "dpo")
+    }
+    paired = metrics["paired"]["dpo_vs_agent"]
+    return {"seed": seed, **phases, "dpo_vs_agent_p": paired["p_value"], "dpo_vs_agent": paired["delta"]} | {
+        "attainable": metrics["attainable"],
+        "seconds": seconds,
+    }
+
+
+if __name__ == "__main__":
+    run_script(main)
