@@ -24,14 +24,16 @@ import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import Gemma3ForCausalLM, Gemma3TextConfig, PreTrainedTokenizerFast
 
-from meeting_agent.base.corpus import sample_chat
+from meeting_agent.base.corpus import DIALOGUES, dialogue_chat, sample_short, share
 from meeting_agent.base.muon import Muon
 from meeting_agent.prompts import AGENT_QUESTION, CHAT_TEMPLATE, PREDICTION_QUESTION
 from meeting_agent.tools import tool_schemas
 
 SPECIAL_TOKENS = ["<pad>", "<eos>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_turn>", "<tool_call>", "</tool_call>"]
 VOCABULARY = 2048
-SHAPE = (5, 768)  # rows of a step, tokens of a row
+# (rows, tokens a row) of a step without and with dialogues: attention pays for the length of a row.
+SHORT_SHAPE = (10, 384)
+DIALOGUE_SHAPE = (5, 768)
 MISSES = 16  # documents that fit nowhere before a batch counts as full
 READ_WEIGHT = 0.1  # cross-entropy weight of text that the model reads rather than writes
 DIGIT_WEIGHT = 20.0
@@ -51,7 +53,7 @@ def train_tokenizer() -> PreTrainedTokenizerFast:
     rng = random.Random(0)
     texts = [PREDICTION_QUESTION, AGENT_QUESTION, "model", "user", "system"] * 500
     for i in range(6000):
-        for message in sample_chat(rng, i / 6000):
+        for message in dialogue_chat(rng) if i % 5 == 0 else sample_short(rng, i / 6000):
             texts.append(message["content"])
             for call in message.get("tool_calls", []):
                 name, arguments = call["function"]["name"], call["function"]["arguments"]
@@ -95,6 +97,8 @@ def new_model(vocabulary: int) -> Gemma3ForCausalLM:
         sliding_window=2048,
         max_position_embeddings=2048,
         layer_types=["full_attention"] * 6,
+        # Gemma 3's own one million is for contexts of 32,000 tokens; ours are below one thousand.
+        rope_parameters={"full_attention": {"rope_type": "default", "rope_theta": 10_000.0}},
         pad_token_id=0,
         eos_token_id=5,
         bos_token_id=2,
@@ -135,25 +139,30 @@ class Encoder:
 def pack_step(encoder: Encoder, step: int, progress: float) -> dict[str, torch.Tensor]:
     """The batch of one step: documents packed first-fit into rows, with targets aligned to predictions."""
     rng = random.Random(f"batch-{step}")
-    rows, length = SHAPE
+    dialogues = rng.random() < share(DIALOGUES, progress)
+    shape = rows, length = DIALOGUE_SHAPE if dialogues else SHORT_SHAPE
     filled: list[list] = [[] for _ in range(rows)]
     used = [0] * rows
     misses = 0
     while misses < MISSES:
-        document = encoder.encode(sample_chat(rng, progress))
+        # Every row of a dialogue step starts with a dialogue; short documents fill what is left.
+        first = dialogues and not all(used)
+        document = encoder.encode(dialogue_chat(rng) if first else sample_short(rng, progress))
         size = len(document[0])
         row = next((r for r in range(rows) if used[r] + size <= length), None)
+        if first and row is not None:
+            row = next((r for r in range(rows) if not used[r] and size <= length), None)
         if row is None:
             misses += 1
             continue
         filled[row].append(document)
         used[row] += size
     batch = {
-        "ids": torch.zeros(SHAPE, dtype=torch.long),
-        "position": torch.zeros(SHAPE, dtype=torch.long),
-        "document": torch.zeros(SHAPE, dtype=torch.long),
-        "weight": torch.zeros(SHAPE),
-        "value": torch.full(SHAPE, -1.0),
+        "ids": torch.zeros(shape, dtype=torch.long),
+        "position": torch.zeros(shape, dtype=torch.long),
+        "document": torch.zeros(shape, dtype=torch.long),
+        "weight": torch.zeros(shape),
+        "value": torch.full(shape, -1.0),
     }
     for r, documents in enumerate(filled):
         at = 0

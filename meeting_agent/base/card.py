@@ -9,7 +9,15 @@ from pathlib import Path
 
 import torch
 
-from meeting_agent.base.corpus import QUESTIONS, Chat, arithmetic_chat, dialogue_chat, question_chat
+from meeting_agent.base.corpus import (
+    QUESTIONS,
+    Chat,
+    arithmetic_chat,
+    dialogue_chat,
+    person_chat,
+    phrase_chat,
+    question_chat,
+)
 from meeting_agent.files import write_text
 
 HELD_OUT_CHATS = 200
@@ -18,7 +26,7 @@ HELD_OUT_CHATS = 200
 def skill_chats() -> dict[str, Callable[[random.Random], Chat]]:
     """One maker of chats for each skill of the corpus."""
     makers = {name: (lambda rng, name=name: question_chat(rng, [name])) for name in QUESTIONS}
-    return makers | {"arithmetic": arithmetic_chat, "dialogue": dialogue_chat}
+    return makers | {"phrase": phrase_chat, "person": person_chat, "arithmetic": arithmetic_chat, "dialogue": dialogue_chat}
 
 
 @torch.inference_mode()

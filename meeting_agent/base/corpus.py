@@ -17,7 +17,14 @@ from data_classes import (
     phrases,
     random_person,
 )
-from meeting_agent.base.readings import PAIR_READINGS, READINGS, Pair, energy_reading, shared_interests
+from meeting_agent.base.readings import (
+    PAIR_READINGS,
+    READINGS,
+    Pair,
+    energy_reading,
+    engagement_reading,
+    shared_interests,
+)
 from meeting_agent.prompts import pair_context, scenario_prompt, system_prompt_configurations
 from meeting_agent.tools import MAIN_SCORES, TOOLS, render_result
 
@@ -25,7 +32,6 @@ Chat = list[dict]
 
 SCORE_FORMAT = 'Respond with JSON: {"score": 0.XX}'
 ANSWER_FORMAT = 'Respond with JSON: {"answer": "words"}'
-SKILLS = ("reading", "list", "mean", "standout", "words", "arithmetic", "dialogue")
 
 
 def number(value: float) -> str:
@@ -53,16 +59,17 @@ def ask_reading(rng: random.Random, pair: Pair) -> tuple[str, str]:
 
 
 def ask_list(rng: random.Random, pair: Pair) -> tuple[str, str]:
-    chosen = rng.sample(list(READINGS), rng.randint(4, 8))
+    chosen = rng.sample(list(READINGS), rng.randint(5, 12))
     answer = ", ".join(f'"{name}": {number(READINGS[name](pair))}' for name in chosen)
-    return f"Rate {', '.join(chosen)}. Respond with JSON.", f"{{{answer}}}"
+    return "Rate this pair. Respond with JSON.", f"{{{answer}}}"
 
 
-def ask_mean(rng: random.Random, pair: Pair) -> tuple[str, str]:
-    pool = list(PAIR_READINGS) if rng.random() < 0.75 else list(READINGS)
-    chosen = rng.sample(pool, rng.randint(2, 4))
-    mean = sum(READINGS[name](pair) for name in chosen) / len(chosen)
-    return f"What is the mean of {', '.join(chosen)}? {SCORE_FORMAT}", f'{{"score": {number(mean)}}}'
+def ask_means(rng: random.Random, pair: Pair) -> tuple[str, str]:
+    """Several means, none of whose parts has been written before: they have to be read from the text."""
+    parts = [rng.sample(PAIR_READINGS, rng.choice((2, 3, 4, 4))) for _ in range(rng.randint(1, 7))]
+    means = [sum(READINGS[name](pair) for name in chosen) / len(chosen) for chosen in parts]
+    answer = ", ".join(f'"{"+".join(chosen)}": {number(m)}' for chosen, m in zip(parts, means, strict=True))
+    return "Rate the means. Respond with JSON.", f"{{{answer}}}"
 
 
 def ask_standout(rng: random.Random, pair: Pair) -> tuple[str, str]:
@@ -91,7 +98,7 @@ def ask_words(rng: random.Random, pair: Pair) -> tuple[str, str]:
 QUESTIONS = {
     "reading": ask_reading,
     "list": ask_list,
-    "mean": ask_mean,
+    "means": ask_means,
     "standout": ask_standout,
     "words": ask_words,
 }
@@ -107,6 +114,50 @@ def question_chat(rng: random.Random, skills: list[str]) -> Chat:
         chat += [{"role": "user", "content": lead + question}, {"role": "assistant", "content": answer}]
         lead = ""
     return chat
+
+
+PHRASE_TOPICS = ("energy", "engagement", "meetings", "introversion", "chronotype", "interests", "seeking", "offering")
+
+
+def phrase_chat(rng: random.Random) -> Chat:
+    """Loose phrases and what each tells: the vocabulary, learned where nothing distracts."""
+    bank = phrases()
+    chat = []
+    for _ in range(2):
+        said, answers = [], []
+        for topic in rng.sample(PHRASE_TOPICS, rng.randint(3, 6)):
+            if "levels" in bank[topic]:
+                levels = bank[topic]["levels"]
+                level = rng.randrange(len(levels))
+                said.append(rng.choice(levels[level]))
+                answers.append(f'"{topic}": {number((level + 0.5) / len(levels))}')
+            else:
+                name = rng.choice(list(bank[topic]))
+                said.append(rng.choice(bank[topic][name]))
+                answers.append(f'"{topic}": "{name}"')
+        chat += [
+            {"role": "user", "content": " ".join(said)},
+            {"role": "assistant", "content": f"{{{', '.join(answers)}}}"},
+        ]
+    return chat
+
+
+def person_chat(rng: random.Random) -> Chat:
+    """One person alone: everything the text tells, in a random order."""
+    pair = random_pair(rng)
+    said = pair.said_a
+    facts = [
+        f'"energy": {number(energy_reading(said, pair.slot))}',
+        f'"engagement": {number(engagement_reading(said))}',
+        f'"seeking": "{said.seeking or "not stated"}"',
+        f'"offering": "{", ".join(sorted(said.offering)) or "not stated"}"',
+        f'"interests": "{", ".join(sorted(said.interests)) or "not stated"}"',
+    ]
+    rng.shuffle(facts)
+    return [
+        {"role": "user", "content": f"Person A: {said.text}\nTime: {pair.slot.label}"},
+        {"role": "assistant", "content": f"{{{', '.join(facts)}}}"},
+    ]
 
 
 def arithmetic_chat(rng: random.Random) -> Chat:
@@ -152,7 +203,7 @@ def random_result(rng: random.Random, tool: str) -> dict:
     mean = (first + second) / 2
     main = mean if rng.random() < 0.5 else rng.random()
     if tool == "predict_meeting_success_tool":
-        return {"probability": round(main, 2), "reason": rng.choice(PAIR_READINGS).split()[-1]}
+        return {"probability": round(main, 2), "reason": rng.choice(PAIR_READINGS)}
     if tool == "extract_common_interests_and_topics":
         shared = sorted(rng.sample(all_interests(), rng.choice((0, 1, 1, 2))))
         score = rng.choice((0.0, 0.3, 0.5, 0.6, 0.8, 1.0, main))
@@ -232,18 +283,25 @@ def final_answer(known: dict[str, dict]) -> str:
 
 # ----------------------------------------------------------------------------- the mix
 
-# Shares of documents at the start and at the end of training: reading first, combining later.
-MIX = {"mixed": (0.6, 0.2), "mean_first": (0.15, 0.4), "arithmetic": (0.13, 0.12), "dialogue": (0.12, 0.28)}
+# Shares of documents at the start and at the end of training: words first, then people, pairs, and combining.
+MIX = {"words": (0.3, 0.02), "person": (0.3, 0.06), "pair": (0.22, 0.27), "mean_first": (0.08, 0.5), "arithmetic": (0.1, 0.15)}
+DIALOGUES = (0.1, 0.45)  # share of training steps that are tool dialogues
+CURRICULUM = 0.6  # progress at which the mix has reached its last shares
 
 
-def sample_chat(rng: random.Random, progress: float) -> Chat:
-    """One document of the corpus; `progress` in [0, 1] moves the mix from its first to its last shares."""
-    kind = rng.choices(list(MIX), [start + (end - start) * progress for start, end in MIX.values()])[0]
-    if kind == "dialogue":
-        return dialogue_chat(rng)
+def share(limits: tuple[float, float], progress: float) -> float:
+    return limits[0] + (limits[1] - limits[0]) * min(1.0, progress / CURRICULUM)
+
+
+def sample_short(rng: random.Random, progress: float) -> Chat:
+    """A document without tools; `progress` in [0, 1] moves the mix."""
+    kind = rng.choices(list(MIX), [share(limits, progress) for limits in MIX.values()])[0]
+    if kind == "words":
+        return phrase_chat(rng)
+    if kind == "person":
+        return person_chat(rng)
     if kind == "arithmetic":
         return arithmetic_chat(rng)
     # A mean asked first has to be read from the text: there are no earlier answers to copy from.
-    first = ["mean"] * 3 if kind == "mean_first" else ["list"] if rng.random() < 0.5 else []
-    rest = rng.choices(("reading", "list", "standout", "words"), (2, 2, 1, 2), k=rng.randint(1, 3))
-    return question_chat(rng, first + rest)
+    first = ["means"] if kind == "mean_first" else ["list"]
+    return question_chat(rng, first + rng.choices(("reading", "list", "standout", "words"), (2, 2, 1, 1), k=rng.randint(0, 2)))

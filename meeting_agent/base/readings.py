@@ -89,19 +89,19 @@ def needs_reading(pair: Pair) -> float:
     return one * (a * (1 - b) + b * (1 - a)) + both * a * b
 
 
-# Every reading by the words that questions use for it.
+# Every reading of a pair by the words that questions use for it.
 READINGS = {
-    "the energy of Person A": lambda p: energy_reading(p.said_a, p.slot),
-    "the energy of Person B": lambda p: energy_reading(p.said_b, p.slot),
-    "the engagement of Person A": lambda p: engagement_reading(p.said_a),
-    "the engagement of Person B": lambda p: engagement_reading(p.said_b),
-    "what Person A gets": lambda p: gets_reading(p.said_a, p.said_b),
-    "what Person B gets": lambda p: gets_reading(p.said_b, p.said_a),
-    "shared interests": interests_reading,
-    "needs met": needs_reading,
-    "seniority match": lambda p: seniority_match(p.person_a.person_type, p.person_b.person_type),
+    "energy of A": lambda p: energy_reading(p.said_a, p.slot),
+    "energy of B": lambda p: energy_reading(p.said_b, p.slot),
+    "engagement of A": lambda p: engagement_reading(p.said_a),
+    "engagement of B": lambda p: engagement_reading(p.said_b),
+    "need of A": lambda p: gets_reading(p.said_a, p.said_b),
+    "need of B": lambda p: gets_reading(p.said_b, p.said_a),
+    "interests": interests_reading,
+    "needs": needs_reading,
+    "seniority": lambda p: seniority_match(p.person_a.person_type, p.person_b.person_type),
     "energy": lambda p: (energy_reading(p.said_a, p.slot) + energy_reading(p.said_b, p.slot)) / 2,
     "engagement": lambda p: (engagement_reading(p.said_a) + engagement_reading(p.said_b)) / 2,
     "topics": lambda p: (interests_reading(p) + needs_reading(p)) / 2,
 }
-PAIR_READINGS = ("shared interests", "needs met", "energy", "engagement")
+PAIR_READINGS = ("interests", "needs", "energy", "engagement")
