@@ -250,7 +250,9 @@ class ConferenceSimulator:
         as there are attendees are independent of each other.
         """
         rng = random.Random(f"meetings-{self.seed}")
-        slots, waiting, meetings = list(TimeSlot), [], []
+        slots = list(TimeSlot)
+        waiting: list[int] = []
+        meetings: list[Meeting] = []
         while len(meetings) < count:
             if len(waiting) < 2:
                 waiting = sorted(self.attendees)

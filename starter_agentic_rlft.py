@@ -14,6 +14,7 @@ import csv
 import os
 import platform
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -223,15 +224,13 @@ steps ({metrics.seconds:.0f} s).
 # ----------------------------------------------------------------------------- evaluation
 
 
-def evaluate_model_performance(
-    config: RLFTConfig, traces: list[dict], pairs: list[dict], dpo: TrainingMetrics
-) -> dict:
+def evaluate_model_performance(config: RLFTConfig, traces: list[dict], pairs: list[dict], dpo: TrainingMetrics) -> dict:
     """Scores base, SFT, agent and aligned agent on the same held-out scenarios; writes metrics, report and plots."""
     from meeting_agent.ceilings import ceiling_accuracies
     from meeting_agent.engine import Engine, base_of_adapter
     from meeting_agent.evaluation import agent_statistics, was_right
-    from meeting_agent.prediction import greedy_answers, predict_probabilities
     from meeting_agent.plots import draw_plots
+    from meeting_agent.prediction import greedy_answers, predict_probabilities
     from meeting_agent.report import choose_examples, render_report
     from meeting_agent.statistics import paired_comparison, score_probabilities
     from starter_agentic_traces import AgentTraceCollector, make_scenarios
@@ -242,7 +241,7 @@ def evaluate_model_performance(
     success = [s.meeting.success_probability for s in scenarios]
     base = base_of_adapter(Path(config.sft_model_path))
 
-    probabilities = {"base": predict_probabilities(Engine(base), prompts)}
+    probabilities: dict[str, Sequence[float | None]] = {"base": predict_probabilities(Engine(base), prompts)}
     predictor = MeetingPredictor(config.sft_model_path)
     probabilities["sft"] = predict_probabilities(predictor.engine, prompts)
     phases = {name: score_probabilities(p, success) for name, p in probabilities.items()}
@@ -321,7 +320,7 @@ COMPARISONS = (
 )
 
 
-def baseline_probabilities(config: RLFTConfig, sft: dict, scenarios: list) -> dict[str, list[float]]:
+def baseline_probabilities(config: RLFTConfig, sft: dict, scenarios: list) -> dict[str, Sequence[float | None]]:
     """Baselines fitted on the rows that phase 1 trained on; boosting only where those rows are our own world's."""
     from meeting_agent.evaluation import boosting_baseline, tfidf_baseline
     from meeting_agent.make_data import training_meetings
@@ -332,7 +331,9 @@ def baseline_probabilities(config: RLFTConfig, sft: dict, scenarios: list) -> di
     rows = rows[: sft["max_train_rows"] or None]
     split = split_rows(rows, sft["seed"])
     fitted = split.train + split.selection
-    found = {"tfidf_logistic": tfidf_baseline(fitted, [s.prediction_prompt for s in scenarios], config.seed)}
+    found: dict[str, Sequence[float | None]] = {
+        "tfidf_logistic": tfidf_baseline(fitted, [s.prediction_prompt for s in scenarios], config.seed)
+    }
     descriptor = PersonDescriptor()
     describe = descriptor.generate_description
     behind = {
@@ -341,13 +342,11 @@ def baseline_probabilities(config: RLFTConfig, sft: dict, scenarios: list) -> di
     }
     if all(r.input_text in behind for r in fitted):
         meetings = [behind[r.input_text] for r in fitted]
-        found["boosting_visible"] = boosting_baseline(
-            meetings, [s.meeting for s in scenarios], descriptor, config.seed
-        )
+        found["boosting_visible"] = boosting_baseline(meetings, [s.meeting for s in scenarios], descriptor, config.seed)
     return found
 
 
-def is_right(probabilities: list[float | None], success: list[float]) -> list[bool]:
+def is_right(probabilities: Sequence[float | None], success: list[float]) -> list[bool]:
     return [p is not None and (p > 0.5) == (s > 0.5) for p, s in zip(probabilities, success, strict=True)]
 
 
@@ -431,7 +430,9 @@ def write_scenarios(path: Path, scenarios: list, probabilities: dict, played: di
         for i, scenario in enumerate(scenarios):
             said = ["" if p[i] is None else f"{p[i]:.4f}" for p in probabilities.values()]
             advice = [played[name][i]["final_recommendation_parsed"] or "" for name in played]
-            writer.writerow([scenario.meeting.scenario_id, f"{scenario.meeting.success_probability:.4f}", *said, *advice])
+            writer.writerow(
+                [scenario.meeting.scenario_id, f"{scenario.meeting.success_probability:.4f}", *said, *advice]
+            )
 
 
 def print_ladder(metrics: dict) -> None:

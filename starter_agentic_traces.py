@@ -150,8 +150,9 @@ class AgentToolLoop:
             {"role": "user", "content": user_prompt},
         ]
         tools_used: list[str] = []
-        completed, tokens, iteration = False, 0, 0
-        for iteration in range(1, MAX_ITERATIONS + 1):
+        completed, tokens, iterations = False, 0, 0
+        while iterations < MAX_ITERATIONS:
+            iterations += 1
             response = self.npc.get_llm_response(
                 None,
                 messages=messages,
@@ -177,7 +178,7 @@ class AgentToolLoop:
         return {
             "messages": messages,
             "tools_used": tools_used,
-            "total_iterations": iteration,
+            "total_iterations": iterations,
             "completed_naturally": completed,
             "tokens": tokens,
         }
@@ -234,9 +235,7 @@ class AgentTraceCollector:
 
         batcher = serve_engine(engine)
         try:
-            loops = {
-                p: AgentToolLoop(p, MODEL, PROVIDER, None, self.temperature) for p in system_prompt_configurations
-            }
+            loops = {p: AgentToolLoop(p, MODEL, PROVIDER, None, self.temperature) for p in system_prompt_configurations}
             yield lambda scenario, sample: loops[scenario.persona].run(
                 scenario.user_prompt, f"{self.seed}-{scenario.meeting.scenario_id}-{sample}"
             )

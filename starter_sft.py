@@ -21,6 +21,7 @@ import shutil
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from data_classes import MeetingPredictor, TrainingMetrics, TrainingRow, read_training_rows
 from meeting_agent.files import InputError, write_json, write_text
@@ -130,7 +131,7 @@ def load_base_with_adapter(config: SFTConfig):
     from meeting_agent.engine import load_model, load_tokenizer
 
     torch.manual_seed(config.seed)
-    options = {}
+    options: dict[str, Any] = {}
     if config.use_4bit:
         if not torch.cuda.is_available():
             raise InputError("--use_4bit needs a GPU: leave it out on this machine")
@@ -214,7 +215,7 @@ def train(config: SFTConfig, split: Split, model, tokenizer) -> TrainingMetrics:
     shutil.rmtree(checkpoints)
     return TrainingMetrics(
         history=trainer.state.log_history,
-        best_step=trainer.state.best_global_step,
+        best_step=trainer.state.best_global_step or trainer.state.global_step,
         seconds=time.monotonic() - started,
     )
 
@@ -276,7 +277,9 @@ def validate_model(model_path: str, rows: list[TrainingRow], base_model_name: st
     greedy = greedy_answers(predictor.engine, prompts)
     truth = [r.ground_truth_prob for r in rows]
     report = score_probabilities(p, truth)
-    report["reason_accuracy"] = sum(a["reason"] == r.target_reason for a, r in zip(answers, rows, strict=True)) / len(rows)
+    report["reason_accuracy"] = sum(a["reason"] == r.target_reason for a, r in zip(answers, rows, strict=True)) / len(
+        rows
+    )
     report["greedy_valid_rate"] = sum(g is not None for g in greedy) / len(greedy)
     report["greedy_accuracy"] = score_probabilities(greedy, truth)["accuracy"]
     report["errors"] = error_patterns(rows, p)

@@ -134,8 +134,9 @@ def bayes_votes(meeting: Meeting, descriptor: PersonDescriptor, seed: int, draws
         _weighted(rng, engagement_a, _likelihood(engagement_a, noisy_engagement(a))),
         _weighted(rng, engagement_b, _likelihood(engagement_b, noisy_engagement(b))),
     )
-    rest = WEIGHTS["seniority"] * (seniority_match(a.person_type, b.person_type) - FACTOR_MEANS["seniority"])
-    rest = rest + rng.normal(0.0, CHEMISTRY_SD, draws)
+    match = seniority_match(a.person_type, b.person_type)
+    chemistry = rng.normal(0.0, CHEMISTRY_SD, draws)
+    rest = WEIGHTS["seniority"] * (match - FACTOR_MEANS["seniority"]) + chemistry
 
     logits = {
         "text_only": topics + energy + engagement,

@@ -1,6 +1,6 @@
 """Says whether a run met the acceptance criteria; exit status 1 if any was missed.
 
-    python -m meeting_agent.check_criteria results/metrics.json
+python -m meeting_agent.check_criteria results/metrics.json
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 
@@ -60,6 +61,7 @@ def load_model(path: str, dtype: torch.dtype = torch.float32, **options):
         model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype, trust_remote_code=False, **options)
     except OSError as error:
         raise InputError(f"base model {path!r} cannot be loaded: {str(error).splitlines()[0]}") from None
+    model = cast(Any, model)
     return model.to("cuda") if torch.cuda.is_available() and not options else model
 
 
@@ -171,9 +173,7 @@ class Engine:
                 live = [live[i] for i in keep]
             ids = next_ids
         texts = self.tokenizer.batch_decode([row.tokens for row in rows], skip_special_tokens=False)
-        return [
-            Completion(text, n, len(row.tokens)) for text, n, row in zip(texts, prompt_tokens, rows, strict=True)
-        ]
+        return [Completion(text, n, len(row.tokens)) for text, n, row in zip(texts, prompt_tokens, rows, strict=True)]
 
     def _next_tokens(self, live: list[_Row], logits: torch.Tensor) -> list[int]:
         logits = logits.float()

@@ -70,7 +70,9 @@ def tfidf_baseline(train: list[TrainingRow], texts: list[str], seed: int) -> lis
     return model.predict_proba(texts)[:, 1].tolist()
 
 
-def boosting_baseline(train: list[Meeting], test: list[Meeting], descriptor: PersonDescriptor, seed: int) -> list[float]:
+def boosting_baseline(
+    train: list[Meeting], test: list[Meeting], descriptor: PersonDescriptor, seed: int
+) -> list[float]:
     """Predicted probability of each test meeting by gradient boosting on the attributes that its text states.
 
     The booster is told the attributes, so it has no words to understand: it knows what a perfect reader would.
@@ -78,9 +80,7 @@ def boosting_baseline(train: list[Meeting], test: list[Meeting], descriptor: Per
     from sklearn.ensemble import HistGradientBoostingRegressor
 
     booster = HistGradientBoostingRegressor(max_iter=150, learning_rate=0.06, max_leaf_nodes=8, random_state=seed)
-    booster.fit(
-        np.array([visible_attributes(m, descriptor) for m in train]), [m.success_probability for m in train]
-    )
+    booster.fit(np.array([visible_attributes(m, descriptor) for m in train]), [m.success_probability for m in train])
     return booster.predict(np.array([visible_attributes(m, descriptor) for m in test])).clip(0, 1).tolist()
 
 

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 class InputError(Exception):
@@ -38,7 +39,7 @@ def write_json(path: Path, value: object, indent: int | None = 1) -> None:
     write_text(path, json.dumps(value, indent=indent, ensure_ascii=False) + "\n")
 
 
-def read_json(path: Path, written_by: str) -> object:
+def read_json(path: Path, written_by: str) -> Any:
     """Reads a hand-off; raises InputError that names the phase to run when it is missing or broken."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))

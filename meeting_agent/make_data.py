@@ -1,6 +1,6 @@
 """Writes `data/sft_training_data.csv`.
 
-    python -m meeting_agent.make_data --seed 42 --rows 2000 --output data/sft_training_data.csv
+python -m meeting_agent.make_data --seed 42 --rows 2000 --output data/sft_training_data.csv
 """
 
 from __future__ import annotations

@@ -8,9 +8,9 @@ from pathlib import Path
 import matplotlib
 
 matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
+import matplotlib.pyplot as plt
 
-from meeting_agent.files import replacing  # noqa: E402
+from meeting_agent.files import replacing
 
 COLORS = {"base": "#9aa0a6", "sft": "#4c78a8", "agent": "#f2a541", "dpo": "#3a9d5d"}
 NAMES = {"base": "untouched base", "sft": "SFT", "agent": "agent before DPO", "dpo": "agent after DPO"}
@@ -67,7 +67,11 @@ def accuracy_ladder(metrics: dict):
         axis.bar(x, value, color=COLORS[name], width=0.6)
         axis.errorbar(x, value, [[value - low], [high - value]], color="#333333", capsize=4)
         axis.text(x, 0.41, f"{value:.1%}", ha="center", color="white", fontweight="bold")
-    lines = {"majority": "majority class", "text_only": "ceiling, text only", "all_tools": "ceiling, text and all tools"}
+    lines = {
+        "majority": "majority class",
+        "text_only": "ceiling, text only",
+        "all_tools": "ceiling, text and all tools",
+    }
     for key, label in lines.items():
         axis.axhline(metrics["ceilings"][key], color="#555555", linewidth=1, linestyle="--")
         axis.text(3.45, metrics["ceilings"][key], f"{label} {metrics['ceilings'][key]:.1%}", va="bottom", fontsize=9)
@@ -92,7 +96,9 @@ def calibration(scenarios: Path):
         for p, success in said:
             bins.setdefault(min(9, int(p * 10)), []).append((p, success))
         points = [
-            (sum(p for p, _ in b) / len(b), sum(s for _, s in b) / len(b)) for _, b in sorted(bins.items()) if len(b) >= 8
+            (sum(p for p, _ in b) / len(b), sum(s for _, s in b) / len(b))
+            for _, b in sorted(bins.items())
+            if len(b) >= 8
         ]
         if points:
             axis.plot(*zip(*points, strict=True), "o-", color=COLORS[name], label=NAMES[name], markersize=4)

@@ -37,9 +37,7 @@ def same_prompt_pairs(traces: list[dict], min_gap: float, most_uses: int, seed: 
 
 def agent_token_mask(tokenizer, messages: list[dict], tools: list[dict]) -> list[int]:
     """1 for every token that the agent wrote, 0 for prompts, tool results and markup, by the template's own marks."""
-    rendered = tokenizer.apply_chat_template(
-        messages, tools=tools, return_dict=True, return_assistant_tokens_mask=True
-    )
+    rendered = tokenizer.apply_chat_template(messages, tools=tools, return_dict=True, return_assistant_tokens_mask=True)
     return list(rendered["assistant_masks"])
 
 

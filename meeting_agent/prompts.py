@@ -1,4 +1,4 @@
-"""The words of the three phases: the prediction prompt, the agents' personas, the scenario prompt, the chat template."""
+"""The words of the three phases: prediction prompt, personas, scenario prompt, chat template."""
 
 from __future__ import annotations
 
@@ -36,9 +36,7 @@ def prediction_prompt(description_a: str, description_b: str, time_slot: TimeSlo
     return f"{pair_context(description_a, description_b, time_slot)}\n\n{PREDICTION_QUESTION}"
 
 
-def scenario_prompt(
-    name_a: str, description_a: str, name_b: str, description_b: str, time_slot: TimeSlot
-) -> str:
+def scenario_prompt(name_a: str, description_a: str, name_b: str, description_b: str, time_slot: TimeSlot) -> str:
     """What an agent is asked; tools want the names and the time exactly as they stand here."""
     context = pair_context(f"{name_a}. {description_a}", f"{name_b}. {description_b}", time_slot)
     return f"{context}\n\n{AGENT_QUESTION}"

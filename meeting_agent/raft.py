@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from trl import SFTTrainer
 
@@ -20,10 +22,11 @@ class RaftTrainer(SFTTrainer):
 
     def __init__(self, *args, raft_weight: float, **kwargs):
         super().__init__(*args, **kwargs)
+        self.writer: Any = self.processing_class
         self.raft_weight = raft_weight
-        self.reader = DigitReader(self.processing_class, self.args.device)
-        opening = self.processing_class.encode(PREDICTION_OPENING, add_special_tokens=False)
-        whole = self.processing_class.encode(PREDICTION_OPENING + "73", add_special_tokens=False)
+        self.reader = DigitReader(self.writer, self.args.device)
+        opening = self.writer.encode(PREDICTION_OPENING, add_special_tokens=False)
+        whole = self.writer.encode(PREDICTION_OPENING + "73", add_special_tokens=False)
         if whole[: len(opening)] != opening or whole[len(opening)] not in self.reader.ids:
             raise InputError("this model's tokenizer joins digits with other text, so its numbers cannot be read")
         self.opening_length = len(opening)
@@ -48,5 +51,5 @@ class RaftTrainer(SFTTrainer):
         return (loss, outputs) if return_outputs else loss
 
     def _targets(self, labels: torch.Tensor) -> torch.Tensor:
-        texts = self.processing_class.batch_decode([row[row != -100] for row in labels])
+        texts = self.writer.batch_decode([row[row != -100] for row in labels])
         return torch.tensor([read_probability(t) for t in texts], device=labels.device)

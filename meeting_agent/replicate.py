@@ -1,6 +1,6 @@
 """The whole pipeline again with other seeds, each run in its own scratch folder; the table goes into the report.
 
-    python -m meeting_agent.replicate --seeds 1,2,3,4 --scratch /tmp/replications
+python -m meeting_agent.replicate --seeds 1,2,3,4 --scratch /tmp/replications
 """
 
 from __future__ import annotations
@@ -34,9 +34,25 @@ def phase_commands(folder: Path, seed: int) -> list[list[str]]:
         ["-m", "meeting_agent.make_data", "--seed", seed, "--output", data],
         ["starter_sft.py", "--seed", seed, "--sft_data_path", data, "--output_model_path", sft],
         ["starter_agentic_traces.py", "--seed", seed, "--sft_model_path", sft, "--traces_path", traces],
-        ["starter_agentic_rlft.py", "--seed", seed, "--data_seed", seed, "--eval_seed", EVAL_SEED_OFFSET + seed]
-        + ["--sft_model_path", sft, "--traces_path", traces, "--pairs_path", pairs, "--adapter_path", dpo]
-        + ["--results_dir", folder / "results"],
+        [
+            "starter_agentic_rlft.py",
+            "--seed",
+            seed,
+            "--data_seed",
+            seed,
+            "--eval_seed",
+            EVAL_SEED_OFFSET + seed,
+            "--sft_model_path",
+            sft,
+            "--traces_path",
+            traces,
+            "--pairs_path",
+            pairs,
+            "--adapter_path",
+            dpo,
+            "--results_dir",
+            folder / "results",
+        ],
     ]
     return [[sys.executable, *map(str, phase)] for phase in phases]
 

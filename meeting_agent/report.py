@@ -1,6 +1,6 @@
 """The evaluation report and the README's table: words around the numbers of `metrics.json`, and nothing else.
 
-    python -m meeting_agent.report            # writes report and README table anew from results/metrics.json
+python -m meeting_agent.report            # writes report and README table anew from results/metrics.json
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ def _read_recipe(path: Path, cls: type) -> dict[str, Any]:
     for key, value in recipe.items():
         if key not in known:
             raise InputError(f"{path}: unknown setting {key!r}; known: {', '.join(known)}")
-        kind = {"int": int, "float": (int, float), "str": str, "bool": bool}[known[key]]
+        kind: Any = {"int": int, "float": (int, float), "str": str, "bool": bool}[known[key]]
         if known[key] == "float" and isinstance(value, str):  # YAML reads 5e-5 as text
             try:
                 value = float(value)
@@ -98,5 +98,3 @@ def run_script(main: Callable[[], None]) -> None:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-
-

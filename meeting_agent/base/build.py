@@ -19,6 +19,7 @@ import platform
 import random
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -59,7 +60,9 @@ def train_tokenizer() -> PreTrainedTokenizerFast:
                 name, arguments = call["function"]["name"], call["function"]["arguments"]
                 texts.append(f'{{"name": "{name}", "arguments": {arguments}}}')
     for schema in tool_schemas():
-        texts += [f"{schema['function']['name']}(person_a, person_b, time_slot): {schema['function']['description']}"] * 200
+        texts += [
+            f"{schema['function']['name']}(person_a, person_b, time_slot): {schema['function']['description']}"
+        ] * 200
     tokenizer.train_from_iterator(
         texts,
         trainers.BpeTrainer(
@@ -103,7 +106,6 @@ def new_model(vocabulary: int) -> Gemma3ForCausalLM:
         eos_token_id=5,
         bos_token_id=2,
         tie_word_embeddings=True,
-        attn_implementation="sdpa",
     )
     torch.manual_seed(0)
     return Gemma3ForCausalLM(config)
@@ -113,17 +115,15 @@ class Encoder:
     """Turns chats into token ids, loss weights and number targets."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast):
-        self.tokenizer = tokenizer
+        self.tokenizer: Any = tokenizer
         self.tools = tool_schemas()
-        self.digits = tokenizer.convert_tokens_to_ids([str(d) for d in range(10)])
+        self.digits: Any = tokenizer.convert_tokens_to_ids([str(d) for d in range(10)])
         self.digit_of = {token: d for d, token in enumerate(self.digits)}
         self.point = tokenizer.convert_tokens_to_ids(".")
 
     def encode(self, chat: list[dict]) -> tuple[list[int], list[float], list[float]]:
         tools = self.tools if chat[0]["role"] == "system" else None
-        out = self.tokenizer.apply_chat_template(
-            chat, tools=tools, return_dict=True, return_assistant_tokens_mask=True
-        )
+        out = self.tokenizer.apply_chat_template(chat, tools=tools, return_dict=True, return_assistant_tokens_mask=True)
         ids, own = out["input_ids"], out["assistant_masks"]
         weights = [1.0 if mine else READ_WEIGHT for mine in own]
         values = [-1.0] * len(ids)
@@ -207,7 +207,7 @@ def schedule(progress: float) -> float:
 
 def train(model, encoder: Encoder, checkpoint: Path, minutes: float, log_path: Path, device: str) -> dict:
     """Trains for `minutes`; the budget of steps is found from the measured speed of the first ones."""
-    state = {"step": 0, "tokens": 0, "seconds": 0.0, "total_seconds": minutes * 60}
+    state: dict[str, Any] = {"step": 0, "tokens": 0, "seconds": 0.0, "total_seconds": minutes * 60}
     matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n]
     others = [p for n, p in model.named_parameters() if p.ndim != 2 or "embed" in n]
     muon = Muon(matrices, lr=0.02)

@@ -26,7 +26,12 @@ HELD_OUT_CHATS = 200
 def skill_chats() -> dict[str, Callable[[random.Random], Chat]]:
     """One maker of chats for each skill of the corpus."""
     makers = {name: (lambda rng, name=name: question_chat(rng, [name])) for name in QUESTIONS}
-    return makers | {"phrase": phrase_chat, "person": person_chat, "arithmetic": arithmetic_chat, "dialogue": dialogue_chat}
+    return makers | {
+        "phrase": phrase_chat,
+        "person": person_chat,
+        "arithmetic": arithmetic_chat,
+        "dialogue": dialogue_chat,
+    }
 
 
 @torch.inference_mode()

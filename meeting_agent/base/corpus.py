@@ -243,7 +243,7 @@ def dialogue_chat(rng: random.Random) -> Chat:
     pair = random_pair(rng)
     persona = rng.choice(list(system_prompt_configurations))
     a, b = pair.person_a.name, pair.person_b.name
-    chat = [
+    chat: Chat = [
         {"role": "system", "content": system_prompt_configurations[persona]},
         {"role": "user", "content": scenario_prompt(a, pair.said_a.text, b, pair.said_b.text, pair.slot)},
     ]
@@ -284,7 +284,13 @@ def final_answer(known: dict[str, dict]) -> str:
 # ----------------------------------------------------------------------------- the mix
 
 # Shares of documents at the start and at the end of training: words first, then people, pairs, and combining.
-MIX = {"words": (0.3, 0.02), "person": (0.3, 0.06), "pair": (0.22, 0.27), "mean_first": (0.08, 0.5), "arithmetic": (0.1, 0.15)}
+MIX = {
+    "words": (0.3, 0.02),
+    "person": (0.3, 0.06),
+    "pair": (0.22, 0.27),
+    "mean_first": (0.08, 0.5),
+    "arithmetic": (0.1, 0.15),
+}
 DIALOGUES = (0.1, 0.45)  # share of training steps that are tool dialogues
 CURRICULUM = 0.6  # progress at which the mix has reached its last shares
 
@@ -304,4 +310,6 @@ def sample_short(rng: random.Random, progress: float) -> Chat:
         return arithmetic_chat(rng)
     # A mean asked first has to be read from the text: there are no earlier answers to copy from.
     first = ["means"] if kind == "mean_first" else ["list"]
-    return question_chat(rng, first + rng.choices(("reading", "list", "standout", "words"), (2, 2, 1, 1), k=rng.randint(0, 2)))
+    return question_chat(
+        rng, first + rng.choices(("reading", "list", "standout", "words"), (2, 2, 1, 1), k=rng.randint(0, 2))
+    )

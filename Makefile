@@ -1,0 +1,35 @@
+# make run    the whole pipeline into models/, trajectories/ and results/
+# make test   the tests
+PYTHON ?= python3.11
+BIN := .venv/bin
+SHELL := /bin/bash
+
+.PHONY: run test check replicate base
+
+# PyTorch first: with it installed, nothing else pulls in its CUDA packages.
+.venv/ready: requirements.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check "$$(grep '^torch==' requirements.txt)"
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+run: .venv/ready
+	$(BIN)/python starter_sft.py
+	$(BIN)/python starter_agentic_traces.py
+	$(BIN)/python starter_agentic_rlft.py
+	$(BIN)/python -m meeting_agent.report
+
+test: .venv/ready
+	$(BIN)/python -m pytest -q
+
+check: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+replicate: .venv/ready
+	$(BIN)/python -m meeting_agent.replicate
+	$(BIN)/python -m meeting_agent.report
+
+base: .venv/ready
+	$(BIN)/python -m meeting_agent.base.build
