@@ -205,7 +205,7 @@ def parse_recommendation(answer: str) -> tuple[str | None, float | None]:
     if isinstance(recommendation, str) and recommendation.strip():
         recommendation = recommendation.strip().upper()[:20]
     else:
-        loose = re.search(r"\brecommendation\W+(YES|NO)\b", answer, re.IGNORECASE)
+        loose = re.search(r'"recommendation":\s*"(YES|NO)"', answer, re.IGNORECASE)
         recommendation = loose.group(1).upper() if loose else None
     probability = found.get("probability")
     if isinstance(probability, bool) or not isinstance(probability, int | float) or not 0.0 <= probability <= 1.0:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from trl import SFTTrainer
@@ -22,7 +22,7 @@ class RaftTrainer(SFTTrainer):
 
     def __init__(self, *args, raft_weight: float, **kwargs):
         super().__init__(*args, **kwargs)
-        self.writer: Any = self.processing_class
+        self.writer = cast(Any, self.processing_class)
         self.raft_weight = raft_weight
         self.reader = DigitReader(self.writer, self.args.device)
         opening = self.writer.encode(PREDICTION_OPENING, add_special_tokens=False)

@@ -10,6 +10,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from meeting_agent.files import InputError, read_json, write_json
 from meeting_agent.settings import parse_settings, run_script, setting
@@ -30,30 +31,14 @@ def phase_commands(folder: Path, seed: int) -> list[list[str]]:
     """The data generator and the three scripts, writing everything into `folder`."""
     data, sft, dpo = folder / "data.csv", folder / "sft", folder / "dpo"
     traces, pairs = folder / "agent_traces.json", folder / "preference_pairs.json"
-    phases = [
+    phases: list[list[Any]] = [
         ["-m", "meeting_agent.make_data", "--seed", seed, "--output", data],
         ["starter_sft.py", "--seed", seed, "--sft_data_path", data, "--output_model_path", sft],
         ["starter_agentic_traces.py", "--seed", seed, "--sft_model_path", sft, "--traces_path", traces],
-        [
-            "starter_agentic_rlft.py",
-            "--seed",
-            seed,
-            "--data_seed",
-            seed,
-            "--eval_seed",
-            EVAL_SEED_OFFSET + seed,
-            "--sft_model_path",
-            sft,
-            "--traces_path",
-            traces,
-            "--pairs_path",
-            pairs,
-            "--adapter_path",
-            dpo,
-            "--results_dir",
-            folder / "results",
-        ],
+        ["starter_agentic_rlft.py", "--seed", seed, "--data_seed", seed, "--eval_seed", EVAL_SEED_OFFSET + seed],
     ]
+    phases[-1] += ["--sft_model_path", sft, "--traces_path", traces, "--pairs_path", pairs]
+    phases[-1] += ["--adapter_path", dpo, "--results_dir", folder / "results"]
     return [[sys.executable, *map(str, phase)] for phase in phases]
 
 

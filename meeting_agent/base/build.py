@@ -87,7 +87,7 @@ def train_tokenizer() -> PreTrainedTokenizerFast:
     return wrapped
 
 
-def new_model(vocabulary: int) -> Gemma3ForCausalLM:
+def new_model(vocabulary: int) -> Any:
     config = Gemma3TextConfig(
         vocab_size=vocabulary,
         hidden_size=192,
@@ -117,7 +117,7 @@ class Encoder:
     def __init__(self, tokenizer: PreTrainedTokenizerFast):
         self.tokenizer: Any = tokenizer
         self.tools = tool_schemas()
-        self.digits: Any = tokenizer.convert_tokens_to_ids([str(d) for d in range(10)])
+        self.digits = self.tokenizer.convert_tokens_to_ids([str(d) for d in range(10)])
         self.digit_of = {token: d for d, token in enumerate(self.digits)}
         self.point = tokenizer.convert_tokens_to_ids(".")
 
