@@ -20,10 +20,8 @@ SECRETS = {
     "Meeting",
     "ConferenceSimulator",
 }
-BLIND = sorted(Path("meeting_agent/base").glob("*.py")) + [
-    Path("meeting_agent/tools.py"),
-    Path("meeting_agent/prompts.py"),
-]
+PACKAGE = Path("meeting_agent")
+BLIND = [*sorted((PACKAGE / "base").glob("*.py")), PACKAGE / "tools.py", PACKAGE / "prompts.py"]
 
 
 @pytest.mark.parametrize("path", BLIND, ids=str)

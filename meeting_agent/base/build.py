@@ -117,14 +117,16 @@ class Encoder:
     def __init__(self, tokenizer: PreTrainedTokenizerFast):
         self.tokenizer: Any = tokenizer
         self.tools = tool_schemas()
-        self.digits = self.tokenizer.convert_tokens_to_ids([str(d) for d in range(10)])
+        vocabulary = tokenizer.get_vocab()
+        self.digits = [vocabulary[str(d)] for d in range(10)]
         self.digit_of = {token: d for d, token in enumerate(self.digits)}
-        self.point = tokenizer.convert_tokens_to_ids(".")
+        self.point = vocabulary["."]
 
     def encode(self, chat: list[dict]) -> tuple[list[int], list[float], list[float]]:
         tools = self.tools if chat[0]["role"] == "system" else None
         out = self.tokenizer.apply_chat_template(chat, tools=tools, return_dict=True, return_assistant_tokens_mask=True)
-        ids, own = out["input_ids"], out["assistant_masks"]
+        ids: list[int] = out["input_ids"]
+        own = out["assistant_masks"]
         weights = [1.0 if mine else READ_WEIGHT for mine in own]
         values = [-1.0] * len(ids)
         zero = self.digits[0]

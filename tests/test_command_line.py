@@ -1,0 +1,111 @@
+"""Scripts from the outside: help, bad input, and a complete miniature run."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = ("starter_sft.py", "starter_agentic_traces.py", "starter_agentic_rlft.py")
+
+
+def run(*arguments, timeout=600):
+    return subprocess.run([sys.executable, *map(str, arguments)], capture_output=True, text=True, timeout=timeout)
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_help_is_quick_and_names_every_setting(script):
+    started = time.monotonic()
+    done = run(script, "--help")
+    assert done.returncode == 0
+    assert time.monotonic() - started < 2.0
+    assert "--seed" in done.stdout
+    assert "--config" in done.stdout
+
+
+def test_importing_the_records_loads_no_heavy_library():
+    done = run("-c", "import sys, data_classes; print(*{'torch', 'npcpy', 'transformers'} & sys.modules.keys())")
+    assert done.stdout.strip() == ""
+
+
+def test_importing_a_script_runs_nothing():
+    for script in SCRIPTS:
+        done = run("-c", f"import sys, {script[:-3]}; print('torch' in sys.modules)")
+        assert done.stdout.strip() == "False", done.stderr
+
+
+HEADER = "input_text,target_probability,target_reason,ground_truth_prob\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("input_text,target_probability,target_reason\nx,0.5,e\n", "column ground_truth_prob is missing"),
+        (HEADER + "x,0.5,e,0.5\ny,high,e,0.5\n", "row 2: target_probability is 'high', not a number"),
+        (HEADER + "x,0.5,e,1.5\n", "row 1: ground_truth_prob is 1.5, not in 0..1"),
+        (HEADER + "x,nan,e,0.5\n", "row 1: target_probability is nan"),
+        (HEADER + "x,0.5\n", "row 1: "),
+        (HEADER + " ,0.5,e,0.5\n", "row 1: input_text is empty"),
+        (HEADER, "has no rows"),
+        ("", "column input_text is missing"),
+        (HEADER + "x,0.5,e,0.5\n", "1 rows are too few"),
+    ],
+)
+def test_bad_data_is_one_line_and_status_2(tmp_path, content, message):
+    path = tmp_path / "bad.csv"
+    path.write_text(content)
+    done = run("starter_sft.py", "--sft_data_path", path, "--output_model_path", tmp_path / "model")
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_missing_hand_offs_name_the_phase_to_run(tmp_path):
+    done = run("starter_agentic_traces.py", "--sft_model_path", tmp_path / "none")
+    assert (done.returncode, "run starter_sft.py first" in done.stderr) == (2, True)
+    done = run("starter_agentic_rlft.py", "--traces_path", tmp_path / "none.json")
+    assert (done.returncode, "run starter_agentic_traces.py first" in done.stderr) == (2, True)
+    (tmp_path / "torn.json").write_text('[{"id": ')
+    done = run("starter_agentic_rlft.py", "--traces_path", tmp_path / "torn.json")
+    assert (done.returncode, "run starter_agentic_traces.py again" in done.stderr) == (2, True)
+
+
+def test_recipes_are_flags_in_a_file(tmp_path):
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("learning_rate: 3e-5\nsft_data_path: nowhere.csv\n")
+    assert "nowhere.csv cannot be read" in run("starter_sft.py", "--config", recipe).stderr
+    recipe.write_text("learning_rat: 1\n")
+    assert "unknown setting 'learning_rat'" in run("starter_sft.py", "--config", recipe).stderr
+
+
+def test_miniature_run_of_all_phases(tmp_path):
+    """Every hand-off through files, on little data, in a scratch directory."""
+    sft, traces, results = tmp_path / "sft", tmp_path / "traces.json", tmp_path / "results"
+    done = run(
+        "starter_sft.py", "--max_train_rows", 60, "--num_train_epochs", 1, "--output_model_path", sft, "--seed", 5
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Learnability audit")
+    assert (sft / "adapter_model.safetensors").exists()
+    done = run(
+        *("starter_agentic_traces.py", "--sft_model_path", sft, "--traces_path", traces, "--seed", 5),
+        *("--num_scenarios", 24, "--samples_per_scenario", 4),
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(traces.read_text())) == 96
+    done = run(
+        *("starter_agentic_rlft.py", "--sft_model_path", sft, "--traces_path", traces, "--max_steps", 2, "--seed", 5),
+        *("--pairs_path", tmp_path / "pairs.json", "--adapter_path", tmp_path / "dpo", "--results_dir", results),
+        *("--num_eval_scenarios", 12, "--batch_size", 2),
+    )
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads((results / "metrics.json").read_text())
+    assert {"base", "sft", "agent", "dpo"} == set(metrics["phases"])
+    assert metrics["phases"]["dpo"]["n"] == 12
+    for name in ("evaluation_report.md", "accuracy_ladder.png", "loss_curves.png", "evaluation_scenarios.csv"):
+        assert (results / name).exists()
+    assert not list(Path(tmp_path).rglob(".*"))
