@@ -17,6 +17,7 @@ from meeting_agent.base.corpus import (
     person_chat,
     phrase_chat,
     question_chat,
+    results_chat,
 )
 from meeting_agent.files import write_text
 
@@ -30,6 +31,7 @@ def skill_chats() -> dict[str, Callable[[random.Random], Chat]]:
         "phrase": phrase_chat,
         "person": person_chat,
         "arithmetic": arithmetic_chat,
+        "results": results_chat,
         "dialogue": dialogue_chat,
     }
 

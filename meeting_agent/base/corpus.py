@@ -162,13 +162,12 @@ def person_chat(rng: random.Random) -> Chat:
 
 def arithmetic_chat(rng: random.Random) -> Chat:
     chat = []
-    for _ in range(rng.randint(2, 5)):
-        values = [rng.random() for _ in range(rng.randint(2, 5))]
-        listed = [number(v) for v in values]
-        mean = sum(float(v) for v in listed) / len(listed)
+    for _ in range(rng.randint(3, 6)):
+        values = [number(rng.random()) for _ in range(rng.randint(2, 4))]
+        mean = number(sum(map(float, values)) / len(values))
         chat += [
-            {"role": "user", "content": f"Scores: {', '.join(listed)}. What is their mean? {SCORE_FORMAT}"},
-            {"role": "assistant", "content": f'{{"score": {number(mean)}}}'},
+            {"role": "user", "content": f"Mean of {', '.join(values)}?"},
+            {"role": "assistant", "content": mean},
         ]
     return chat
 
@@ -248,35 +247,41 @@ def dialogue_chat(rng: random.Random) -> Chat:
         {"role": "user", "content": scenario_prompt(a, pair.said_a.text, b, pair.said_b.text, pair.slot)},
     ]
     known: dict[str, dict] = {}
-    last = None
+    thought = ""
     for name in plan_calls(rng, persona):
-        what = WHAT_TOOLS_SHOW[name]
-        if last is None:
-            thought = rng.choice(OPENING_THOUGHTS).format(what=what)
-        else:
-            score = MAIN_SCORES[last]
-            value = float(render_score(known[last][score]))
-            thought = f"{score} {render_score(known[last][score])} is {word_for(value)}. "
-            thought += rng.choice(NEXT_THOUGHTS).format(what=what)
+        next_step = rng.choice(NEXT_THOUGHTS if known else OPENING_THOUGHTS).format(what=WHAT_TOOLS_SHOW[name])
         arguments = {"person_a": a, "person_b": b, "time_slot": pair.slot.label}
         call = {"type": "function", "function": {"name": name, "arguments": json.dumps(arguments)}}
-        chat.append({"role": "assistant", "content": thought, "tool_calls": [call]})
+        chat.append({"role": "assistant", "content": thought + next_step, "tool_calls": [call]})
         result = known.setdefault(name, random_result(rng, name))
         chat.append({"role": "tool", "content": render_result(result)})
-        last = name
-    chat.append({"role": "assistant", "content": final_answer(known)})
+        thought = f"{observation(name, result)}. "
+    chat.append({"role": "assistant", "content": thought + final_answer(known)})
     return chat
 
 
-def render_score(value: float) -> str:
-    return f"{value:.2f}"
+def results_chat(rng: random.Random) -> Chat:
+    """The end of a dialogue alone: tool results, what each says, and the answer that combines them."""
+    names = rng.sample([tool.__name__ for tool in TOOLS], rng.randint(2, 4))
+    known = {name: random_result(rng, name) for name in names}
+    seen = " ".join(f"{observation(name, result)}." for name, result in known.items())
+    return [
+        {"role": "user", "content": "\n".join(render_result(result) for result in known.values())},
+        {"role": "assistant", "content": f"{seen} {final_answer(known)}"},
+    ]
+
+
+def observation(tool: str, result: dict) -> str:
+    """The main score of a tool's answer, quoted and judged: "fit_score 0.71 is high"."""
+    field = MAIN_SCORES[tool]
+    return f"{field} {result[field]:.2f} is {word_for(result[field])}"
 
 
 def final_answer(known: dict[str, dict]) -> str:
     """The closing JSON: the mean of the scores, YES above one half, and every score named once."""
-    scores = {MAIN_SCORES[name]: result[MAIN_SCORES[name]] for name, result in known.items()}
-    mean = number(sum(scores.values()) / len(scores))
-    reasoning = ", ".join(f"{field} {render_score(value)} is {word_for(value)}" for field, value in scores.items())
+    scores = [result[MAIN_SCORES[name]] for name, result in known.items()]
+    mean = number(sum(scores) / len(scores))
+    reasoning = ", ".join(observation(name, result) for name, result in known.items())
     recommendation = "YES" if float(mean) > 0.5 else "NO"
     return f'{{"probability": {mean}, "recommendation": "{recommendation}", "reasoning": "{reasoning}"}}'
 
@@ -285,13 +290,14 @@ def final_answer(known: dict[str, dict]) -> str:
 
 # Shares of documents at the start and at the end of training: words first, then people, pairs, and combining.
 MIX = {
-    "words": (0.3, 0.02),
-    "person": (0.3, 0.06),
-    "pair": (0.22, 0.27),
-    "mean_first": (0.08, 0.5),
-    "arithmetic": (0.1, 0.15),
+    "words": (0.25, 0.02),
+    "person": (0.25, 0.06),
+    "pair": (0.2, 0.27),
+    "mean_first": (0.08, 0.45),
+    "results": (0.12, 0.1),
+    "arithmetic": (0.1, 0.1),
 }
-DIALOGUES = (0.1, 0.45)  # share of training steps that are tool dialogues
+DIALOGUES = (0.1, 0.4)  # share of training steps that are tool dialogues
 CURRICULUM = 0.6  # progress at which the mix has reached its last shares
 
 
@@ -306,6 +312,8 @@ def sample_short(rng: random.Random, progress: float) -> Chat:
         return phrase_chat(rng)
     if kind == "person":
         return person_chat(rng)
+    if kind == "results":
+        return results_chat(rng)
     if kind == "arithmetic":
         return arithmetic_chat(rng)
     # A mean asked first has to be read from the text: there are no earlier answers to copy from.
