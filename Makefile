@@ -1,5 +1,6 @@
-# make run    the whole pipeline into models/, trajectories/ and results/
-# make test   the tests
+# make run             the whole pipeline into models/, trajectories/ and results/
+# make run OUT=folder  the same into a folder of your own
+# make test            the tests
 PYTHON ?= python3.11
 BIN := .venv/bin
 SHELL := /bin/bash
@@ -14,10 +15,17 @@ SHELL := /bin/bash
 	touch $@
 
 run: .venv/ready
+ifdef OUT
+	$(BIN)/python starter_sft.py --output_model_path $(OUT)/sft
+	$(BIN)/python starter_agentic_traces.py --sft_model_path $(OUT)/sft --traces_path $(OUT)/agent_traces.json
+	$(BIN)/python starter_agentic_rlft.py --sft_model_path $(OUT)/sft --traces_path $(OUT)/agent_traces.json \
+		--pairs_path $(OUT)/preference_pairs.json --adapter_path $(OUT)/dpo --results_dir $(OUT)/results
+else
 	$(BIN)/python starter_sft.py
 	$(BIN)/python starter_agentic_traces.py
 	$(BIN)/python starter_agentic_rlft.py
 	$(BIN)/python -m meeting_agent.report
+endif
 
 test: .venv/ready
 	$(BIN)/python -m pytest -q
