@@ -19,6 +19,7 @@ import math
 import random
 import shutil
 import time
+import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -165,7 +166,9 @@ def train(config: SFTConfig, split: Split, model, tokenizer) -> TrainingMetrics:
     from meeting_agent.raft import RaftTrainer
 
     steps_per_epoch = math.ceil(len(split.train) / config.batch_size)
-    checkpoints = Path(config.output_model_path) / "checkpoints"
+    # Checkpoints are named for the settings that made them, so that only the same run is resumed.
+    named = zlib.crc32(repr(asdict(config)).encode())
+    checkpoints = Path(config.output_model_path) / "checkpoints" / f"{named:08x}"
     args = trl.SFTConfig(
         output_dir=str(checkpoints),
         max_steps=config.num_train_epochs * steps_per_epoch,
@@ -212,7 +215,7 @@ def train(config: SFTConfig, split: Split, model, tokenizer) -> TrainingMetrics:
     )
     started = time.monotonic()
     trainer.train(resume_from_checkpoint=get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None)
-    shutil.rmtree(checkpoints)
+    shutil.rmtree(checkpoints.parent)
     return TrainingMetrics(
         history=trainer.state.log_history,
         best_step=trainer.state.best_global_step or trainer.state.global_step,

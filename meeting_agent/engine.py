@@ -9,12 +9,14 @@ valid, whatever the sampling temperature.
 from __future__ import annotations
 
 import random
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 
+from meeting_agent.cache import Memories, Memory, growing_cache, recall, remember
 from meeting_agent.files import InputError
 from meeting_agent.prompts import PREDICTION_OPENING
 from meeting_agent.rail import HIGHEST, LOWEST, DigitReader
@@ -24,7 +26,8 @@ from meeting_agent.rail import HIGHEST, LOWEST, DigitReader
 class Request:
     """One text to continue. `temperature` 0 is greedy; `seed` makes sampling repeatable.
 
-    `read_fractions` turns RAIL on.
+    `read_fractions` turns RAIL on. Requests of one `session` are turns of one conversation: what an earlier turn has
+    read is not read again.
     """
 
     prompt: str
@@ -32,6 +35,7 @@ class Request:
     temperature: float = 0.0
     seed: int = 0
     read_fractions: bool = True
+    session: str | None = None
 
 
 @dataclass
@@ -107,6 +111,10 @@ class Engine:
         self.model, self.tokenizer, self.batch_size = model, tokenizer, batch_size
         self.device = next(model.parameters()).device
         self.reader = DigitReader(tokenizer, self.device)
+        self.memories = Memories(2 * batch_size)
+        # A sliding window counts slots, so padding between old and new tokens would shift it.
+        kinds = getattr(model.config, "layer_types", None) or ["full_attention"]
+        self.reuses = set(kinds) == {"full_attention"}
         ends = model.generation_config.eos_token_id
         self.end_ids = {tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])}
 
@@ -138,14 +146,13 @@ class Engine:
 
     @torch.inference_mode()
     def _generate_batch(self, requests: list[Request]) -> list[Completion]:
-        from transformers import DynamicCache
-
-        batch = self.encode([r.prompt for r in requests])
-        mask, ids = batch["attention_mask"], batch["input_ids"]
-        prompt_tokens = mask.sum(1).tolist()
-        position = positions(batch)
-        cache = DynamicCache(config=self.model.config)
-        rows = [_Row(i, r) for i, r in enumerate(requests)]
+        prompts = [self.tokenizer.encode(r.prompt, add_special_tokens=False) for r in requests]
+        self._read_repeated_prompts(requests, prompts)
+        memories = [self._memory_of(r) for r in requests]
+        shared = [m.shared_with(p) if m else 0 for m, p in zip(memories, prompts, strict=True)]
+        cache = recall(memories, shared)
+        ids, mask, position = self._pad_new_tokens(prompts, shared)
+        rows = [_Row(r, p) for r, p in zip(requests, prompts, strict=True)]
         live = list(rows)
         while True:
             out = self.model(
@@ -157,8 +164,10 @@ class Engine:
                 logits_to_keep=1,
             )
             chosen = self._next_tokens(live, out.logits[:, -1])
-            for row, token in zip(live, chosen, strict=True):
-                row.take(token, self.end_ids)
+            for i, (row, token) in enumerate(zip(live, chosen, strict=True)):
+                if not row.done and row.take(token, self.end_ids) and self.reuses and row.request.session:
+                    read = row.prompt + row.tokens[: int(mask[i].sum()) - len(row.prompt)]
+                    self.memories.put(row.request.session, remember(cache, i, mask[i], read))
             if all(row.done for row in live):
                 break
             next_ids = torch.tensor([[t] for t in chosen], device=self.device)
@@ -173,7 +182,48 @@ class Engine:
                 live = [live[i] for i in keep]
             ids = next_ids
         texts = self.tokenizer.batch_decode([row.tokens for row in rows], skip_special_tokens=False)
-        return [Completion(text, n, len(row.tokens)) for text, n, row in zip(texts, prompt_tokens, rows, strict=True)]
+        return [Completion(text, len(row.prompt), len(row.tokens)) for text, row in zip(texts, rows, strict=True)]
+
+    def _memory_of(self, request: Request) -> Memory | None:
+        if not self.reuses or request.session is None:
+            return None
+        return self.memories.get(request.session) or self.memories.get(request.prompt)
+
+    def _read_repeated_prompts(self, requests: list[Request], prompts: list[list[int]]) -> None:
+        """Reads prompts that several new conversations open with once for all of them."""
+        opening = Counter(r.prompt for r in requests if r.session and self._memory_of(r) is None)
+        repeated = {r.prompt: p for r, p in zip(requests, prompts, strict=True) if opening[r.prompt] > 1}
+        if not self.reuses or not repeated:
+            return
+        cache = growing_cache()
+        ids, mask, position = self._pad_new_tokens(list(repeated.values()), [0] * len(repeated))
+        self.model(
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=position,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        for i, (prompt, tokens) in enumerate(repeated.items()):
+            self.memories.put(prompt, remember(cache, i, mask[i], tokens))
+
+    def _pad_new_tokens(
+        self, prompts: list[list[int]], shared: list[int]
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Ids and positions (rows, new) of what is to be read, and the mask (rows, old + new) over what is attended."""
+        old = max(shared)
+        new = max(len(p) - s for p, s in zip(prompts, shared, strict=True))
+        ids = torch.full((len(prompts), new), self.tokenizer.pad_token_id)
+        position = torch.zeros((len(prompts), new), dtype=torch.long)
+        mask = torch.zeros((len(prompts), old + new), dtype=torch.long)
+        for i, (prompt, s) in enumerate(zip(prompts, shared, strict=True)):
+            count = len(prompt) - s
+            ids[i, new - count :] = torch.tensor(prompt[s:])
+            position[i, new - count :] = torch.arange(s, len(prompt))
+            mask[i, old - s : old] = 1
+            mask[i, old + new - count :] = 1
+        return ids.to(self.device), mask.to(self.device), position.to(self.device)
 
     def _next_tokens(self, live: list[_Row], logits: torch.Tensor) -> list[int]:
         logits = logits.float()
@@ -208,8 +258,8 @@ class Engine:
 class _Row:
     """One conversation inside a batch."""
 
-    def __init__(self, index: int, request: Request):
-        self.index, self.request = index, request
+    def __init__(self, request: Request, prompt: list[int]):
+        self.request, self.prompt = request, prompt
         self.tokens: list[int] = []
         self.forced: list[int] = []
         self.done = False
@@ -218,14 +268,14 @@ class _Row:
     def draw(self) -> float:
         return self._random.random()
 
-    def take(self, token: int, end_ids: set[int]) -> None:
-        if self.done:
-            return
+    def take(self, token: int, end_ids: set[int]) -> bool:
+        """Adds a token; True if it was the last."""
         if token in end_ids:
             self.done = True
-            return
-        self.tokens.append(token)
-        self.done = len(self.tokens) >= self.request.max_new_tokens
+        else:
+            self.tokens.append(token)
+            self.done = len(self.tokens) >= self.request.max_new_tokens
+        return self.done
 
 
 def positions(batch: dict[str, torch.Tensor]) -> torch.Tensor:

@@ -88,6 +88,7 @@ def serve_engine(engine: Engine) -> Batcher:
                 max_new_tokens=options.get("max_tokens", 160),
                 temperature=options.get("temperature", 0.0),
                 seed=zlib.crc32(f"{options.get('user')}-{len(messages)}".encode()),
+                session=options.get("user") or None,
             )
             answer: Completion = batcher.submit(request).result()
             message = Message(**to_openai_message(answer.text))

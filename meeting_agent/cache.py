@@ -1,0 +1,96 @@
+"""Keys and values kept between the turns of a conversation, so that each turn reads only what is new."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers.cache_utils import Cache, DynamicLayer
+
+ROOM = 64  # slots a layer grows by: growing one at a time would copy everything at every token
+
+
+class GrowingLayer(DynamicLayer):
+    """A cache layer that appends in place."""
+
+    room: tuple[torch.Tensor, torch.Tensor] | None = None
+
+    def update(self, key_states, value_states, *args, **kwargs):
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+        start = self.get_seq_length()
+        end = start + key_states.shape[-2]
+        if self.room is None or self.room[0].shape[-2] < end:
+            shape = (*key_states.shape[:2], end + ROOM)
+            grown = tuple(x.new_empty(*shape, x.shape[-1]) for x in (key_states, value_states))
+            if start:
+                grown[0][..., :start, :], grown[1][..., :start, :] = self.keys, self.values
+            self.room = (grown[0], grown[1])
+        self.room[0][..., start:end, :], self.room[1][..., start:end, :] = key_states, value_states
+        self.keys, self.values = self.room[0][..., :end, :], self.room[1][..., :end, :]
+        return self.keys, self.values
+
+    def batch_select_indices(self, indices: torch.Tensor) -> None:
+        super().batch_select_indices(indices)
+        self.room = None
+
+
+def growing_cache() -> Cache:
+    return Cache(layer_class_to_replicate=GrowingLayer)
+
+
+@dataclass
+class Memory:
+    """What a model has read of one conversation: token ids, and (keys, values) of (heads, tokens, size) per layer."""
+
+    tokens: list[int]
+    layers: list[tuple[torch.Tensor, torch.Tensor]]
+
+    def shared_with(self, tokens: list[int]) -> int:
+        """How many leading tokens need not be read again; the last one always is, for its prediction."""
+        limit = min(len(self.tokens), len(tokens) - 1)
+        return next((i for i in range(limit) if self.tokens[i] != tokens[i]), limit)
+
+
+class Memories:
+    """The most recently used conversations by key."""
+
+    def __init__(self, capacity: int):
+        self.capacity = capacity
+        self._kept: OrderedDict[str, Memory] = OrderedDict()
+
+    def get(self, key: str) -> Memory | None:
+        if key in self._kept:
+            self._kept.move_to_end(key)
+        return self._kept.get(key)
+
+    def put(self, key: str, memory: Memory) -> None:
+        self._kept[key] = memory
+        self._kept.move_to_end(key)
+        while len(self._kept) > self.capacity:
+            self._kept.popitem(last=False)
+
+
+def recall(memories: list[Memory | None], shared: list[int]) -> Cache:
+    """A batch cache that holds the first `shared[i]` tokens of each memory, aligned to the right."""
+    cache = growing_cache()
+    longest = max(shared)
+    if longest == 0:
+        return cache
+    example = next(m for m in memories if m is not None)
+    for layer, (keys, values) in enumerate(example.layers):
+        batch = [x.new_zeros(len(memories), x.shape[0], longest, x.shape[2]) for x in (keys, values)]
+        for row, (memory, count) in enumerate(zip(memories, shared, strict=True)):
+            if memory is not None and count:
+                for whole, part in zip(batch, memory.layers[layer], strict=True):
+                    whole[row, :, longest - count :] = part[:, :count]
+        cache.update(batch[0], batch[1], layer)
+    return cache
+
+
+def remember(cache: Any, row: int, mask: torch.Tensor, tokens: list[int]) -> Memory:
+    """One row of a batch cache without its padding; `mask` (slots,) marks the slots that hold its tokens."""
+    slots = mask.nonzero().squeeze(1)
+    return Memory(tokens, [(layer.keys[row][:, slots], layer.values[row][:, slots]) for layer in cache.layers])
