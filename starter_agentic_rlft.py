@@ -131,6 +131,7 @@ def train_model_with_dpo(pairs: list[dict], config: RLFTConfig) -> TrainingMetri
 
     from meeting_agent.engine import base_of_adapter, load_model, load_tokenizer
     from meeting_agent.preferences import AgentPreferenceCollator
+    from meeting_agent.progress import show_progress
 
     torch.manual_seed(config.seed)
     base = base_of_adapter(Path(config.sft_model_path))
@@ -166,6 +167,7 @@ def train_model_with_dpo(pairs: list[dict], config: RLFTConfig) -> TrainingMetri
         data_collator=AgentPreferenceCollator(pad_token_id=tokenizer.pad_token_id),
         optimizers=(optimizer, None),
     )
+    show_progress(trainer, {"loss": "loss", "rewards/margins": "margin"}, every=10)
     started = time.monotonic()
     trainer.train()
     metrics = TrainingMetrics(trainer.state.log_history, config.max_steps, time.monotonic() - started)

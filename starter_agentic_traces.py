@@ -37,6 +37,7 @@ from meeting_agent.settings import check_range, parse_settings, run_script, sett
 from meeting_agent.tools import TOOLS, ConferenceRecords, ToolError, open_records, render_result
 
 MAX_ITERATIONS = 8
+SESSION_HEADER = "x-session"  # tells the engine which conversation a request goes on, and seeds its sampling
 MAX_ANSWER_TOKENS = 160
 CONCURRENT_AGENTS = 128
 
@@ -159,7 +160,7 @@ class AgentToolLoop:
                 auto_process_tool_calls=False,
                 temperature=self.temperature,
                 max_tokens=MAX_ANSWER_TOKENS,
-                user=sampling_key,
+                extra_headers={SESSION_HEADER: sampling_key} if sampling_key else None,
             )
             tokens += response.get("usage", {}).get("output_tokens", 0)
             answer = response["raw_response"].choices[0].message

@@ -163,6 +163,7 @@ def train(config: SFTConfig, split: Split, model, tokenizer) -> TrainingMetrics:
     from transformers import EarlyStoppingCallback
     from transformers.trainer_utils import get_last_checkpoint
 
+    from meeting_agent.progress import show_progress
     from meeting_agent.raft import RaftTrainer
 
     steps_per_epoch = math.ceil(len(split.train) / config.batch_size)
@@ -190,7 +191,7 @@ def train(config: SFTConfig, split: Split, model, tokenizer) -> TrainingMetrics:
         save_total_limit=2,
         load_best_model_at_end=True,
         metric_for_best_model="eval_loss",
-        logging_steps=10,
+        logging_steps=min(10, steps_per_epoch),
         report_to="none",
         disable_tqdm=True,
         seed=config.seed,
@@ -213,6 +214,7 @@ def train(config: SFTConfig, split: Split, model, tokenizer) -> TrainingMetrics:
         callbacks=[EarlyStoppingCallback(config.patience)],
         raft_weight=config.raft_weight,
     )
+    show_progress(trainer, {"loss": "loss", "eval_loss": "squared error on selection rows"}, every=50)
     started = time.monotonic()
     trainer.train(resume_from_checkpoint=get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None)
     shutil.rmtree(checkpoints.parent)

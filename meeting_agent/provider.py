@@ -81,14 +81,15 @@ def serve_engine(engine: Engine) -> Batcher:
     class InProcess(litellm.CustomLLM):
         def completion(self, *args: Any, **kwargs: Any) -> Any:
             messages, options = kwargs["messages"], kwargs["optional_params"]
+            session = (kwargs.get("headers") or {}).get("x-session")
             request = Request(
                 prompt=engine.tokenizer.apply_chat_template(
                     messages, tools=options.get("tools"), add_generation_prompt=True, tokenize=False
                 ),
                 max_new_tokens=options.get("max_tokens", 160),
                 temperature=options.get("temperature", 0.0),
-                seed=zlib.crc32(f"{options.get('user')}-{len(messages)}".encode()),
-                session=options.get("user") or None,
+                seed=zlib.crc32(f"{session}-{len(messages)}".encode()),
+                session=session,
             )
             answer: Completion = batcher.submit(request).result()
             message = Message(**to_openai_message(answer.text))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import warnings
@@ -93,6 +94,7 @@ def run_script(main: Callable[[], None]) -> None:
         os.environ.setdefault(name, value)
     warnings.filterwarnings("ignore", category=UserWarning)
     warnings.filterwarnings("ignore", category=FutureWarning)
+    logging.getLogger().setLevel(logging.ERROR)
     try:
         main()
     except InputError as error:

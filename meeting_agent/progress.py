@@ -1,0 +1,22 @@
+"""One short line of progress instead of the trainer's dictionaries."""
+
+from __future__ import annotations
+
+from transformers import PrinterCallback, TrainerCallback
+
+
+class ProgressLine(TrainerCallback):
+    """Prints `names` of every log entry that has one of them, at most every `every` steps."""
+
+    def __init__(self, names: dict[str, str], every: int = 1):
+        self.names, self.every = names, every
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        shown = [f"{label} {logs[key]:.4f}" for key, label in self.names.items() if key in (logs or {})]
+        if shown and (state.global_step % self.every == 0 or "eval_loss" in logs):
+            print(f"  step {state.global_step}/{state.max_steps}  {'  '.join(shown)}", flush=True)
+
+
+def show_progress(trainer, names: dict[str, str], every: int = 1) -> None:
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(ProgressLine(names, every))
