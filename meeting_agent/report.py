@@ -93,7 +93,7 @@ def sft_section(m: dict) -> str:
     )
     found = (
         f"The audit before training found that TF-IDF + ridge reads the labels with accuracy {percent(audit['accuracy'])} "
-        f"and correlation {audit['correlation']:.2f} in cross-validation on {audit['rows']} rows: they can be learned.\n\n"
+        f"and correlation {audit['correlation']:.2f} in cross-validation on {audit['rows']} rows; the majority class is {percent(audit['majority'])}.\n\n"
         if audit
         else ""
     )
