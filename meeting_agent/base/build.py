@@ -25,7 +25,7 @@ import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import Gemma3ForCausalLM, Gemma3TextConfig, PreTrainedTokenizerFast
 
-from meeting_agent.base.corpus import DIALOGUES, dialogue_chat, sample_short, share
+from meeting_agent.base.corpus import dialogue_chat, dialogue_share, sample_short
 from meeting_agent.base.muon import Muon
 from meeting_agent.prompts import AGENT_QUESTION, CHAT_TEMPLATE, PREDICTION_QUESTION
 from meeting_agent.tools import tool_schemas
@@ -141,7 +141,7 @@ class Encoder:
 def pack_step(encoder: Encoder, step: int, progress: float) -> dict[str, torch.Tensor]:
     """The batch of one step: documents packed first-fit into rows, with targets aligned to predictions."""
     rng = random.Random(f"batch-{step}")
-    dialogues = rng.random() < share(DIALOGUES, progress)
+    dialogues = rng.random() < dialogue_share(progress)
     shape = rows, length = DIALOGUE_SHAPE if dialogues else SHORT_SHAPE
     filled: list[list] = [[] for _ in range(rows)]
     used = [0] * rows

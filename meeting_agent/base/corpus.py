@@ -297,12 +297,20 @@ MIX = {
     "results": (0.12, 0.1),
     "arithmetic": (0.1, 0.1),
 }
-DIALOGUES = (0.1, 0.4)  # share of training steps that are tool dialogues
+DIALOGUES = (0.1, 0.4, 0.1)  # share of training steps that are tool dialogues: at the start, the turn, the end
 CURRICULUM = 0.6  # progress at which the mix has reached its last shares
 
 
 def share(limits: tuple[float, float], progress: float) -> float:
     return limits[0] + (limits[1] - limits[0]) * min(1.0, progress / CURRICULUM)
+
+
+def dialogue_share(progress: float) -> float:
+    """Share of dialogue steps: dialogues are learned by the turn and then only kept up, reading takes longer."""
+    start, turn, end = DIALOGUES
+    if progress < CURRICULUM:
+        return share((start, turn), progress)
+    return turn + (end - turn) * (progress - CURRICULUM) / (1 - CURRICULUM)
 
 
 def sample_short(rng: random.Random, progress: float) -> Chat:
