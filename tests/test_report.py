@@ -9,6 +9,9 @@ from meeting_agent.files import InputError, read_json
 from meeting_agent.report import fill_readme, render_report
 
 RESULTS = Path("results")
+METRICS = RESULTS / "metrics.json"
+pytestmark = pytest.mark.skipif(not METRICS.exists(), reason="no reference run is committed yet")
+CRITERIA = [c[0] for c in criteria(read_json(METRICS, "phase 3"))] if METRICS.exists() else []
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +34,7 @@ def test_a_readme_without_markers_is_refused(metrics):
         fill_readme("# nothing here", metrics)
 
 
-@pytest.mark.parametrize("what", [c[0] for c in criteria(read_json(RESULTS / "metrics.json", "phase 3"))])
+@pytest.mark.parametrize("what", CRITERIA)
 def test_the_reference_run_meets(metrics, what):
     _, measured, comparison, bound = next(c for c in criteria(metrics) if c[0] == what)
     assert met(measured, comparison, bound), f"{measured} {comparison} {bound}"
