@@ -249,7 +249,7 @@ class Engine:
     def _at_fraction(self, row: _Row) -> bool:
         if not row.request.read_fractions or not row.tokens or "." not in self.tokenizer.decode(row.tokens[-1:]):
             return False
-        return self.tokenizer.decode(row.tokens[-24:]).endswith(PREDICTION_OPENING)
+        return self.tokenizer.decode((row.prompt[-24:] + row.tokens)[-24:]).endswith(PREDICTION_OPENING)
 
     def _digits(self, value: float) -> list[int]:
         return self.tokenizer.encode(f"{value:.2f}"[2:], add_special_tokens=False)
