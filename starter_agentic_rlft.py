@@ -230,6 +230,7 @@ def evaluate_model_performance(config: RLFTConfig, traces: list[dict], pairs: li
     """Scores base, SFT, agent and aligned agent on the same held-out scenarios; writes metrics, report and plots."""
     from meeting_agent.ceilings import ceiling_accuracies
     from meeting_agent.engine import Engine, base_of_adapter
+    from meeting_agent.error_patterns import error_patterns
     from meeting_agent.evaluation import agent_statistics, was_right
     from meeting_agent.plots import draw_plots
     from meeting_agent.prediction import greedy_answers, predict_probabilities
@@ -245,9 +246,12 @@ def evaluate_model_performance(config: RLFTConfig, traces: list[dict], pairs: li
 
     probabilities: dict[str, Sequence[float | None]] = {"base": predict_probabilities(Engine(base), prompts)}
     predictor = MeetingPredictor(config.sft_model_path)
-    probabilities["sft"] = predict_probabilities(predictor.engine, prompts)
+    sft_says = predict_probabilities(predictor.engine, prompts)
+    probabilities["sft"] = sft_says
     phases = {name: score_probabilities(p, success) for name, p in probabilities.items()}
     phases["sft"]["greedy"] = score_probabilities(greedy_answers(predictor.engine, prompts), success)
+
+    phases["sft"]["errors"] = error_patterns(prompts, [s.meeting.reason for s in scenarios], sft_says, success)
 
     collector = AgentTraceCollector(predictor, scenarios, config.eval_temperature, config.eval_seed)
     played = {}

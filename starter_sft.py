@@ -10,7 +10,8 @@ the epoch that reads the selection rows best, and reports on test rows that took
 The loss is cross-entropy on the completion plus RAFT (Lukasik et al., ICLR 2025): the squared error between the target
 and the expectation over the model's own digit distribution. Cross-entropy alone treats 0.71 and 0.21 as equally far
 from 0.70. LoRA+ (Hayou et al., 2024) and rsLoRA (Kalajdzievski, 2023) give a model of a few million parameters the
-step size it needs while `learning_rate` stays in the usual range.
+step size it needs while `learning_rate` stays in the usual range. Among the rows are tool dialogues, so that the model
+does not unlearn to act while it learns to predict (experience replay).
 """
 
 from __future__ import annotations
@@ -28,8 +29,7 @@ from data_classes import MeetingPredictor, TrainingMetrics, TrainingRow, read_tr
 from meeting_agent.files import InputError, write_json, write_text
 from meeting_agent.prediction import target_text
 from meeting_agent.settings import check_range, parse_settings, run_script, setting
-
-SMALLEST_GROUP = 10  # rows that an error pattern needs to be worth a line
+from meeting_agent.supervision import marks_turns, prediction_row, rehearsal_rows
 
 
 @dataclass
@@ -50,6 +50,7 @@ class SFTConfig:
     weight_decay: float = setting(0.01, "AdamW's weight decay")
     batch_size: int = setting(16, "rows per step")
     raft_weight: float = setting(20.0, "weight of the squared error of the expected probability; 0 is cross-entropy")
+    rehearsal_share: float = setting(0.08, "tool dialogues among the training rows; 0 lets the model forget its tools")
     max_train_rows: int = setting(0, "use only this many rows; 0 is all")
     use_4bit: bool = setting(False, "QLoRA: load the base in 4 bits (needs a GPU)")
 
@@ -97,6 +98,7 @@ def check_config(config: SFTConfig) -> None:
     check_range("num_train_epochs", config.num_train_epochs, 1, 1000)
     check_range("learning_rate", config.learning_rate, 1e-7, 1e-1)
     check_range("batch_size", config.batch_size, 1, 4096)
+    check_range("rehearsal_share", config.rehearsal_share, 0.0, 0.9)
     if not config.base_model_name.strip():
         raise InputError("--base_model_name is empty: give a folder or a hub name")
 
@@ -166,7 +168,9 @@ def train(config: SFTConfig, split: Split, model, tokenizer) -> TrainingMetrics:
     from meeting_agent.progress import show_progress
     from meeting_agent.raft import RaftTrainer
 
-    steps_per_epoch = math.ceil(len(split.train) / config.batch_size)
+    rows = training_rows(config, split, tokenizer)
+    selection = [prediction_row(tokenizer, r.input_text, target(r)) for r in split.selection]
+    steps_per_epoch = math.ceil(len(rows) / config.batch_size)
     # Checkpoints are named for the settings that made them, so that only the same run is resumed.
     named = zlib.crc32(repr(asdict(config)).encode())
     checkpoints = Path(config.output_model_path) / "checkpoints" / f"{named:08x}"
@@ -180,7 +184,6 @@ def train(config: SFTConfig, split: Split, model, tokenizer) -> TrainingMetrics:
         lr_scheduler_type="cosine",
         warmup_steps=20,
         max_length=2048,
-        completion_only_loss=True,
         gradient_checkpointing=False,
         bf16=torch.cuda.is_available() and torch.cuda.is_bf16_supported(),
         train_sampling_strategy="group_by_length",
@@ -203,12 +206,11 @@ def train(config: SFTConfig, split: Split, model, tokenizer) -> TrainingMetrics:
         loraplus_lr_ratio=config.loraplus_ratio,
         weight_decay=config.weight_decay,
     )
-    both_orders = examples(split.train) + examples(split.train, swapped=True)
     trainer = RaftTrainer(
         model=model,
         args=args,
-        train_dataset=Dataset.from_list(both_orders),
-        eval_dataset=Dataset.from_list(examples(split.selection)),
+        train_dataset=Dataset.from_list(rows),
+        eval_dataset=Dataset.from_list(selection),
         processing_class=tokenizer,
         optimizers=(optimizer, None),
         callbacks=[EarlyStoppingCallback(config.patience)],
@@ -225,15 +227,19 @@ def train(config: SFTConfig, split: Split, model, tokenizer) -> TrainingMetrics:
     )
 
 
-def examples(rows: list[TrainingRow], swapped: bool = False) -> list[dict]:
-    """Rows in TRL's conversational prompt-completion format."""
-    return [
-        {
-            "prompt": [{"role": "user", "content": swap_people(r.input_text) if swapped else r.input_text}],
-            "completion": [{"role": "assistant", "content": target_text(r.target_probability, r.target_reason)}],
-        }
-        for r in rows
-    ]
+def training_rows(config: SFTConfig, split: Split, tokenizer) -> list[dict]:
+    """Every training row in both orders, and tool dialogues where the chat template can mark the agent's turns."""
+    rows = [prediction_row(tokenizer, r.input_text, target(r)) for r in split.train]
+    rows += [prediction_row(tokenizer, swap_people(r.input_text), target(r)) for r in split.train]
+    if config.rehearsal_share and not marks_turns(tokenizer):
+        print("No rehearsal of tool dialogues: the chat template does not mark the assistant's turns.", flush=True)
+        return rows
+    share = config.rehearsal_share
+    return rows + rehearsal_rows(tokenizer, round(len(rows) * share / (1 - share)), config.seed)
+
+
+def target(row: TrainingRow) -> str:
+    return target_text(row.target_probability, row.target_reason)
 
 
 # ----------------------------------------------------------------------------- results
@@ -270,8 +276,9 @@ def validate_model(model_path: str, rows: list[TrainingRow], base_model_name: st
     """Scores a model on rows it never saw, and says where it errs.
 
     Returns the scores of `score_probabilities`, the share of valid answers under plain greedy decoding, and accuracy
-    and mean absolute error by role pair, by length of the text (short texts leave more out) and by confidence.
+    and mean absolute error by role pair, by what the text leaves out, by confidence and by deciding factor.
     """
+    from meeting_agent.error_patterns import error_patterns
     from meeting_agent.prediction import greedy_answers
     from meeting_agent.statistics import score_probabilities
 
@@ -287,34 +294,8 @@ def validate_model(model_path: str, rows: list[TrainingRow], base_model_name: st
     )
     report["greedy_valid_rate"] = sum(g is not None for g in greedy) / len(greedy)
     report["greedy_accuracy"] = score_probabilities(greedy, truth)["accuracy"]
-    report["errors"] = error_patterns(rows, p)
+    report["errors"] = error_patterns(prompts, [r.target_reason for r in rows], p, truth)
     return report
-
-
-def error_patterns(rows: list[TrainingRow], probabilities: list[float]) -> list[dict]:
-    """Accuracy and MAE of groups of at least ten rows."""
-    median = sorted(len(r.input_text) for r in rows)[len(rows) // 2]
-    groups: dict[tuple[str, str], list[tuple[bool, float]]] = {}
-    for row, p in zip(rows, probabilities, strict=True):
-        confidence = abs(p - 0.5)
-        outcome = ((p > 0.5) == (row.ground_truth_prob > 0.5), abs(p - row.ground_truth_prob))
-        for group in (
-            ("text", "shorter half" if len(row.input_text) < median else "longer half"),
-            ("confidence", "near 0.5" if confidence < 0.1 else "clear" if confidence < 0.25 else "sure"),
-            ("factor that decides", row.target_reason),
-        ):
-            groups.setdefault(group, []).append(outcome)
-    return [
-        {
-            "by": by,
-            "group": name,
-            "n": len(found),
-            "accuracy": sum(right for right, _ in found) / len(found),
-            "mae": sum(error for _, error in found) / len(found),
-        }
-        for (by, name), found in sorted(groups.items())
-        if len(found) >= SMALLEST_GROUP
-    ]
 
 
 def print_validation(report: dict) -> None:
@@ -322,7 +303,7 @@ def print_validation(report: dict) -> None:
     print(f"Held-out rows: accuracy {report['accuracy']:.3f} (95% {low:.3f} to {high:.3f}, n {report['n']}), ", end="")
     print(f"correlation {report.get('correlation', 0):.3f}, valid {report['valid_rate']:.0%}")
     for group in report["errors"]:
-        print(f"  {group['by']:>20} {group['group']:<14} n {group['n']:>4}  accuracy {group['accuracy']:.3f}")
+        print(f"  {group['by']:>20} {group['group']:<26} n {group['n']:>4}  accuracy {group['accuracy']:.3f}")
 
 
 if __name__ == "__main__":

@@ -12,12 +12,14 @@ from meeting_agent.prediction import read_probability
 from meeting_agent.prompts import PREDICTION_OPENING
 from meeting_agent.rail import DigitReader
 
+LONGEST_FRACTION = 3  # tokens after the opening that can hold two digits and what ends them
+
 
 class RaftTrainer(SFTTrainer):
     """Trains on completion cross-entropy plus `raft_weight` times the squared error of the expected probability.
 
-    In evaluation the loss is that squared error alone, so `eval_loss` is the mean squared error of the predictions.
-    Every completion must start with `{"probability": 0.` and digits.
+    The squared error counts wherever a label reads `{"probability": 0.` and digits. In evaluation the loss is that
+    squared error alone, so `eval_loss` is the mean squared error of the predictions.
     """
 
     def __init__(self, *args, raft_weight: float, **kwargs):
@@ -29,27 +31,32 @@ class RaftTrainer(SFTTrainer):
         whole = self.writer.encode(PREDICTION_OPENING + "73", add_special_tokens=False)
         if whole[: len(opening)] != opening or whole[len(opening)] not in self.reader.ids:
             raise InputError("this model's tokenizer joins digits with other text, so its numbers cannot be read")
-        self.opening_length = len(opening)
+        self.opening = torch.tensor(opening, device=self.args.device)
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         labels = inputs["labels"]
         outputs = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False)
         logits = outputs.logits
-        rows = torch.arange(len(labels), device=labels.device)
-        # The prediction of the token at position t stands at t - 1.
-        at = (labels != -100).int().argmax(1) + self.opening_length - 1
-        squared = ((self.reader.expected(logits[rows, at]) - self._targets(labels)) ** 2).mean()
+        row, last = self._openings(labels)  # logits at an opening's last token predict the first digit
+        squared = ((self.reader.expected(logits[row, last]) - self._targets(labels, row, last)) ** 2).mean()
         if not model.training:
             return (squared, outputs) if return_outputs else squared
-        cross_entropy = torch.nn.functional.cross_entropy(
-            logits[:, :-1].flatten(0, 1).float(), labels[:, 1:].flatten(), ignore_index=-100
-        )
+        written = labels[:, 1:] != -100
+        cross_entropy = torch.nn.functional.cross_entropy(logits[:, :-1][written].float(), labels[:, 1:][written])
         # The trainer logs what it can average; these are the two parts of the loss, per step.
         self._metrics["train"]["cross_entropy"].append(cross_entropy.item())
         self._metrics["train"]["squared_error"].append(squared.item())
         loss = cross_entropy + self.raft_weight * squared
         return (loss, outputs) if return_outputs else loss
 
-    def _targets(self, labels: torch.Tensor) -> torch.Tensor:
-        texts = self.writer.batch_decode([row[row != -100] for row in labels])
+    def _openings(self, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Row and last position of every opening in labels (rows, tokens)."""
+        size = len(self.opening)
+        found = (labels.unfold(1, size, 1) == self.opening).all(-1)
+        row, start = found.nonzero(as_tuple=True)
+        return row, start + size - 1
+
+    def _targets(self, labels: torch.Tensor, row: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
+        after = [labels[r, t + 1 : t + 1 + LONGEST_FRACTION].clamp(min=0) for r, t in zip(row, last, strict=True)]
+        texts = [PREDICTION_OPENING + text for text in self.writer.batch_decode(after)]
         return torch.tensor([read_probability(t) for t in texts], device=labels.device)

@@ -88,8 +88,8 @@ def sft_section(m: dict) -> str:
     sft, held, training = m["phases"]["sft"], m["validation"], m["training"]["sft"]
     audit = m["audit"]
     errors = table(
-        ["by", "group", "rows", "accuracy", "mean absolute error"],
-        [[e["by"], e["group"], str(e["n"]), percent(e["accuracy"]), f"{e['mae']:.3f}"] for e in held["errors"]],
+        ["by", "group", "scenarios", "accuracy", "mean absolute error"],
+        [[e["by"], e["group"], str(e["n"]), percent(e["accuracy"]), f"{e['mae']:.3f}"] for e in sft["errors"]],
     )
     found = (
         f"The audit before training found that TF-IDF + ridge reads the labels with accuracy {percent(audit['accuracy'])} "
@@ -113,7 +113,8 @@ Training loss fell from {training["loss_first"]:.3f} to {training["loss_last"]:.
 
 ![Calibration](calibration.png)
 
-Where it errs, on the {held["n"]} test rows of the training file (accuracy {percent(held["accuracy"])}):
+On the {held["n"]} test rows of the training file it reaches {with_interval(held)}. Where it errs, on the held-out
+scenarios:
 
 {errors}"""
 

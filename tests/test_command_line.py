@@ -84,7 +84,6 @@ def test_recipes_are_flags_in_a_file(tmp_path):
     assert "unknown setting 'learning_rat'" in run("starter_sft.py", "--config", recipe).stderr
 
 
-@pytest.mark.skip(reason="phase 1 makes the agent forget its tools, so phase 3 finds no pairs: rehearsal is to come")
 def test_miniature_run_of_all_phases(tmp_path):
     """Every hand-off through files, on little data, in a scratch directory."""
     sft, traces, results = tmp_path / "sft", tmp_path / "traces.json", tmp_path / "results"

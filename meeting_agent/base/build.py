@@ -1,10 +1,9 @@
 """Builds `models/base`: tokenizer, pre-training with checkpoints, model card.
 
-    python -m meeting_agent.base.build --minutes 45            # continue or start, on CPU or GPU
-    python -m meeting_agent.base.build --minutes 0             # only export the latest checkpoint
+    python -m meeting_agent.base.build                         # start or continue, on CPU or GPU
+    python -m meeting_agent.base.build --million_tokens 0      # only export the latest checkpoint
 
-Cross-entropy on the model's own turns (and lightly on what it reads) plus, at every number it writes, the squared
-error of the expected first digit: regression-aware training (RAFT, Lukasik et al., ICLR 2025). Hidden matrices learn
+Cross-entropy on the model's own turns plus, at every number it writes, the squared error of the expected first digit: regression-aware training (RAFT, Lukasik et al., ICLR 2025). Hidden matrices learn
 with Muon (Jordan et al., 2024), embeddings and norms with AdamW. Documents are packed into rows
 behind a block-diagonal mask. Step i always sees the same batch, so an interrupted run resumes where it stopped.
 """
@@ -22,69 +21,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import Gemma3ForCausalLM, Gemma3TextConfig, PreTrainedTokenizerFast
 
 from meeting_agent.base.corpus import dialogue_chat, dialogue_share, sample_short
 from meeting_agent.base.muon import Muon
-from meeting_agent.prompts import AGENT_QUESTION, CHAT_TEMPLATE, PREDICTION_QUESTION
+from meeting_agent.base.tokenizer import train_tokenizer
 from meeting_agent.tools import tool_schemas
 
-SPECIAL_TOKENS = ["<pad>", "<eos>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_turn>", "<tool_call>", "</tool_call>"]
-VOCABULARY = 2048
-# (rows, tokens a row) of a step without and with dialogues: attention pays for the length of a row.
-SHORT_SHAPE = (10, 384)
-DIALOGUE_SHAPE = (5, 768)
+ROWS, ROW_TOKENS = 8, 448  # of a step; the longest dialogue fits into a row
 MISSES = 16  # documents that fit nowhere before a batch counts as full
-READ_WEIGHT = 0.1  # cross-entropy weight of text that the model reads rather than writes
 DIGIT_WEIGHT = 20.0
-
-
-def train_tokenizer() -> PreTrainedTokenizerFast:
-    """Byte-level BPE in which digits stand alone and identifiers stay whole."""
-    tokenizer = Tokenizer(models.BPE(unk_token=None, byte_fallback=False))
-    words = Regex(r" ?[\p{L}_]+|\d| ?[^\s\p{L}\p{N}_]+|\s+")
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(words, behavior="isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
-    tokenizer.decoder = decoders.ByteLevel()
-    rng = random.Random(0)
-    texts = [PREDICTION_QUESTION, AGENT_QUESTION, "model", "user", "system"] * 500
-    for i in range(6000):
-        for message in dialogue_chat(rng) if i % 5 == 0 else sample_short(rng, i / 6000):
-            texts.append(message["content"])
-            for call in message.get("tool_calls", []):
-                name, arguments = call["function"]["name"], call["function"]["arguments"]
-                texts.append(f'{{"name": "{name}", "arguments": {arguments}}}')
-    for schema in tool_schemas():
-        texts += [
-            f"{schema['function']['name']}(person_a, person_b, time_slot): {schema['function']['description']}"
-        ] * 200
-    tokenizer.train_from_iterator(
-        texts,
-        trainers.BpeTrainer(
-            vocab_size=VOCABULARY,
-            special_tokens=SPECIAL_TOKENS,
-            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-            show_progress=False,
-        ),
-    )
-    wrapped = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token="<pad>",
-        eos_token="<end_of_turn>",
-        bos_token="<bos>",
-        unk_token="<unk>",
-        additional_special_tokens=SPECIAL_TOKENS[4:],
-        clean_up_tokenization_spaces=False,
-        model_max_length=2048,
-        padding_side="left",
-    )
-    wrapped.chat_template = CHAT_TEMPLATE
-    return wrapped
 
 
 def new_model(vocabulary: int) -> Any:
@@ -122,12 +68,12 @@ class Encoder:
         self.digit_of = {token: d for d, token in enumerate(self.digits)}
         self.point = vocabulary["."]
 
-    def encode(self, chat: list[dict]) -> tuple[list[int], list[float], list[float]]:
+    def encode(self, chat: list[dict]) -> tuple[list[int], list[int], list[float]]:
+        """Token ids, 1 where the model wrote the token, and the fraction that begins there (-1 elsewhere)."""
         tools = self.tools if chat[0]["role"] == "system" else None
         out = self.tokenizer.apply_chat_template(chat, tools=tools, return_dict=True, return_assistant_tokens_mask=True)
         ids: list[int] = out["input_ids"]
-        own = out["assistant_masks"]
-        weights = [1.0 if mine else READ_WEIGHT for mine in own]
+        own: list[int] = out["assistant_masks"]
         values = [-1.0] * len(ids)
         zero = self.digits[0]
         for i in range(2, len(ids) - 1):
@@ -135,71 +81,66 @@ class Encoder:
                 first, second = self.digit_of.get(ids[i]), self.digit_of.get(ids[i + 1])
                 if first is not None and second is not None:
                     values[i] = (10 * first + second) / 100
-        return ids, weights, values
+        return ids, own, values
 
 
 def pack_step(encoder: Encoder, step: int, progress: float) -> dict[str, torch.Tensor]:
     """The batch of one step: documents packed first-fit into rows, with targets aligned to predictions."""
     rng = random.Random(f"batch-{step}")
-    dialogues = rng.random() < dialogue_share(progress)
-    shape = rows, length = DIALOGUE_SHAPE if dialogues else SHORT_SHAPE
-    filled: list[list] = [[] for _ in range(rows)]
-    used = [0] * rows
+    filled: list[list] = []
+    for _ in range(ROWS):  # a row starts with a dialogue or without; short documents fill what is left
+        filled.append([encoder.encode(dialogue_chat(rng))] if rng.random() < dialogue_share(progress) else [])
+    used = [sum(len(document[0]) for document in row) for row in filled]
     misses = 0
     while misses < MISSES:
-        # Every row of a dialogue step starts with a dialogue; short documents fill what is left.
-        first = dialogues and not all(used)
-        document = encoder.encode(dialogue_chat(rng) if first else sample_short(rng, progress))
-        size = len(document[0])
-        row = next((r for r in range(rows) if used[r] + size <= length), None)
-        if first and row is not None:
-            row = next((r for r in range(rows) if not used[r] and size <= length), None)
+        document = encoder.encode(sample_short(rng, progress))
+        row = next((r for r in range(ROWS) if used[r] + len(document[0]) <= ROW_TOKENS), None)
         if row is None:
             misses += 1
             continue
         filled[row].append(document)
-        used[row] += size
+        used[row] += len(document[0])
+    shape = (ROWS, ROW_TOKENS)
     batch = {
         "ids": torch.zeros(shape, dtype=torch.long),
         "position": torch.zeros(shape, dtype=torch.long),
         "document": torch.zeros(shape, dtype=torch.long),
-        "weight": torch.zeros(shape),
+        "own": torch.zeros(shape, dtype=torch.bool),
         "value": torch.full(shape, -1.0),
     }
     for r, documents in enumerate(filled):
         at = 0
-        for number, (ids, weights, values) in enumerate(documents, start=1):
+        for number, (ids, own, values) in enumerate(documents, start=1):
             span = slice(at, at + len(ids))
             batch["ids"][r, span] = torch.tensor(ids)
             batch["position"][r, span] = torch.arange(len(ids))
             batch["document"][r, span] = number
             # The prediction at t is scored against the token at t + 1 of the same document.
-            batch["weight"][r, at : at + len(ids) - 1] = torch.tensor(weights[1:])
+            batch["own"][r, at : at + len(ids) - 1] = torch.tensor(own[1:], dtype=torch.bool)
             batch["value"][r, at : at + len(ids) - 1] = torch.tensor(values[1:])
             at += len(ids)
     return batch
 
 
-def losses(model, batch: dict[str, torch.Tensor], digits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weighted cross-entropy, and the mean squared error of the expected first digit."""
+def losses(body, head, batch: dict[str, torch.Tensor], digits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cross-entropy of what the model writes, and the mean squared error of the expected first digit."""
     document = batch["document"]
-    length = document.shape[1]
-    causal = torch.ones(length, length, dtype=torch.bool, device=document.device).tril()
+    causal = torch.ones(ROW_TOKENS, ROW_TOKENS, dtype=torch.bool, device=document.device).tril()
     mask = ((document[:, :, None] == document[:, None, :]) & causal)[:, None]
-    logits = model(
+    hidden = body(
         input_ids=batch["ids"],
         attention_mask={"full_attention": mask},
         position_ids=batch["position"],
         use_cache=False,
-    ).logits.float()
-    labels = batch["ids"].roll(-1, dims=1)
-    token_loss = torch.nn.functional.cross_entropy(logits.transpose(1, 2), labels, reduction="none")
-    cross_entropy = (token_loss * batch["weight"]).sum() / batch["weight"].sum()
-    marked = (batch["value"] >= 0).float()
-    p = logits[..., digits].softmax(-1)
-    expected = (p * (torch.arange(10, device=p.device) / 10 + 0.045)).sum(-1)
-    squared = ((expected - batch["value"]) ** 2 * marked).sum() / marked.sum()
-    return cross_entropy, squared
+    ).last_hidden_state
+    own = batch["own"]
+    logits = head(hidden[own]).float()
+    cross_entropy = torch.nn.functional.cross_entropy(logits, batch["ids"].roll(-1, dims=1)[own])
+    values = batch["value"][own]
+    marked = values >= 0
+    steps = torch.arange(10, device=logits.device) / 10 + 0.045
+    expected = (logits[marked][:, digits].softmax(-1) * steps).sum(-1)
+    return cross_entropy, ((expected - values[marked]) ** 2).mean()
 
 
 def schedule(progress: float) -> float:
@@ -207,9 +148,9 @@ def schedule(progress: float) -> float:
     return min(1.0, progress / 0.01 + 0.02, max(0.02, (1.0 - progress) / 0.4))
 
 
-def train(model, encoder: Encoder, checkpoint: Path, minutes: float, log_path: Path, device: str) -> dict:
-    """Trains for `minutes`; the budget of steps is found from the measured speed of the first ones."""
-    state: dict[str, Any] = {"step": 0, "tokens": 0, "seconds": 0.0, "total_seconds": minutes * 60}
+def train(model, encoder: Encoder, checkpoint: Path, tokens: int, log_path: Path, device: str) -> dict:
+    """Trains until `tokens` have been seen, and says how far it got and how long it took."""
+    state: dict[str, Any] = {"step": 0, "tokens": 0, "seconds": 0.0}
     matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n]
     others = [p for n, p in model.named_parameters() if p.ndim != 2 or "embed" in n]
     muon = Muon(matrices, lr=0.02)
@@ -219,14 +160,14 @@ def train(model, encoder: Encoder, checkpoint: Path, minutes: float, log_path: P
         model.load_state_dict(saved["model"])
         muon.load_state_dict(saved["muon"])
         adamw.load_state_dict(saved["adamw"])
-        state = saved["state"] | {"total_seconds": max(saved["state"]["total_seconds"], minutes * 60)}
-    run = torch.compile(model, dynamic=False)
+        state = saved["state"]
+    body = torch.compile(model.model, dynamic=False)
     digits = torch.tensor(encoder.digits, device=device)
     started, seconds_before, last_save = None, state["seconds"], time.monotonic()
-    while state["seconds"] < state["total_seconds"]:
-        progress = state["seconds"] / state["total_seconds"]
+    while state["tokens"] < tokens:
+        progress = state["tokens"] / tokens
         batch = {k: v.to(device) for k, v in pack_step(encoder, state["step"], progress).items()}
-        cross_entropy, squared = losses(run, batch, digits)
+        cross_entropy, squared = losses(body, model.lm_head, batch, digits)
         (cross_entropy + DIGIT_WEIGHT * squared).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimizer, rate in ((muon, 0.02), (adamw, 3e-3)):
@@ -260,7 +201,7 @@ def save(checkpoint: Path, model, muon, adamw, state: dict) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=45.0, help="training time in all; 0 exports what there is")
+    parser.add_argument("--million_tokens", type=float, default=11.0, help="tokens in all; 0 exports what there is")
     parser.add_argument("--output", type=Path, default=Path("models/base"))
     parser.add_argument("--work", type=Path, default=Path("build"), help="checkpoint and log (not committed)")
     arguments = parser.parse_args()
@@ -270,9 +211,8 @@ def main() -> None:
     tokenizer = train_tokenizer()
     model = new_model(len(tokenizer)).to(device)
     encoder = Encoder(tokenizer)
-    state = train(
-        model, encoder, arguments.work / "checkpoint.pt", arguments.minutes, arguments.work / "log.jsonl", device
-    )
+    tokens = int(arguments.million_tokens * 1e6)
+    state = train(model, encoder, arguments.work / "checkpoint.pt", tokens, arguments.work / "log.jsonl", device)
     export(model, encoder, state, arguments.output, device)
 
 

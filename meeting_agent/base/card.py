@@ -14,6 +14,7 @@ from meeting_agent.base.corpus import (
     Chat,
     arithmetic_chat,
     dialogue_chat,
+    match_chat,
     person_chat,
     phrase_chat,
     question_chat,
@@ -30,6 +31,7 @@ def skill_chats() -> dict[str, Callable[[random.Random], Chat]]:
     return makers | {
         "phrase": phrase_chat,
         "person": person_chat,
+        "match": match_chat,
         "arithmetic": arithmetic_chat,
         "results": results_chat,
         "dialogue": dialogue_chat,
@@ -50,10 +52,10 @@ def comprehension_scores(model, encoder, device: str, chats: int = HELD_OUT_CHAT
         rng = random.Random(f"held-out-{skill}")
         right, total, expected, targets = 0.0, 0.0, [], []
         for _ in range(chats):
-            ids, weights, values = encoder.encode(make(rng))
+            ids, written, values = encoder.encode(make(rng))
             tokens = torch.tensor([ids], device=device)
             logits = model(input_ids=tokens).logits[0, :-1].float()
-            own = torch.tensor(weights[1:], device=device) == 1.0
+            own = torch.tensor(written[1:], dtype=torch.bool, device=device)
             right += float((logits.argmax(-1) == tokens[0, 1:])[own].sum())
             total += float(own.sum())
             wanted = torch.tensor(values[1:], device=device)

@@ -11,6 +11,9 @@ import json
 import random
 
 from data_classes import (
+    INTERESTS_PER_PERSON,
+    OFFERS_PER_PERSON,
+    Description,
     PersonDescriptor,
     TimeSlot,
     all_interests,
@@ -116,6 +119,7 @@ def question_chat(rng: random.Random, skills: list[str]) -> Chat:
     return chat
 
 
+MATCHES = ("need of A", "need of B", "needs", "interests")
 PHRASE_TOPICS = ("energy", "engagement", "meetings", "introversion", "chronotype", "interests", "seeking", "offering")
 
 
@@ -158,6 +162,38 @@ def person_chat(rng: random.Random) -> Chat:
         {"role": "user", "content": f"Person A: {said.text}\nTime: {pair.slot.label}"},
         {"role": "assistant", "content": f"{{{', '.join(facts)}}}"},
     ]
+
+
+def match_chat(rng: random.Random) -> Chat:
+    """What two people want, give and like, and nothing else: a match has to be seen, since no word alone tells it."""
+    said_a, said_b = (few_facts(rng) for _ in range(2))
+    pair = random_pair(rng)
+    pair = Pair(pair.person_a, pair.person_b, said_a, said_b, pair.slot)
+    names = [n for n in MATCHES if (n != "interests" or (said_a.interests and said_b.interests))]
+    facts = [f'"{name}": {number(READINGS[name](pair))}' for name in rng.sample(names, min(len(names), 3))]
+    if rng.random() < 0.3:
+        facts.insert(0, f'"shared": "{", ".join(shared_interests(pair)) or "none"}"')
+    return [
+        {"role": "user", "content": f"Person A: {said_a.text}\nPerson B: {said_b.text}\n\nRate the match."},
+        {"role": "assistant", "content": f"{{{', '.join(facts)}}}"},
+    ]
+
+
+def few_facts(rng: random.Random) -> Description:
+    """A description of one to three kinds of facts that another person may match."""
+    bank = phrases()
+    interests = rng.sample(all_interests(), rng.randint(1, INTERESTS_PER_PERSON)) if rng.random() < 0.5 else []
+    seeking = rng.choice(list(bank["seeking"])) if rng.random() < 0.8 else None
+    offering = rng.sample(list(bank["offering"]), rng.randint(0 if interests or seeking else 1, OFFERS_PER_PERSON))
+    sentences = [rng.choice(bank["offering"][o]) for o in offering]
+    if seeking is not None:
+        sentences.append(rng.choice(bank["seeking"][seeking]))
+    if interests:
+        words = [rng.choice(bank["interests"][i]) for i in interests]
+        listed = " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+        sentences.append(rng.choice(bank["interest_sentences"]["variants"]).format(list=listed))
+    rng.shuffle(sentences)
+    return Description(" ".join(sentences), tuple(interests), seeking, tuple(offering), *[None] * 5)
 
 
 def arithmetic_chat(rng: random.Random) -> Chat:
@@ -297,8 +333,9 @@ MIX = {
     "results": (0.12, 0.1),
     "arithmetic": (0.1, 0.1),
 }
-DIALOGUES = (0.1, 0.4, 0.1)  # share of training steps that are tool dialogues: at the start, the turn, the end
-CURRICULUM = 0.6  # progress at which the mix has reached its last shares
+DIALOGUES = (0.1, 0.3, 0.15)  # share of rows that open with a tool dialogue: at the start, the turn, the end
+MATCH_FROM, MATCH = 0.3735, (0.6, 0.25)  # when matches join, and their weight beside the mix: then, at the end
+CURRICULUM = 0.4  # progress at which the mix has reached its last shares
 
 
 def share(limits: tuple[float, float], progress: float) -> float:
@@ -306,7 +343,7 @@ def share(limits: tuple[float, float], progress: float) -> float:
 
 
 def dialogue_share(progress: float) -> float:
-    """Share of dialogue steps: dialogues are learned by the turn and then only kept up, reading takes longer."""
+    """Share of rows with a dialogue: dialogues are learned by the turn and then only kept up, reading takes longer."""
     start, turn, end = DIALOGUES
     if progress < CURRICULUM:
         return share((start, turn), progress)
@@ -315,7 +352,12 @@ def dialogue_share(progress: float) -> float:
 
 def sample_short(rng: random.Random, progress: float) -> Chat:
     """A document without tools; `progress` in [0, 1] moves the mix."""
-    kind = rng.choices(list(MIX), [share(limits, progress) for limits in MIX.values()])[0]
+    weights = {kind: share(limits, progress) for kind, limits in MIX.items()}
+    if progress >= MATCH_FROM:
+        weights["match"] = MATCH[0] + (MATCH[1] - MATCH[0]) * (progress - MATCH_FROM) / (1 - MATCH_FROM)
+    kind = rng.choices(list(weights), list(weights.values()))[0]
+    if kind == "match":
+        return match_chat(rng)
     if kind == "words":
         return phrase_chat(rng)
     if kind == "person":

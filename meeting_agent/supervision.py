@@ -1,0 +1,41 @@
+"""Chats as rows for supervised training: token ids, and labels on what the model itself is to write."""
+
+from __future__ import annotations
+
+import random
+
+IGNORED = -100  # PyTorch's mark for labels that do not count
+
+
+def prediction_row(tokenizer, prompt: str, completion: str) -> dict[str, list[int]]:
+    """`input_ids` and `labels` (both of the same length) of one question; only the answer counts."""
+    question = [{"role": "user", "content": prompt}]
+    answer = {"role": "assistant", "content": completion}
+    start = tokenizer.apply_chat_template(question, add_generation_prompt=True, return_dict=True)["input_ids"]
+    ids = tokenizer.apply_chat_template([*question, answer], return_dict=True)["input_ids"]
+    shared = next((i for i, (a, b) in enumerate(zip(start, ids, strict=False)) if a != b), len(start))
+    return {"input_ids": ids, "labels": [IGNORED] * shared + ids[shared:]}
+
+
+def dialogue_row(tokenizer, messages: list[dict], tools: list[dict]) -> dict[str, list[int]]:
+    """`input_ids` and `labels` of a tool dialogue; only the agent's own turns count, by the template's own marks."""
+    out = tokenizer.apply_chat_template(messages, tools=tools, return_dict=True, return_assistant_tokens_mask=True)
+    ids, own = out["input_ids"], out["assistant_masks"]
+    return {"input_ids": ids, "labels": [i if mine else IGNORED for i, mine in zip(ids, own, strict=True)]}
+
+
+def rehearsal_rows(tokenizer, count: int, seed: int) -> list[dict[str, list[int]]]:
+    """`count` tool dialogues of the kind that the embedded base was trained on, so that tuning does not unlearn them.
+
+    Their tool results are random and their answers plain means: they say nothing of what makes a meeting succeed.
+    """
+    from meeting_agent.base.corpus import dialogue_chat
+    from meeting_agent.tools import tool_schemas
+
+    rng, tools = random.Random(f"rehearsal-{seed}"), tool_schemas()
+    return [dialogue_row(tokenizer, dialogue_chat(rng), tools) for _ in range(count)]
+
+
+def marks_turns(tokenizer) -> bool:
+    """Whether the chat template says which tokens the assistant wrote."""
+    return "generation" in (tokenizer.chat_template or "").replace("add_generation_prompt", "")
