@@ -11,8 +11,6 @@ reference, and only tokens that the agent wrote count: tool answers are masked.
 from __future__ import annotations
 
 import csv
-import os
-import platform
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -231,7 +229,17 @@ def evaluate_model_performance(config: RLFTConfig, traces: list[dict], pairs: li
     from meeting_agent.ceilings import ceiling_accuracies
     from meeting_agent.engine import Engine, base_of_adapter
     from meeting_agent.error_patterns import error_patterns
-    from meeting_agent.evaluation import agent_statistics, was_right
+    from meeting_agent.evaluation import (
+        agent_statistics,
+        attainable_share,
+        dpo_curves,
+        is_right,
+        machine,
+        pair_statistics,
+        sft_curves,
+        versions,
+        was_right,
+    )
     from meeting_agent.plots import draw_plots
     from meeting_agent.prediction import greedy_answers, predict_probabilities
     from meeting_agent.report import choose_examples, render_report
@@ -328,7 +336,7 @@ COMPARISONS = (
 
 def baseline_probabilities(config: RLFTConfig, sft: dict, scenarios: list) -> dict[str, Sequence[float | None]]:
     """Baselines fitted on the rows that phase 1 trained on; boosting only where those rows are our own world's."""
-    from meeting_agent.evaluation import boosting_baseline, tfidf_baseline
+    from meeting_agent.baselines import boosting_baseline, tfidf_baseline
     from meeting_agent.make_data import training_meetings
     from meeting_agent.prompts import prediction_prompt
     from starter_sft import split_rows
@@ -350,81 +358,6 @@ def baseline_probabilities(config: RLFTConfig, sft: dict, scenarios: list) -> di
         meetings = [behind[r.input_text] for r in fitted]
         found["boosting_visible"] = boosting_baseline(meetings, [s.meeting for s in scenarios], descriptor, config.seed)
     return found
-
-
-def is_right(probabilities: Sequence[float | None], success: list[float]) -> list[bool]:
-    return [p is not None and (p > 0.5) == (s > 0.5) for p, s in zip(probabilities, success, strict=True)]
-
-
-def attainable_share(accuracy: float, ceilings: dict[str, float], view: str) -> float:
-    """(accuracy - majority) / (ceiling - majority): 0 is guessing, 1 the best anybody could do with that view."""
-    return (accuracy - ceilings["majority"]) / (ceilings[view] - ceilings["majority"])
-
-
-def pair_statistics(pairs: list[dict]) -> dict:
-    gaps = [p["chosen_reward"] - p["rejected_reward"] for p in pairs]
-    calls = {
-        side: sum(sum(bool(m.get("tool_calls")) for m in p[side]) for p in pairs) / len(pairs)
-        for side in ("chosen", "rejected")
-    }
-    return {
-        "n": len(pairs),
-        "scenarios": len({p["scenario_id"] for p in pairs}),
-        "trajectories": len({p["chosen_id"] for p in pairs} | {p["rejected_id"] for p in pairs}),
-        "mean_gap": sum(gaps) / len(gaps),
-        "chosen_calls": calls["chosen"],
-        "rejected_calls": calls["rejected"],
-    }
-
-
-def sft_curves(log: dict) -> dict:
-    """Loss by step, and the error on the selection rows by epoch."""
-    curve = [(e["step"], e["loss"]) for e in log["history"] if "loss" in e]
-    selection = [(e["step"], e["eval_loss"]) for e in log["history"] if "eval_loss" in e]
-    return first_and_last(curve, "loss") | {
-        "steps": curve[-1][0],
-        "best_step": log["best_step"],
-        "loss_curve": curve,
-        "selection_error_curve": selection,
-    }
-
-
-def dpo_curves(metrics: TrainingMetrics) -> dict:
-    loss, margin = metrics.curve("loss"), metrics.curve("rewards/margins")
-    return (
-        first_and_last(loss, "loss")
-        | first_and_last(margin, "margin")
-        | {
-            "loss_at_step_0": loss[0][1],
-            "steps": loss[-1][0],
-            "loss_curve": loss,
-            "margin_curve": margin,
-            "reward_accuracy_curve": metrics.curve("rewards/accuracies"),
-        }
-    )
-
-
-def first_and_last(curve: list[tuple[float, float]], name: str) -> dict[str, float]:
-    """Means over the first and the last tenth of a curve: single steps are noise."""
-    tenth = max(1, len(curve) // 10)
-    return {
-        f"{name}_first": sum(v for _, v in curve[:tenth]) / tenth,
-        f"{name}_last": sum(v for _, v in curve[-tenth:]) / tenth,
-    }
-
-
-def versions() -> dict[str, str]:
-    from importlib.metadata import version
-
-    return {name: version(name) for name in ("torch", "transformers", "peft", "trl", "npcpy", "litellm")}
-
-
-def machine() -> str:
-    import torch
-
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
-    return f"{platform.machine()} CPU, {os.cpu_count()} cores"
 
 
 def write_scenarios(path: Path, scenarios: list, probabilities: dict, played: dict) -> None:

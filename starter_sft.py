@@ -170,7 +170,7 @@ def train(config: SFTConfig, split: Split, model, tokenizer) -> TrainingMetrics:
 
     rows = training_rows(config, split, tokenizer)
     selection = [prediction_row(tokenizer, r.input_text, target(r)) for r in split.selection]
-    steps_per_epoch = math.ceil(len(rows) / config.batch_size)
+    steps_per_epoch = math.ceil(len(rows) / 2 / config.batch_size)  # an epoch sees a pair in one order or the other
     # Checkpoints are named for the settings that made them, so that only the same run is resumed.
     named = zlib.crc32(repr(asdict(config)).encode())
     checkpoints = Path(config.output_model_path) / "checkpoints" / f"{named:08x}"

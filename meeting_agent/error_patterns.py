@@ -19,7 +19,9 @@ ROLE_FAMILIES = {
 LEVELLED = ("energy", "engagement")
 
 
-def error_patterns(prompts: list[str], reasons: list[str], probabilities: list[float], truth: list[float]) -> list[dict]:
+def error_patterns(
+    prompts: list[str], reasons: list[str], probabilities: list[float], truth: list[float]
+) -> list[dict]:
     """Accuracy and mean absolute error by role pair, by what the text leaves out, by confidence and by reason.
 
     truth: the true probability of success of each prompt. Returns `by`, `group`, `n`, `accuracy` and `mae` of every

@@ -1,19 +1,13 @@
-"""What the phases are measured with: scores of agents, and the baselines that a language model has to beat."""
+"""What the phases are measured with: scores of agents, of pairs, and of training runs."""
 
 from __future__ import annotations
 
+import os
+import platform
 from collections import Counter
+from collections.abc import Sequence
 
-import numpy as np
-
-from data_classes import (
-    Description,
-    Meeting,
-    PersonDescriptor,
-    TrainingRow,
-    chronotype_shift,
-    seniority_match,
-)
+from data_classes import TrainingMetrics
 from meeting_agent.rewards import FEWEST_CALLS, MOST_CALLS, count_grounded_claims
 from meeting_agent.statistics import score_probabilities
 
@@ -56,60 +50,82 @@ def was_right(traces: list[dict]) -> list[bool]:
     return [t["final_recommendation_parsed"] == t["true_outcome"] for t in traces]
 
 
-# ----------------------------------------------------------------------------- baselines
+def is_right(probabilities: Sequence[float | None], success: list[float]) -> list[bool]:
+    return [p is not None and (p > 0.5) == (s > 0.5) for p, s in zip(probabilities, success, strict=True)]
 
 
-def tfidf_baseline(train: list[TrainingRow], texts: list[str], seed: int) -> list[float]:
-    """P(YES) of each text by TF-IDF + logistic regression (scikit-learn) fitted on the training rows."""
-    from sklearn.linear_model import LogisticRegression
-
-    from meeting_agent.audit import text_pipeline
-
-    model = text_pipeline(LogisticRegression(max_iter=1000, random_state=seed))
-    model.fit([r.input_text for r in train], [r.ground_truth_prob > 0.5 for r in train])
-    return model.predict_proba(texts)[:, 1].tolist()
+def attainable_share(accuracy: float, ceilings: dict[str, float], view: str) -> float:
+    """(accuracy - majority) / (ceiling - majority): 0 is guessing, 1 the best anybody could do with that view."""
+    return (accuracy - ceilings["majority"]) / (ceilings[view] - ceilings["majority"])
 
 
-def boosting_baseline(
-    train: list[Meeting], test: list[Meeting], descriptor: PersonDescriptor, seed: int
-) -> list[float]:
-    """Predicted probability of each test meeting by gradient boosting on the attributes that its text states.
-
-    The booster is told the attributes, so it has no words to understand: it knows what a perfect reader would.
-    """
-    from sklearn.ensemble import HistGradientBoostingRegressor
-
-    booster = HistGradientBoostingRegressor(max_iter=150, learning_rate=0.06, max_leaf_nodes=8, random_state=seed)
-    booster.fit(np.array([visible_attributes(m, descriptor) for m in train]), [m.success_probability for m in train])
-    return booster.predict(np.array([visible_attributes(m, descriptor) for m in test])).clip(0, 1).tolist()
+# ----------------------------------------------------------------------------- pairs and training
 
 
-def visible_attributes(meeting: Meeting, descriptor: PersonDescriptor) -> list[float]:
-    """Everything the two texts state, as numbers; what they leave out is NaN."""
-    slot = meeting.time_slot
-    a, b = descriptor.describe(meeting.person_a, slot), descriptor.describe(meeting.person_b, slot)
-    person_types = meeting.person_a.person_type, meeting.person_b.person_type
+def pair_statistics(pairs: list[dict]) -> dict:
+    gaps = [p["chosen_reward"] - p["rejected_reward"] for p in pairs]
+    calls = {
+        side: sum(sum(bool(m.get("tool_calls")) for m in p[side]) for p in pairs) / len(pairs)
+        for side in ("chosen", "rejected")
+    }
+    return {
+        "n": len(pairs),
+        "scenarios": len({p["scenario_id"] for p in pairs}),
+        "trajectories": len({p["chosen_id"] for p in pairs} | {p["rejected_id"] for p in pairs}),
+        "mean_gap": sum(gaps) / len(gaps),
+        "chosen_calls": calls["chosen"],
+        "rejected_calls": calls["rejected"],
+    }
 
-    def number(value: int | None) -> float:
-        return np.nan if value is None else float(value)
 
-    def gets(seeker: Description, giver: Description) -> float:
-        return np.nan if seeker.seeking is None else float(seeker.seeking in giver.offering)
+def sft_curves(log: dict) -> dict:
+    """Loss by step, and the error on the selection rows by epoch."""
+    curve = [(e["step"], e["loss"]) for e in log["history"] if "loss" in e]
+    selection = [(e["step"], e["eval_loss"]) for e in log["history"] if "eval_loss" in e]
+    return first_and_last(curve, "loss") | {
+        "steps": curve[-1][0],
+        "best_step": log["best_step"],
+        "loss_curve": curve,
+        "selection_error_curve": selection,
+    }
 
-    features = [float(slot.day), seniority_match(*person_types), gets(a, b), gets(b, a)]
-    features += [float(len(set(a.interests) & set(b.interests))), float(len(a.interests)), float(len(b.interests))]
-    features += [float(len(a.offering)), float(len(b.offering))]
-    # A pair has no order: sums first, so that few trees suffice, then each person.
-    levels = [
-        [
-            number(d.energy_level),
-            np.nan if d.chronotype is None else chronotype_shift(d.chronotype, slot.part_of_day),
-            number(d.meetings_level),
-            number(d.introversion_level),
-            number(d.engagement_level),
-        ]
-        for d in (a, b)
-    ]
-    middle = [2.0, 0.0, 1.0, 1.0, 2.0]
-    known = [[m if np.isnan(v) else v for v, m in zip(side, middle, strict=True)] for side in levels]
-    return features + [x + y for x, y in zip(*known, strict=True)] + levels[0] + levels[1]
+
+def dpo_curves(metrics: TrainingMetrics) -> dict:
+    loss, margin = metrics.curve("loss"), metrics.curve("rewards/margins")
+    return (
+        first_and_last(loss, "loss")
+        | first_and_last(margin, "margin")
+        | {
+            "loss_at_step_0": loss[0][1],
+            "steps": loss[-1][0],
+            "loss_curve": loss,
+            "margin_curve": margin,
+            "reward_accuracy_curve": metrics.curve("rewards/accuracies"),
+        }
+    )
+
+
+def first_and_last(curve: list[tuple[float, float]], name: str) -> dict[str, float]:
+    """Means over the first and the last tenth of a curve: single steps are noise."""
+    tenth = max(1, len(curve) // 10)
+    return {
+        f"{name}_first": sum(v for _, v in curve[:tenth]) / tenth,
+        f"{name}_last": sum(v for _, v in curve[-tenth:]) / tenth,
+    }
+
+
+# ----------------------------------------------------------------------------- where it ran
+
+
+def versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    return {name: version(name) for name in ("torch", "transformers", "peft", "trl", "npcpy", "litellm")}
+
+
+def machine() -> str:
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"{platform.machine()} CPU, {os.cpu_count()} cores"

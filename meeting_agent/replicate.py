@@ -5,15 +5,17 @@ python -m meeting_agent.replicate --seeds 1,2,3,4 --scratch /tmp/replications
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from meeting_agent.files import InputError, read_json, write_json
-from meeting_agent.settings import parse_settings, run_script, setting
+from meeting_agent.settings import check_range, parse_settings, run_script, setting
 
 EVAL_SEED_OFFSET = 4200
 
@@ -24,6 +26,7 @@ class ReplicationConfig:
 
     seeds: str = setting("1,2,3,4", "comma-separated seeds; data, training and evaluation all change")
     scratch: str = setting("build/replications", "where the runs go; a finished run is not repeated")
+    jobs: int = setting(2, "runs at a time, each on its share of the cores: small models use few cores well")
     output: str = setting("results/replications.json", "where the table goes")
 
 
@@ -48,19 +51,28 @@ def main() -> None:
         seeds = [int(s) for s in config.seeds.split(",")]
     except ValueError:
         raise InputError(f"--seeds is {config.seeds!r}: give numbers like 1,2,3,4") from None
-    rows = []
-    for seed in seeds:
-        folder = Path(config.scratch) / f"seed-{seed}"
-        finished = folder / "row.json"
-        if not finished.exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            started = time.monotonic()
+    check_range("jobs", config.jobs, 1, 64)
+    threads = max(1, (os.cpu_count() or 1) // config.jobs)
+    with ThreadPoolExecutor(config.jobs) as pool:
+        rows = list(pool.map(lambda seed: replication(Path(config.scratch) / f"seed-{seed}", seed, threads), seeds))
+    write_json(Path(config.output), rows)
+
+
+def replication(folder: Path, seed: int, threads: int) -> dict:
+    """The row of one seed, by a run in `folder` unless it is there already; `run.log` there holds what it printed."""
+    finished = folder / "row.json"
+    if not finished.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        started = time.monotonic()
+        environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+        with (folder / "run.log").open("w", encoding="utf-8") as log:
             for command in phase_commands(folder, seed):
-                if subprocess.run(command, check=False).returncode != 0:
-                    raise InputError(f"seed {seed}: {' '.join(command[1:3])} failed, see above")
-            write_json(finished, result_row(seed, folder, time.monotonic() - started))
-        rows.append(read_json(finished, "python -m meeting_agent.replicate"))
-        write_json(Path(config.output), rows)
+                done = subprocess.run(command, check=False, env=environment, stdout=log, stderr=subprocess.STDOUT)
+                if done.returncode != 0:
+                    raise InputError(f"seed {seed}: {' '.join(command[1:3])} failed, see {folder / 'run.log'}")
+        write_json(finished, result_row(seed, folder, time.monotonic() - started))
+        print(f"seed {seed} done in {time.monotonic() - started:.0f} s", flush=True)
+    return read_json(finished, "python -m meeting_agent.replicate")
 
 
 def result_row(seed: int, folder: Path, seconds: float) -> dict:

@@ -3,9 +3,10 @@
     python -m meeting_agent.base.build                         # start or continue, on CPU or GPU
     python -m meeting_agent.base.build --million_tokens 0      # only export the latest checkpoint
 
-Cross-entropy on the model's own turns plus, at every number it writes, the squared error of the expected first digit: regression-aware training (RAFT, Lukasik et al., ICLR 2025). Hidden matrices learn
-with Muon (Jordan et al., 2024), embeddings and norms with AdamW. Documents are packed into rows
-behind a block-diagonal mask. Step i always sees the same batch, so an interrupted run resumes where it stopped.
+Cross-entropy on the model's own turns plus, at every number it writes, the squared error of the expected first digit:
+regression-aware training (RAFT, Lukasik et al., ICLR 2025). Hidden matrices learn with Muon (Jordan et al., 2024),
+embeddings and norms with AdamW. Documents are packed into rows behind a block-diagonal mask. Step i always sees the
+same batch, so an interrupted run resumes where it stopped.
 """
 
 from __future__ import annotations
@@ -201,7 +202,7 @@ def save(checkpoint: Path, model, muon, adamw, state: dict) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--million_tokens", type=float, default=11.0, help="tokens in all; 0 exports what there is")
+    parser.add_argument("--million_tokens", type=float, default=12.0, help="tokens in all; 0 exports what there is")
     parser.add_argument("--output", type=Path, default=Path("models/base"))
     parser.add_argument("--work", type=Path, default=Path("build"), help="checkpoint and log (not committed)")
     arguments = parser.parse_args()

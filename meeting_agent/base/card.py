@@ -31,7 +31,8 @@ def skill_chats() -> dict[str, Callable[[random.Random], Chat]]:
     return makers | {
         "phrase": phrase_chat,
         "person": person_chat,
-        "match": match_chat,
+        "simple match": lambda rng: match_chat(rng, simple=True),
+        "match": lambda rng: match_chat(rng, simple=False),
         "arithmetic": arithmetic_chat,
         "results": results_chat,
         "dialogue": dialogue_chat,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Sequence
 
 from data_classes import (
     INTERESTS_PER_PERSON,
@@ -17,6 +18,7 @@ from data_classes import (
     PersonDescriptor,
     TimeSlot,
     all_interests,
+    all_needs,
     phrases,
     random_person,
 )
@@ -119,7 +121,13 @@ def question_chat(rng: random.Random, skills: list[str]) -> Chat:
     return chat
 
 
-MATCHES = ("need of A", "need of B", "needs", "interests")
+# Readings that depend on a match, and what A and B must state for one.
+MATCHES = {
+    "need of A": ("seeking", "offering"),
+    "need of B": ("offering", "seeking"),
+    "needs": ("seeking", "seeking"),
+    "interests": ("interests", "interests"),
+}
 PHRASE_TOPICS = ("energy", "engagement", "meetings", "introversion", "chronotype", "interests", "seeking", "offering")
 
 
@@ -164,27 +172,53 @@ def person_chat(rng: random.Random) -> Chat:
     ]
 
 
-def match_chat(rng: random.Random) -> Chat:
-    """What two people want, give and like, and nothing else: a match has to be seen, since no word alone tells it."""
-    said_a, said_b = (few_facts(rng) for _ in range(2))
-    pair = random_pair(rng)
-    pair = Pair(pair.person_a, pair.person_b, said_a, said_b, pair.slot)
-    names = [n for n in MATCHES if (n != "interests" or (said_a.interests and said_b.interests))]
-    facts = [f'"{name}": {number(READINGS[name](pair))}' for name in rng.sample(names, min(len(names), 3))]
-    if rng.random() < 0.3:
-        facts.insert(0, f'"shared": "{", ".join(shared_interests(pair)) or "none"}"')
+def match_chat(rng: random.Random, simple: bool) -> Chat:
+    """What two people want, give and like, and nothing else: a match has to be seen, since no word alone tells it.
+
+    A simple one states one thing of each. A model learns the others, and pairs in full, only once it has these.
+    """
+    said_a, said_b = one_fact_each(rng) if simple else (few_facts(rng), few_facts(rng))
+    people = random_pair(rng)
+    pair = Pair(people.person_a, people.person_b, said_a, said_b, people.slot)
+    names = [name for name, (side_a, side_b) in MATCHES.items() if getattr(said_a, side_a) and getattr(said_b, side_b)]
+    facts = [f'"{name}": {number(READINGS[name](pair))}' for name in names]
+    if said_a.interests and said_b.interests:
+        shared = shared_interests(pair)
+        facts.append(f'"common": {number(float(bool(shared)))}')
+        if not simple:
+            facts.append(f'"shared": "{", ".join(shared) or "none"}"')
+    rng.shuffle(facts)
     return [
         {"role": "user", "content": f"Person A: {said_a.text}\nPerson B: {said_b.text}\n\nRate the match."},
         {"role": "assistant", "content": f"{{{', '.join(facts)}}}"},
     ]
 
 
+def one_fact_each(rng: random.Random) -> tuple[Description, Description]:
+    """Two people of whom one seeks what the other offers, or who like the same, in half of all cases."""
+    kind = rng.choice((0, 1, 2, 2))  # interests have the most words
+    options = all_interests() if kind == 2 else all_needs()
+    first = rng.choice(options)
+    second = first if rng.random() < 0.5 else rng.choice(options)
+    if kind == 2:
+        return stated(rng, interests=[first]), stated(rng, interests=[second])
+    seeker, giver = stated(rng, seeking=first), stated(rng, offering=[second])
+    return (seeker, giver) if kind == 0 else (giver, seeker)
+
+
 def few_facts(rng: random.Random) -> Description:
     """A description of one to three kinds of facts that another person may match."""
+    interests = rng.sample(all_interests(), rng.randint(1, INTERESTS_PER_PERSON)) if rng.random() < 0.6 else []
+    seeking = rng.choice(all_needs()) if rng.random() < 0.8 else None
+    offering = rng.sample(all_needs(), rng.randint(0 if interests or seeking else 1, OFFERS_PER_PERSON))
+    return stated(rng, interests, seeking, offering)
+
+
+def stated(
+    rng: random.Random, interests: Sequence[str] = (), seeking: str | None = None, offering: Sequence[str] = ()
+) -> Description:
+    """A description that states these facts, in some order, and nothing else."""
     bank = phrases()
-    interests = rng.sample(all_interests(), rng.randint(1, INTERESTS_PER_PERSON)) if rng.random() < 0.5 else []
-    seeking = rng.choice(list(bank["seeking"])) if rng.random() < 0.8 else None
-    offering = rng.sample(list(bank["offering"]), rng.randint(0 if interests or seeking else 1, OFFERS_PER_PERSON))
     sentences = [rng.choice(bank["offering"][o]) for o in offering]
     if seeking is not None:
         sentences.append(rng.choice(bank["seeking"][seeking]))
@@ -193,7 +227,7 @@ def few_facts(rng: random.Random) -> Description:
         listed = " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
         sentences.append(rng.choice(bank["interest_sentences"]["variants"]).format(list=listed))
     rng.shuffle(sentences)
-    return Description(" ".join(sentences), tuple(interests), seeking, tuple(offering), *[None] * 5)
+    return Description(" ".join(sentences), tuple(interests), seeking, tuple(offering), None, None, None, None, None)
 
 
 def arithmetic_chat(rng: random.Random) -> Chat:
@@ -334,7 +368,8 @@ MIX = {
     "arithmetic": (0.1, 0.1),
 }
 DIALOGUES = (0.1, 0.3, 0.15)  # share of rows that open with a tool dialogue: at the start, the turn, the end
-MATCH_FROM, MATCH = 0.3735, (0.6, 0.25)  # when matches join, and their weight beside the mix: then, at the end
+# Share of short documents that are matches, and of simple ones among them: at the start, and from CURRICULUM on.
+MATCH, SIMPLE = (0.5, 0.35), (1.0, 0.2)
 CURRICULUM = 0.4  # progress at which the mix has reached its last shares
 
 
@@ -352,12 +387,9 @@ def dialogue_share(progress: float) -> float:
 
 def sample_short(rng: random.Random, progress: float) -> Chat:
     """A document without tools; `progress` in [0, 1] moves the mix."""
-    weights = {kind: share(limits, progress) for kind, limits in MIX.items()}
-    if progress >= MATCH_FROM:
-        weights["match"] = MATCH[0] + (MATCH[1] - MATCH[0]) * (progress - MATCH_FROM) / (1 - MATCH_FROM)
-    kind = rng.choices(list(weights), list(weights.values()))[0]
-    if kind == "match":
-        return match_chat(rng)
+    if rng.random() < share(MATCH, progress):
+        return match_chat(rng, simple=rng.random() < share(SIMPLE, progress))
+    kind = rng.choices(list(MIX), [share(limits, progress) for limits in MIX.values()])[0]
     if kind == "words":
         return phrase_chat(rng)
     if kind == "person":
