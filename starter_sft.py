@@ -10,8 +10,8 @@ the epoch that reads the selection rows best, and reports on test rows that took
 The loss is cross-entropy on the completion plus RAFT (Lukasik et al., ICLR 2025): the squared error between the target
 and the expectation over the model's own digit distribution. Cross-entropy alone treats 0.71 and 0.21 as equally far
 from 0.70. LoRA+ (Hayou et al., 2024) and rsLoRA (Kalajdzievski, 2023) give a model of a few million parameters the
-step size it needs while `learning_rate` stays in the usual range. Among the rows are tool dialogues, so that the model
-does not unlearn to act while it learns to predict (experience replay).
+step size it needs while `learning_rate` stays in the usual range. Some rows are chats from the base's own corpus, so
+that the model unlearns neither acting nor reading while it learns to predict (experience replay).
 """
 
 from __future__ import annotations
@@ -42,15 +42,17 @@ class SFTConfig:
     seed: int = setting(42, "decides the split, the order of rows and the adapter's first weights")
     lora_r: int = setting(16, "rank of the adapter")
     lora_alpha: int = setting(32, "scale of the adapter, twice the rank")
-    lora_dropout: float = setting(0.1, "dropout before the adapter")
+    lora_dropout: float = setting(0.15, "dropout before the adapter")
     num_train_epochs: int = setting(10, "epochs at most; early stopping usually ends sooner")
     patience: int = setting(3, "epochs without a better selection error before training stops")
     learning_rate: float = setting(5e-5, "rate of the adapter's A matrices")
-    loraplus_ratio: float = setting(32.0, "LoRA+: how much faster the B matrices learn; 1 is plain LoRA")
+    loraplus_ratio: float = setting(16.0, "LoRA+: how much faster the B matrices learn; 1 is plain LoRA")
     weight_decay: float = setting(0.01, "AdamW's weight decay")
     batch_size: int = setting(16, "rows per step")
     raft_weight: float = setting(20.0, "weight of the squared error of the expected probability; 0 is cross-entropy")
-    rehearsal_share: float = setting(0.08, "tool dialogues among the training rows; 0 lets the model forget its tools")
+    rehearsal_share: float = setting(
+        0.15, "chats of the base's corpus among the rows; at 0 the model forgets its tools"
+    )
     max_train_rows: int = setting(0, "use only this many rows; 0 is all")
     use_4bit: bool = setting(False, "QLoRA: load the base in 4 bits (needs a GPU)")
 
@@ -228,11 +230,11 @@ def train(config: SFTConfig, split: Split, model, tokenizer) -> TrainingMetrics:
 
 
 def training_rows(config: SFTConfig, split: Split, tokenizer) -> list[dict]:
-    """Every training row in both orders, and tool dialogues where the chat template can mark the agent's turns."""
+    """Every training row in both orders, and rehearsals where the chat template can mark the agent's turns."""
     rows = [prediction_row(tokenizer, r.input_text, target(r)) for r in split.train]
     rows += [prediction_row(tokenizer, swap_people(r.input_text), target(r)) for r in split.train]
     if config.rehearsal_share and not marks_turns(tokenizer):
-        print("No rehearsal of tool dialogues: the chat template does not mark the assistant's turns.", flush=True)
+        print("No rehearsal: the chat template does not mark the assistant's turns.", flush=True)
         return rows
     share = config.rehearsal_share
     return rows + rehearsal_rows(tokenizer, round(len(rows) * share / (1 - share)), config.seed)

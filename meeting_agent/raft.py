@@ -38,7 +38,8 @@ class RaftTrainer(SFTTrainer):
         outputs = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False)
         logits = outputs.logits
         row, last = self._openings(labels)  # logits at an opening's last token predict the first digit
-        squared = ((self.reader.expected(logits[row, last]) - self._targets(labels, row, last)) ** 2).mean()
+        errors = self.reader.expected(logits[row, last]) - self._targets(labels, row, last)
+        squared = (errors**2).sum() / max(1, len(errors))  # a batch of rehearsals may hold no probability
         if not model.training:
             return (squared, outputs) if return_outputs else squared
         written = labels[:, 1:] != -100

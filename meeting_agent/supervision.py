@@ -17,23 +17,25 @@ def prediction_row(tokenizer, prompt: str, completion: str) -> dict[str, list[in
     return {"input_ids": ids, "labels": [IGNORED] * shared + ids[shared:]}
 
 
-def dialogue_row(tokenizer, messages: list[dict], tools: list[dict]) -> dict[str, list[int]]:
-    """`input_ids` and `labels` of a tool dialogue; only the agent's own turns count, by the template's own marks."""
+def dialogue_row(tokenizer, messages: list[dict], tools: list[dict] | None) -> dict[str, list[int]]:
+    """`input_ids` and `labels` of a chat; only the model's own turns count, by the template's own marks."""
     out = tokenizer.apply_chat_template(messages, tools=tools, return_dict=True, return_assistant_tokens_mask=True)
     ids, own = out["input_ids"], out["assistant_masks"]
     return {"input_ids": ids, "labels": [i if mine else IGNORED for i, mine in zip(ids, own, strict=True)]}
 
 
 def rehearsal_rows(tokenizer, count: int, seed: int) -> list[dict[str, list[int]]]:
-    """`count` tool dialogues of the kind that the embedded base was trained on, so that tuning does not unlearn them.
+    """`count` chats of the embedded base's own corpus, half of them tool dialogues, so that tuning unlearns neither
+    acting nor reading (experience replay).
 
-    Their tool results are random and their answers plain means: they say nothing of what makes a meeting succeed.
+    Tool results are random and answers plain readings and means: they say nothing of what makes a meeting succeed.
     """
-    from meeting_agent.base.corpus import dialogue_chat
+    from meeting_agent.base.corpus import dialogue_chat, sample_short
     from meeting_agent.tools import tool_schemas
 
     rng, tools = random.Random(f"rehearsal-{seed}"), tool_schemas()
-    return [dialogue_row(tokenizer, dialogue_chat(rng), tools) for _ in range(count)]
+    dialogues = [dialogue_row(tokenizer, dialogue_chat(rng), tools) for _ in range(count // 2)]
+    return dialogues + [dialogue_row(tokenizer, sample_short(rng, 1.0), None) for _ in range(count - len(dialogues))]
 
 
 def marks_turns(tokenizer) -> bool:

@@ -13,6 +13,7 @@ from meeting_agent.base.corpus import (
     QUESTIONS,
     Chat,
     arithmetic_chat,
+    call_chat,
     dialogue_chat,
     match_chat,
     person_chat,
@@ -35,6 +36,7 @@ def skill_chats() -> dict[str, Callable[[random.Random], Chat]]:
         "match": lambda rng: match_chat(rng, simple=False),
         "arithmetic": arithmetic_chat,
         "results": results_chat,
+        "call": call_chat,
         "dialogue": dialogue_chat,
     }
 

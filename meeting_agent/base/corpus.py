@@ -320,14 +320,31 @@ def dialogue_chat(rng: random.Random) -> Chat:
     thought = ""
     for name in plan_calls(rng, persona):
         next_step = rng.choice(NEXT_THOUGHTS if known else OPENING_THOUGHTS).format(what=WHAT_TOOLS_SHOW[name])
-        arguments = {"person_a": a, "person_b": b, "time_slot": pair.slot.label}
-        call = {"type": "function", "function": {"name": name, "arguments": json.dumps(arguments)}}
+        call = tool_call(name, a, b, pair.slot)
         chat.append({"role": "assistant", "content": thought + next_step, "tool_calls": [call]})
         result = known.setdefault(name, random_result(rng, name))
         chat.append({"role": "tool", "content": render_result(result)})
         thought = f"{observation(name, result)}. "
     chat.append({"role": "assistant", "content": thought + final_answer(known)})
     return chat
+
+
+def call_chat(rng: random.Random) -> Chat:
+    """Two people by name and the one call that is asked for, whose arguments are copied from the prompt."""
+    pair = random_pair(rng)
+    a, b = pair.person_a.name, pair.person_b.name
+    said_a, said_b = few_facts(rng).text, few_facts(rng).text
+    tool = rng.choice(TOOLS).__name__
+    context = pair_context(f"{a}. {said_a}", f"{b}. {said_b}", pair.slot)
+    return [
+        {"role": "user", "content": f"{context}\n\nCall the tool for {WHAT_TOOLS_SHOW[tool].removeprefix('the ')}."},
+        {"role": "assistant", "content": "", "tool_calls": [tool_call(tool, a, b, pair.slot)]},
+    ]
+
+
+def tool_call(tool: str, a: str, b: str, slot: TimeSlot) -> dict:
+    arguments = {"person_a": a, "person_b": b, "time_slot": slot.label}
+    return {"type": "function", "function": {"name": tool, "arguments": json.dumps(arguments)}}
 
 
 def results_chat(rng: random.Random) -> Chat:
@@ -366,6 +383,7 @@ MIX = {
     "mean_first": (0.08, 0.45),
     "results": (0.12, 0.1),
     "arithmetic": (0.1, 0.1),
+    "call": (0.2, 0.15),
 }
 DIALOGUES = (0.1, 0.3, 0.15)  # share of rows that open with a tool dialogue: at the start, the turn, the end
 # Share of short documents that are matches, and of simple ones among them: at the start, and from CURRICULUM on.
@@ -398,6 +416,8 @@ def sample_short(rng: random.Random, progress: float) -> Chat:
         return results_chat(rng)
     if kind == "arithmetic":
         return arithmetic_chat(rng)
+    if kind == "call":
+        return call_chat(rng)
     # A mean asked first has to be read from the text: there are no earlier answers to copy from.
     first = ["means"] if kind == "mean_first" else ["list"]
     return question_chat(
