@@ -18,9 +18,6 @@ from starter_agentic_rlft import RLFTConfig, preference_dataset, train_model_wit
 from starter_sft import split_rows, swap_people
 
 SFT = "models/sft_prediction_model_gemma_270m"
-reference_run = pytest.mark.skipif(
-    not Path("trajectories/preference_pairs.json").exists(), reason="no reference run is committed yet"
-)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +30,6 @@ def tokenizer():
     return load_tokenizer("models/base")
 
 
-@reference_run
 def test_mask_is_exactly_what_the_agent_wrote(pairs, tokenizer):
     """Rebuilt from the messages without the template's marks: assistant turns with their end token, nothing else."""
     messages = pairs[0]["prompt"] + pairs[0]["chosen"]
@@ -59,7 +55,6 @@ def test_mask_is_exactly_what_the_agent_wrote(pairs, tokenizer):
             assert message["content"] not in written
 
 
-@reference_run
 def test_collated_batch_masks_tool_answers(pairs, tokenizer):
     rows = preference_dataset(pairs[:3], tokenizer)
     examples = []
@@ -100,7 +95,6 @@ def test_data_cannot_open_a_turn(tokenizer):
     assert "<tool_call>" not in text
 
 
-@reference_run
 def test_reference_is_the_sft_policy(pairs, tmp_path):
     """With a rate of next to nothing the first loss is ln 2 and every reward 0: policy and reference are one."""
     config = RLFTConfig(
@@ -146,7 +140,6 @@ def test_pairs_share_a_prompt_stay_balanced_and_never_overuse_a_trajectory():
     assert max(used.count(i) for i in used) <= 2
 
 
-@reference_run
 def test_committed_pairs_come_from_the_committed_trajectories(pairs):
     traces = {t["id"]: t for t in read_json(Path("trajectories/agent_traces.json"), "starter_agentic_traces.py")}
     for pair in pairs:
@@ -173,7 +166,6 @@ def test_split_keeps_every_row_once():
     assert (len(split.train), len(split.selection), len(split.test)) == (80, 10, 10)
 
 
-@reference_run
 def test_committed_traces_are_the_contract():
     traces = read_json(Path("trajectories/agent_traces.json"), "starter_agentic_traces.py")
     needed = {"id", "scenario_id", "system_prompt_name", "sample_index", "initial_user_prompt", "messages"}
