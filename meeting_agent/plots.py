@@ -115,8 +115,8 @@ def tool_use(phases: dict):
         calls = {int(k): v for k, v in phases[name]["calls_distribution"].items()}
         right.bar([k + offset for k in calls], list(calls.values()), 0.38, color=COLORS[name])
     left.set_xticks(range(len(TOOL_NAMES)), TOOL_NAMES.values())
-    left.set(title="Which tools agents consult", ylabel="share of trajectories", ylim=(0, 1.05))
-    left.legend(frameon=False, fontsize=9)
+    left.set(title="Which tools agents consult", ylabel="share of trajectories", ylim=(0, 1.3))
+    left.legend(frameon=False, fontsize=9, loc="upper left", ncols=2)
     right.set(title="Calls per trajectory", xlabel="calls", ylabel="share of trajectories")
     return figure
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from meeting_agent.check_criteria import BRIEF, criteria, met
 from meeting_agent.files import InputError, read_json, write_text
 
 NAMES = {
@@ -188,7 +189,20 @@ What anybody could reach at most, by Monte Carlo over what is hidden:
 
 {ceilings}
 
-{replication_text(m)}"""
+{replication_text(m)}
+
+This project's bars, those of the brief first:
+
+{bars_table(m)}"""
+
+
+def bars_table(m: dict) -> str:
+    """Every acceptance criterion with what was measured."""
+    found = sorted(criteria(m), key=lambda c: c[0] not in BRIEF)
+    return table(
+        ["bar", "measured", "asked", "met"],
+        [[w, f"{v:.4g}", f"{c} {bound:g}", "yes" if met(v, c, bound) else "**no**"] for w, v, c, bound in found],
+    )
 
 
 def replication_text(m: dict) -> str:
