@@ -1,6 +1,6 @@
 """The base model's tokenizer: byte-level BPE whose merges may cross spaces (SuperBPE, Liu et al., COLM 2025).
 
-A phrase that occurs often becomes one token, so a description costs a quarter of the tokens that whole words would,
+A phrase that occurs often becomes one token, so a prompt costs about a third of the tokens that word pieces would,
 and so does every step that reads it: training, agents, DPO. Text of any other kind falls back to words and bytes.
 Digits stand alone, since numbers are read from the model's distribution over them. A JSON key keeps its quotes and
 colon, so that `{"probability": ` ends where its number begins.
