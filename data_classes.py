@@ -134,6 +134,11 @@ def all_needs() -> list[str]:
     return list(phrases()["seeking"])
 
 
+def listed(words: list[str]) -> str:
+    """Words as English lists them: "a", "a and b", "a, b and c"."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
 CHRONOTYPES = ("morning", "neutral", "evening")
 
 
@@ -335,8 +340,7 @@ class PersonDescriptor:
         sentences = []
         if interests:
             words = [self._pick(rng, bank["interests"][i]) for i in interests]
-            listed = " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-            sentences.append(self._pick(rng, bank["interest_sentences"]["variants"]).format(list=listed))
+            sentences.append(self._pick(rng, bank["interest_sentences"]["variants"]).format(list=listed(words)))
         sentences += [self._pick(rng, bank["offering"][o]) for o in offering]
         if seeking is not None:
             sentences.append(self._pick(rng, bank["seeking"][seeking]))

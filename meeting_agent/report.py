@@ -238,8 +238,11 @@ def lessons_section(m: dict) -> str:
         f"**Read numbers from the distribution.** Plain greedy decoding of the same SFT model reaches "
         f"{percent(sft['greedy']['accuracy'])}, the expectation over its digits {percent(sft['accuracy'])}.",
         f"**What stays hard.** {percent(c['all_tools'] - dpo['accuracy'])} of scenarios lie between the aligned agent "
-        f"and the ceiling, and {percent(1 - c['all_tools'])} cannot be decided by anybody: two people's chemistry "
-        f"shows only in the meeting.",
+        f"and the ceiling, and {percent(1 - c['all_tools'])} cannot be decided by anybody: chemistry shows "
+        f"only in the meeting, and tools measure with noise.",
+        f"**Watch what else is learned.** From before DPO to after, repeated calls per scenario went from "
+        f"{agent['repeated_calls_mean']:.2f} to {dpo['repeated_calls_mean']:.2f} and the mean reward, which charges for "
+        f"them, from {agent['reward']:.3f} to {dpo['reward']:.3f}.",
         f"**It is cheap.** All training, trajectories and evaluation took {minutes:.1f} minutes on {m['run']['machine']}.",
     ]
     return "## 5. Lessons and challenges\n\n" + "\n".join(f"- {line}" for line in lines)

@@ -19,6 +19,7 @@ from data_classes import (
     TimeSlot,
     all_interests,
     all_needs,
+    listed,
     phrases,
     random_person,
 )
@@ -224,8 +225,7 @@ def stated(
         sentences.append(rng.choice(bank["seeking"][seeking]))
     if interests:
         words = [rng.choice(bank["interests"][i]) for i in interests]
-        listed = " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-        sentences.append(rng.choice(bank["interest_sentences"]["variants"]).format(list=listed))
+        sentences.append(rng.choice(bank["interest_sentences"]["variants"]).format(list=listed(words)))
     rng.shuffle(sentences)
     return Description(" ".join(sentences), tuple(interests), seeking, tuple(offering), None, None, None, None, None)
 
