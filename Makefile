@@ -5,7 +5,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 SHELL := /bin/bash
 
-.PHONY: run test check replicate base
+.PHONY: run test check replicate base chaos fuzz injection soak
 
 # PyTorch first: with it installed, nothing else pulls in its CUDA packages.
 .venv/ready: requirements.txt
@@ -37,6 +37,10 @@ check: .venv/ready
 
 replicate: .venv/ready
 	$(BIN)/python -m meeting_agent.replicate
+	$(BIN)/python -m meeting_agent.report
+
+chaos fuzz injection soak: .venv/ready
+	$(BIN)/python -m meeting_agent.reliability.$@
 	$(BIN)/python -m meeting_agent.report
 
 base: .venv/ready

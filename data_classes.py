@@ -445,13 +445,18 @@ def calculate_accuracy_metrics(results: list[dict]) -> dict:
     return {"accuracy": correct / total if total else 0.0, "total_scenarios": total, "correct_count": correct}
 
 
+LONGEST_ANSWER = 4_000
+
+
 def safe_extract_json(text: object) -> dict | None:
     """The last JSON object in a model's output, or None; never raises, never evaluates anything.
 
-    Prose, code fences and unfinished objects around it are passed over.
+    Prose, code fences and unfinished objects around it are passed over. Only the last `LONGEST_ANSWER` characters
+    count: a server may send megabytes of brackets.
     """
     if not isinstance(text, str):
         return None
+    text = text[-LONGEST_ANSWER:]
     decoder, found, at = json.JSONDecoder(), None, 0
     while (at := text.find("{", at)) != -1:
         try:

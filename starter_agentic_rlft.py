@@ -11,13 +11,22 @@ reference, and only tokens that the agent wrote count: tool answers are masked.
 from __future__ import annotations
 
 import csv
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from data_classes import MeetingPredictor, PersonDescriptor, TrainingMetrics, read_training_rows
-from meeting_agent.files import InputError, read_json, replacing, write_json, write_text
+from meeting_agent.files import (
+    ADAPTER_WEIGHTS,
+    InputError,
+    digest,
+    read_json,
+    replacing,
+    write_json,
+    write_text,
+)
 from meeting_agent.rewards import calculate_reward
 from meeting_agent.settings import check_range, parse_settings, run_script, setting
 
@@ -47,7 +56,7 @@ class RLFTConfig:
     min_reward_gap: float = setting(0.5, "smallest difference in reward within a pair")
     most_uses: int = setting(2, "pairs that one trajectory may occur in")
     num_eval_scenarios: int = setting(1200, "held-out scenarios of the evaluation")
-    eval_seed: int = setting(4242, "decides who meets in the evaluation")
+    eval_seed: int = setting(2027, "decides who meets in the evaluation")
     data_seed: int = setting(42, "seed that the training data was made with (for the boosting baseline)")
     eval_temperature: float = setting(0.0, "sampling temperature of the evaluated agents; 0 is greedy")
 
@@ -56,6 +65,7 @@ def main() -> None:
     config = parse_settings(RLFTConfig, __doc__.splitlines()[0])
     check_config(config)
     traces = read_traces(Path(config.traces_path))
+    check_origin(config)
     pairs = create_preference_dataset_from_traces(traces, config)
     metrics = train_model_with_dpo(pairs, config)
     evaluate_model_performance(config, traces, pairs, metrics)
@@ -66,7 +76,7 @@ def check_config(config: RLFTConfig) -> None:
     check_range("learning_rate", config.learning_rate, 1e-8, 1e-2)
     check_range("max_steps", config.max_steps, 1, 100_000)
     check_range("num_eval_scenarios", config.num_eval_scenarios, 1, 2400)
-    if not (Path(config.sft_model_path) / "adapter_config.json").exists():
+    if not (Path(config.sft_model_path) / ADAPTER_WEIGHTS).exists():
         raise InputError(f"{config.sft_model_path} holds no adapter: run starter_sft.py first")
 
 
@@ -81,6 +91,21 @@ def read_traces(path: Path) -> list[dict]:
         if missing:
             raise InputError(f"{path}, trajectory {number}: {missing} is missing; run starter_agentic_traces.py again")
     return traces
+
+
+def trace_summary(config: RLFTConfig) -> dict:
+    return read_json(Path(config.traces_path).with_suffix(".summary.json"), "starter_agentic_traces.py")
+
+
+def check_origin(config: RLFTConfig) -> None:
+    """Refuses trajectories of another adapter than the one that trains on; says if they were changed since."""
+    origin = trace_summary(config).get("sha256", {})
+    if origin.get("adapter") != digest(Path(config.sft_model_path) / ADAPTER_WEIGHTS):
+        raise InputError(
+            f"{config.traces_path} was not played by {config.sft_model_path}: run starter_agentic_traces.py again"
+        )
+    if origin.get("traces") != digest(Path(config.traces_path)):
+        print(f"warning: {config.traces_path} has been changed since phase 2 wrote it", flush=True)
 
 
 # ----------------------------------------------------------------------------- preference pairs
@@ -127,6 +152,7 @@ def train_model_with_dpo(pairs: list[dict], config: RLFTConfig) -> TrainingMetri
     from peft import PeftModel
     from peft.optimizers import create_loraplus_optimizer
 
+    from meeting_agent.checkpoints import checkpoint_folder, last_whole_checkpoint
     from meeting_agent.engine import base_of_adapter, load_model, load_tokenizer
     from meeting_agent.preferences import AgentPreferenceCollator
     from meeting_agent.progress import show_progress
@@ -135,8 +161,10 @@ def train_model_with_dpo(pairs: list[dict], config: RLFTConfig) -> TrainingMetri
     base = base_of_adapter(Path(config.sft_model_path))
     tokenizer = load_tokenizer(base)
     model = PeftModel.from_pretrained(load_model(base), config.sft_model_path, is_trainable=True)
+    sft_weights = Path(config.sft_model_path) / ADAPTER_WEIGHTS
+    checkpoints = checkpoint_folder(Path(config.adapter_path), asdict(config), Path(config.pairs_path), sft_weights)
     args = trl.DPOConfig(
-        output_dir=str(Path(config.adapter_path) / "checkpoints"),
+        output_dir=str(checkpoints),
         beta=config.beta,
         learning_rate=config.learning_rate,
         max_steps=config.max_steps,
@@ -149,7 +177,8 @@ def train_model_with_dpo(pairs: list[dict], config: RLFTConfig) -> TrainingMetri
         bf16=torch.cuda.is_available() and torch.cuda.is_bf16_supported(),
         remove_unused_columns=False,
         logging_steps=1,
-        save_strategy="no",
+        save_steps=20,
+        save_total_limit=1,
         report_to="none",
         disable_tqdm=True,
         seed=config.seed,
@@ -167,9 +196,10 @@ def train_model_with_dpo(pairs: list[dict], config: RLFTConfig) -> TrainingMetri
     )
     show_progress(trainer, {"loss": "loss", "rewards/margins": "margin"}, every=10)
     started = time.monotonic()
-    trainer.train()
+    trainer.train(resume_from_checkpoint=last_whole_checkpoint(checkpoints))
     metrics = TrainingMetrics(trainer.state.log_history, config.max_steps, time.monotonic() - started)
     save_adapter(config, base, model, tokenizer, metrics)
+    shutil.rmtree(checkpoints.parent)
     return metrics
 
 
@@ -242,7 +272,7 @@ def evaluate_model_performance(config: RLFTConfig, traces: list[dict], pairs: li
     )
     from meeting_agent.plots import draw_plots
     from meeting_agent.prediction import greedy_answers, predict_probabilities
-    from meeting_agent.report import choose_examples, render_report
+    from meeting_agent.report import add_other_records, choose_examples, render_report
     from meeting_agent.statistics import paired_comparison, score_probabilities
     from starter_agentic_traces import AgentTraceCollector, make_scenarios
 
@@ -265,7 +295,7 @@ def evaluate_model_performance(config: RLFTConfig, traces: list[dict], pairs: li
     played = {}
     for name, engine in (("agent", predictor.engine), ("dpo", Engine(base, config.adapter_path))):
         with collector.agents_on(engine) as play:
-            played[name] = collector.collect(play, 1, policy=name)
+            played[name] = [trace for block in collector.collect(play, 1, policy=name) for trace in block]
         phases[name] = agent_statistics(played[name])
         probabilities[name] = [t["final_probability"] for t in played[name]]
 
@@ -274,7 +304,7 @@ def evaluate_model_performance(config: RLFTConfig, traces: list[dict], pairs: li
     right = {name: is_right(p, success) for name, p in (probabilities | baselines).items()}
     right |= {name: was_right(traces) for name, traces in played.items()}
 
-    summary = read_json(Path(config.traces_path).with_suffix(".summary.json"), "starter_agentic_traces.py")
+    summary = trace_summary(config)
     metrics = {
         "run": {
             "seed": config.seed,
@@ -310,9 +340,7 @@ def evaluate_model_performance(config: RLFTConfig, traces: list[dict], pairs: li
         "dpo": attainable_share(phases["dpo"]["accuracy"], metrics["ceilings"], "all_tools"),
     }
     results = Path(config.results_dir)
-    replications = results / "replications.json"
-    if replications.exists():
-        metrics["replications"] = read_json(replications, "python -m meeting_agent.replicate")
+    add_other_records(metrics, results)
     write_json(results / "metrics.json", metrics)
     write_scenarios(results / "evaluation_scenarios.csv", scenarios, probabilities, played)
     draw_plots(results, metrics, traces)

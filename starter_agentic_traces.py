@@ -11,9 +11,12 @@ did, which is what phase 3 compares. Agents run in threads and are answered in b
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 import time
+from collections import Counter
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -21,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from data_classes import (
+    LONGEST_ANSWER,
     ConferenceSimulator,
     Meeting,
     MeetingPredictor,
@@ -30,7 +34,7 @@ from data_classes import (
     safe_extract_json,
 )
 from meeting_agent.evaluation import agent_statistics
-from meeting_agent.files import InputError, write_json
+from meeting_agent.files import ADAPTER_WEIGHTS, InputError, digest, write_json, write_text
 from meeting_agent.prompts import prediction_prompt, scenario_prompt, system_prompt_configurations
 from meeting_agent.rewards import calculate_reward
 from meeting_agent.settings import check_range, parse_settings, run_script, setting
@@ -39,6 +43,8 @@ from meeting_agent.tools import TOOLS, ConferenceRecords, ToolError, open_record
 MAX_ITERATIONS = 8
 SESSION_HEADER = "x-session"  # tells the engine which conversation a request goes on, and seeds its sampling
 MAX_ANSWER_TOKENS = 160
+SERVER_TIMEOUT_SECONDS = 60  # the OpenAI client that litellm uses retries twice, with exponential back-off
+MOST_CALLS_A_TURN = 8  # a server may send thousands
 CONCURRENT_AGENTS = 128
 
 
@@ -51,9 +57,11 @@ class TraceConfig:
     num_scenarios: int = setting(240, "meetings to consider")
     samples_per_scenario: int = setting(4, "how often each is played")
     temperature: float = setting(1.0, "sampling temperature of the agents")
+    concurrent_agents: int = setting(CONCURRENT_AGENTS, "agents at work together; a killed run keeps such blocks")
     seed: int = setting(42, "decides who meets, the personas and the sampling")
     api_url: str = setting("", "OpenAI-compatible server to run the agents on instead of the phase 1 model")
     model: str = setting("", "name of the model on that server")
+    max_failed_share: float = setting(0.1, "share of a block's trajectories that the server may fail in")
 
 
 def main() -> None:
@@ -68,22 +76,46 @@ def generate_agent_traces_for_training(config: TraceConfig) -> list[dict]:
     predictor = MeetingPredictor(config.sft_model_path)
     scenarios = make_scenarios("traces", config.seed, config.num_scenarios)
     collector = AgentTraceCollector(predictor, scenarios, config.temperature, config.seed)
-    with collector.agents_on(predictor.engine, config.api_url, config.model) as play:
-        traces = collector.collect(play, config.samples_per_scenario, policy="sft")
     path = Path(config.traces_path)
-    write_json(path, traces)
-    summary = agent_statistics(traces) | {"seconds": time.monotonic() - started, "settings": asdict(config)}
-    write_json(path.with_suffix(".summary.json"), summary)
+    adapter = digest(Path(config.sft_model_path) / ADAPTER_WEIGHTS)
+    asked = {"settings": asdict(config), "adapter": adapter}
+    with (
+        UnfinishedTraces(path, asked) as unfinished,
+        collector.agents_on(predictor.engine, config.api_url, config.model) as play,
+    ):
+        samples, at_once = config.samples_per_scenario, config.concurrent_agents
+        for block in collector.collect(play, samples, "sft", at_once, skip=len(unfinished.kept)):
+            check_failures(block, config)
+            unfinished.add(block)
+        traces = unfinished.kept
+        write_json(path, traces)
+        summary = agent_statistics(traces) | {"seconds": time.monotonic() - started, "settings": asdict(config)}
+        summary["sha256"] = {"adapter": adapter, "traces": digest(path)}
+        write_json(path.with_suffix(".summary.json"), summary)
+        unfinished.delete()
     print_statistics(summary)
     print(f"{len(traces)} trajectories in {config.traces_path}, {summary['seconds']:.0f} s")
     return traces
 
 
+def check_failures(block: list[dict], config: TraceConfig) -> None:
+    """Stops a run whose server fails too often; the blocks before are kept, and the next start goes on after them."""
+    kinds = Counter(t["failure"] for t in block if "failure" in t)
+    if kinds.total() > config.max_failed_share * len(block):
+        causes = ", ".join(f"{kind} {count} times" for kind, count in kinds.most_common())
+        raise InputError(
+            f"{config.api_url} failed in {kinds.total()} of {len(block)} trajectories ({causes}): "
+            "see to the server and start again; finished trajectories are kept"
+        )
+
+
 def check_config(config: TraceConfig) -> None:
     check_range("num_scenarios", config.num_scenarios, 1, 2400)
     check_range("samples_per_scenario", config.samples_per_scenario, 1, 64)
+    check_range("concurrent_agents", config.concurrent_agents, 1, 1024)
+    check_range("max_failed_share", config.max_failed_share, 0.0, 1.0)
     check_range("temperature", config.temperature, 0.0, 5.0)
-    if not (Path(config.sft_model_path) / "adapter_config.json").exists():
+    if not (Path(config.sft_model_path) / ADAPTER_WEIGHTS).exists():
         raise InputError(f"{config.sft_model_path} holds no adapter: run starter_sft.py first")
     if bool(config.api_url) != bool(config.model):
         raise InputError("--api_url and --model go together: give both or neither")
@@ -100,6 +132,9 @@ class Scenario:
     persona: str
     user_prompt: str
     prediction_prompt: str
+
+
+Job = tuple[Scenario, int]  # a scenario and the index of the sample
 
 
 def make_scenarios(conference: str, seed: int, count: int) -> list[Scenario]:
@@ -142,31 +177,40 @@ class AgentToolLoop:
         self.temperature = temperature
 
     def run(self, user_prompt: str, sampling_key: str = "") -> dict:
-        """Plays one scenario; never raises for anything the model does.
+        """Plays one scenario; never raises for anything that the model or a server does.
 
-        Returns `messages` (OpenAI chat format), `tools_used`, `total_iterations`, `completed_naturally` and `tokens`.
+        Returns `messages` (OpenAI chat format), `tools_used`, `total_iterations`, `completed_naturally` and `tokens`;
+        where a server failed for good also `failure`, the kind of error.
         """
+        from openai import OpenAIError
+
         messages: list[dict[str, Any]] = [
             {"role": "system", "content": self.npc.primary_directive},
             {"role": "user", "content": user_prompt},
         ]
         tools_used: list[str] = []
         completed, tokens, iterations = False, 0, 0
+        failure: dict[str, str] = {}
         while iterations < MAX_ITERATIONS:
             iterations += 1
-            response = self.npc.get_llm_response(
-                None,
-                messages=messages,
-                auto_process_tool_calls=False,
-                temperature=self.temperature,
-                max_tokens=MAX_ANSWER_TOKENS,
-                extra_headers={SESSION_HEADER: sampling_key} if sampling_key else None,
-            )
+            try:
+                response = self.npc.get_llm_response(
+                    None,
+                    messages=messages,
+                    auto_process_tool_calls=False,
+                    temperature=self.temperature,
+                    max_tokens=MAX_ANSWER_TOKENS,
+                    timeout=SERVER_TIMEOUT_SECONDS,
+                    extra_headers={SESSION_HEADER: sampling_key} if sampling_key else None,
+                )
+            except OpenAIError as error:  # what litellm raises; the text may hold keys, the kind does not
+                failure = {"failure": type(error).__name__}
+                break
             tokens += response.get("usage", {}).get("output_tokens", 0)
             answer = response["raw_response"].choices[0].message
             calls = [
                 {"id": f"call_{len(tools_used) + i}", "type": "function", "function": c.function.model_dump()}
-                for i, c in enumerate(answer.tool_calls or [])
+                for i, c in enumerate((answer.tool_calls or [])[:MOST_CALLS_A_TURN])
             ]
             messages.append({"role": "assistant", "content": answer.content or ""})
             if not calls:
@@ -182,7 +226,7 @@ class AgentToolLoop:
             "total_iterations": iterations,
             "completed_naturally": completed,
             "tokens": tokens,
-        }
+        } | failure
 
     def call_tool(self, call: dict) -> str:
         """The tool's answer as JSON; a call that cannot be answered gets an error that the agent can act on."""
@@ -201,6 +245,7 @@ class AgentToolLoop:
 
 def parse_recommendation(answer: str) -> tuple[str | None, float | None]:
     """Recommendation and probability of a closing answer; None for what cannot be read."""
+    answer = answer[-LONGEST_ANSWER:]
     found = safe_extract_json(answer) or {}
     recommendation = found.get("recommendation")
     if isinstance(recommendation, str) and recommendation.strip():
@@ -225,30 +270,46 @@ class AgentTraceCollector:
 
     @contextmanager
     def agents_on(self, engine, api_url: str = "", model: str = ""):
-        """Yields a function that plays (scenario, sample index) with an agent on `engine`, or on a server."""
+        """Yields a function that plays jobs (scenario, sample index) together, with agents on `engine` or a server."""
         if api_url:
-            loops = {
-                p: AgentToolLoop(p, model, "openai", api_url, self.temperature) for p in system_prompt_configurations
-            }
-            yield lambda scenario, sample: loops[scenario.persona].run(scenario.user_prompt)
+            loops = self.loops(model, "openai", api_url)
+            yield lambda jobs: run_together(lambda job: loops[job[0].persona].run(job[0].user_prompt), jobs)
             return
         from meeting_agent.provider import MODEL, PROVIDER, serve_engine
 
         batcher = serve_engine(engine)
+        loops = self.loops(MODEL, PROVIDER)
+
+        def play_one(job: Job) -> dict:
+            scenario, sample = job
+            with batcher.job():
+                key = f"{self.seed}-{scenario.meeting.scenario_id}-{sample}"
+                return loops[scenario.persona].run(scenario.user_prompt, key)
+
+        def play(jobs: list[Job]) -> list[dict]:
+            batcher.expect(len(jobs))
+            return run_together(play_one, jobs)
+
         try:
-            loops = {p: AgentToolLoop(p, MODEL, PROVIDER, None, self.temperature) for p in system_prompt_configurations}
-            yield lambda scenario, sample: loops[scenario.persona].run(
-                scenario.user_prompt, f"{self.seed}-{scenario.meeting.scenario_id}-{sample}"
-            )
+            yield play
         finally:
             batcher.close()
 
-    def collect(self, play, samples: int, policy: str) -> list[dict]:
-        """Every scenario `samples` times, as trajectory objects in scenario order."""
+    def loops(self, model: str, provider: str, api_url: str | None = None) -> dict[str, AgentToolLoop]:
+        return {p: AgentToolLoop(p, model, provider, api_url, self.temperature) for p in system_prompt_configurations}
+
+    def collect(
+        self, play, samples: int, policy: str, at_once: int = CONCURRENT_AGENTS, skip: int = 0
+    ) -> Iterator[list[dict]]:
+        """Every scenario `samples` times, in scenario order, as blocks of `at_once` trajectories.
+
+        A block shares nothing with the blocks before it, so that a run that goes on after `skip` trajectories gives the
+        same as one that never stopped.
+        """
         jobs = [(scenario, sample) for scenario in self.scenarios for sample in range(samples)]
-        with ThreadPoolExecutor(CONCURRENT_AGENTS) as pool:
-            played = pool.map(lambda job: play(*job), jobs)
-            return [self.trajectory(*job, run, policy) for job, run in zip(jobs, played, strict=True)]
+        for start in range(skip, len(jobs), at_once):
+            block = jobs[start : start + at_once]
+            yield [self.trajectory(*job, run, policy) for job, run in zip(block, play(block), strict=True)]
 
     def trajectory(self, scenario: Scenario, sample: int, run: dict, policy: str) -> dict:
         recommendation, probability = parse_recommendation(run["messages"][-1].get("content") or "")
@@ -268,6 +329,51 @@ class AgentTraceCollector:
             "seed": self.seed,
         }
         return trace | {"reward": calculate_reward(trace)}
+
+
+def run_together(play_one: Callable[[Job], dict], jobs: list[Job]) -> list[dict]:
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        return list(pool.map(play_one, jobs))
+
+
+class UnfinishedTraces:
+    """Finished blocks of a run that goes on, in a file beside its result: a killed run starts again after them.
+
+    The first line says what was asked for; a file that answers another question is not gone on with.
+    """
+
+    def __init__(self, result: Path, asked: dict):
+        self.path = result.with_name(f".{result.name}.unfinished")
+        self.kept: list[dict] = []
+        blocks = self._read(json.dumps(asked))
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(self.path, "".join(f"{line}\n" for line in [json.dumps(asked), *blocks]))
+        self.kept = [trace for block in blocks for trace in json.loads(block)]
+        if self.kept:
+            print(f"Goes on after {len(self.kept)} trajectories of an unfinished run.", flush=True)
+
+    def _read(self, asked: str) -> list[str]:
+        if not self.path.exists():
+            return []
+        whole_lines = self.path.read_text(encoding="utf-8").rpartition("\n")[0]  # a killed run may have cut the last
+        first, *blocks = whole_lines.split("\n")
+        return blocks if first == asked else []
+
+    def __enter__(self) -> UnfinishedTraces:
+        self._file = self.path.open("a", encoding="utf-8")
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._file.close()
+
+    def add(self, block: list[dict]) -> None:
+        self._file.write(json.dumps(block) + "\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self.kept += block
+
+    def delete(self) -> None:
+        self.path.unlink()
 
 
 # ----------------------------------------------------------------------------- statistics

@@ -20,7 +20,6 @@ import math
 import random
 import shutil
 import time
-import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -165,17 +164,18 @@ def train(config: SFTConfig, split: Split, model, tokenizer) -> TrainingMetrics:
     from datasets import Dataset
     from peft.optimizers import create_loraplus_optimizer
     from transformers import EarlyStoppingCallback
-    from transformers.trainer_utils import get_last_checkpoint
 
+    from meeting_agent.checkpoints import checkpoint_folder, last_whole_checkpoint
     from meeting_agent.progress import show_progress
     from meeting_agent.raft import RaftTrainer
 
     rows = training_rows(config, split, tokenizer)
     selection = [prediction_row(tokenizer, r.input_text, target(r)) for r in split.selection]
     steps_per_epoch = math.ceil(len(rows) / 2 / config.batch_size)  # an epoch sees a pair in one order or the other
-    # Checkpoints are named for the settings that made them, so that only the same run is resumed.
-    named = zlib.crc32(repr(asdict(config)).encode())
-    checkpoints = Path(config.output_model_path) / "checkpoints" / f"{named:08x}"
+    base_weights = Path(config.base_model_name) / "model.safetensors"
+    checkpoints = checkpoint_folder(
+        Path(config.output_model_path), asdict(config), Path(config.sft_data_path), base_weights
+    )
     args = trl.SFTConfig(
         output_dir=str(checkpoints),
         max_steps=config.num_train_epochs * steps_per_epoch,
@@ -220,8 +220,7 @@ def train(config: SFTConfig, split: Split, model, tokenizer) -> TrainingMetrics:
     )
     show_progress(trainer, {"loss": "loss", "eval_loss": "squared error on selection rows"}, every=50)
     started = time.monotonic()
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None)
-    shutil.rmtree(checkpoints.parent)
+    trainer.train(resume_from_checkpoint=last_whole_checkpoint(checkpoints))
     return TrainingMetrics(
         history=trainer.state.log_history,
         best_step=trainer.state.best_global_step or trainer.state.global_step,
@@ -255,6 +254,7 @@ def save(config: SFTConfig, model, tokenizer, metrics: TrainingMetrics, audit) -
     log = asdict(metrics) | {"settings": asdict(config), "audit": asdict(audit) if audit else None}
     write_json(output / "training_log.json", log)
     write_text(output / "README.md", model_card(config, metrics))
+    shutil.rmtree(output / "checkpoints")
 
 
 def model_card(config: SFTConfig, metrics: TrainingMetrics) -> str:

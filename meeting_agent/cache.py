@@ -72,6 +72,9 @@ class Memories:
         while len(self._kept) > self.capacity:
             self._kept.popitem(last=False)
 
+    def clear(self) -> None:
+        self._kept.clear()
+
 
 def recall(memories: list[Memory | None], shared: list[int]) -> Cache:
     """A batch cache that holds the first `shared[i]` tokens of each memory, aligned to the right."""

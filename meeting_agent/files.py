@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
@@ -9,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
 
 
 class InputError(Exception):
@@ -37,6 +40,18 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: object, indent: int | None = 1) -> None:
     write_text(path, json.dumps(value, indent=indent, ensure_ascii=False) + "\n")
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fingerprint(settings: dict, *inputs: Path) -> str:
+    """Short name of a run: the same for the same settings and the same bytes in the files among `inputs`."""
+    parts = [json.dumps(settings, sort_keys=True), *(digest(path) for path in inputs if path.is_file())]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 
 def read_json(path: Path, written_by: str) -> Any:

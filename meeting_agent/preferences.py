@@ -17,6 +17,8 @@ def same_prompt_pairs(traces: list[dict], min_gap: float, most_uses: int, seed: 
     """
     groups: dict[tuple[str, str], list[dict]] = defaultdict(list)
     for trace in traces:
+        if "failure" in trace:  # the server's, not the agent's
+            continue
         groups[trace["scenario_id"], trace["initial_user_prompt"]].append(trace)
     rng = random.Random(seed)
     by_answer: dict[str, list[tuple[dict, dict]]] = {"YES": [], "NO": []}

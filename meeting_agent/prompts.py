@@ -43,12 +43,16 @@ def scenario_prompt(name_a: str, description_a: str, name_b: str, description_b:
 
 
 # Gemma's turns, with the roles that Gemma's own template lacks: a system turn that lists the tools, tool calls in
-# Hermes style, tool results. Turn markers inside content are removed, so that data can never open a turn.
+# Hermes style, tool results. Markers inside content lose their angle brackets, so that data can never open a turn
+# (removing them could join what stands around them into a new one).
 # Tools are listed as signatures because schemas in full would fill half the context of a small model.
 CHAT_TEMPLATE = """\
 {%- macro clean(text) -%}
-{{- text | replace('<start_of_turn>', '') | replace('<end_of_turn>', '') | replace('<tool_call>', '')
-    | replace('</tool_call>', '') | replace('<bos>', '') | replace('<eos>', '') | replace('<pad>', '') -}}
+{%- set ns = namespace(text=text) -%}
+{%- for name in ['pad', 'eos', 'bos', 'unk', 'start_of_turn', 'end_of_turn', 'tool_call', '/tool_call'] -%}
+{%- set ns.text = ns.text | replace('<' + name + '>', '(' + name + ')') -%}
+{%- endfor -%}
+{{- ns.text -}}
 {%- endmacro -%}
 {{- bos_token -}}
 {%- set ns = namespace(first=0) -%}

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import threading
 import time
 import zlib
+from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import Any
 
 from meeting_agent.engine import Completion, Engine, Request
@@ -20,24 +21,39 @@ os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # or importing li
 
 PROVIDER = "in-process"
 MODEL = "meeting-agent"
-TOOL_CALL = re.compile(r"<tool_call>(.*?)</tool_call>", re.DOTALL)
-GATHER_SECONDS = 0.02
 
 
 class Batcher:
-    """Collects requests from many threads and runs them as one batch.
+    """Runs the requests of many threads as one batch, once every agent at work has asked.
 
-    A batch starts when nothing new has come for `GATHER_SECONDS`: agents that wait for an answer ask nothing else, so
-    a pause means that everybody who can ask has asked.
+    Which requests share a batch, and in which order, therefore depends on the conversations alone and never on timing:
+    the same seed gives the same numbers to the last bit.
     """
 
     def __init__(self, engine: Engine):
         self.engine = engine
+        self._unfinished = 0
         self._waiting: list[tuple[Request, Future]] = []
         self._changed = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
+
+    def expect(self, agents: int) -> None:
+        """Say before they start that so many agents will be at work together, starting from an empty memory."""
+        self.engine.memories.clear()
+        with self._changed:
+            self._unfinished = agents
+
+    @contextmanager
+    def job(self) -> Iterator[None]:
+        """Around everything that one agent does."""
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._unfinished -= 1
+                self._changed.notify()
 
     def submit(self, request: Request) -> Future:
         future: Future = Future()
@@ -52,15 +68,17 @@ class Batcher:
             self._changed.notify()
         self._thread.join()
 
+    def _everybody_waits(self) -> bool:
+        return bool(self._waiting) and len(self._waiting) >= self._unfinished
+
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._waiting or self._closed)
+                self._changed.wait_for(lambda: self._closed or self._everybody_waits())
                 if self._closed and not self._waiting:
                     return
-                while self._changed.wait(GATHER_SECONDS):
-                    pass
                 batch, self._waiting = self._waiting, []
+            batch.sort(key=lambda asked: (asked[0].session or "", asked[0].prompt))
             try:
                 answers = self.engine.generate([request for request, _ in batch])
             except Exception as error:  # the waiting agents must hear of it, whatever it is
@@ -111,7 +129,10 @@ def serve_engine(engine: Engine) -> Batcher:
 def to_openai_message(text: str) -> dict:
     """What the model wrote, as an assistant message; only well-formed calls become tool calls."""
     calls = []
-    for number, written in enumerate(TOOL_CALL.findall(text)):
+    for number, part in enumerate(text.split("<tool_call>")[1:]):
+        written, closed, _ = part.partition("</tool_call>")
+        if not closed:
+            continue
         try:
             call = json.loads(written)
             name, arguments = call["name"], call["arguments"]

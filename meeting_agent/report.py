@@ -5,11 +5,10 @@ python -m meeting_agent.report            # writes report and README table anew 
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from meeting_agent.check_criteria import BRIEF, criteria, met
-from meeting_agent.files import InputError, read_json, write_text
+from meeting_agent.files import InputError, read_json, write_json, write_text
 
 NAMES = {
     "base": "untouched base, prediction prompt",
@@ -81,6 +80,7 @@ def render_report(metrics: dict, examples: list[dict]) -> str:
         dpo_section(metrics),
         comparison_section(metrics),
         lessons_section(metrics),
+        *([reliability_section(metrics["reliability"])] if "reliability" in metrics else []),
     ]
     return "\n\n".join(sections) + "\n"
 
@@ -248,6 +248,41 @@ def lessons_section(m: dict) -> str:
     return "## 5. Lessons and challenges\n\n" + "\n".join(f"- {line}" for line in lines)
 
 
+def reliability_section(r: dict) -> str:
+    """What the harnesses found, as far as they were run."""
+    lines = []
+    if "chaos" in r:
+        good = sum(phase["as_if_never_killed"] for phase in r["chaos"].values())
+        starts = sum(phase["starts"] for phase in r["chaos"].values())
+        lines.append(
+            f"**Killed runs resume.** {good} of {starts} runs killed at random moments ended as if never killed."
+        )
+    if "fuzz" in r:
+        f = r["fuzz"]
+        lines.append(
+            f"**Model output is hostile input.** {f['strings']:,} broken strings through {f['readers']} readers: "
+            f"{f['exceptions']} exceptions, {f['smuggled_tokens']} special tokens smuggled in; a megabyte took "
+            f"{f['slowest_megabyte_seconds']:.3f} s at most."
+        )
+    if "injection" in r:
+        i = r["injection"]
+        shares = "; ".join(
+            f"{name} DPO {percent(i[key]['changed_by_attacks'])} against {percent(i[key]['changed_by_harmless_text'])}"
+            for name, key in (("before", "sft"), ("after", "dpo"))
+        )
+        lines.append(
+            f"**Orders inside descriptions.** Decisions changed by {i['attacks']} attacks, against harmless text of the "
+            f"same length, on {i['scenarios']} scenarios: {shares}."
+        )
+    if "soak" in r:
+        s = r["soak"]
+        lines.append(
+            f"**Long runs.** {s['trajectories']:,} of {s['scenarios']:,} trajectories by {s['concurrent_agents']} agents "
+            f"at a time; memory grew by {percent(s['memory_growth'])} after the warm-up."
+        )
+    return "## Reliability\n\n" + "\n".join(f"- {line}" for line in lines)
+
+
 # ----------------------------------------------------------------------------- examples
 
 
@@ -299,13 +334,18 @@ def fill_readme(readme: str, metrics: dict) -> str:
     return head + readme_results(metrics) + tail
 
 
+def add_other_records(metrics: dict, results: Path) -> None:
+    """Adds what was measured apart from the three phases: replications, and the harnesses of `reliability/`."""
+    for name in ("replications", "reliability"):
+        if (results / f"{name}.json").exists():
+            metrics[name] = read_json(results / f"{name}.json", "the command that wrote it")
+
+
 def main() -> None:
     results = Path("results")
     metrics = read_json(results / "metrics.json", "starter_agentic_rlft.py")
-    replications = results / "replications.json"
-    if replications.exists():
-        metrics["replications"] = read_json(replications, "python -m meeting_agent.replicate")
-        write_text(results / "metrics.json", json.dumps(metrics, indent=1, ensure_ascii=False) + "\n")
+    add_other_records(metrics, results)
+    write_json(results / "metrics.json", metrics)
     examples = read_json(results / "examples.json", "starter_agentic_rlft.py")
     write_text(results / "evaluation_report.md", render_report(metrics, examples))
     readme = Path("README.md")

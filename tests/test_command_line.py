@@ -67,7 +67,7 @@ def test_bad_data_is_one_line_and_status_2(tmp_path, content, message):
 def test_missing_hand_offs_name_the_phase_to_run(tmp_path):
     done = run("starter_agentic_traces.py", "--sft_model_path", tmp_path / "none")
     assert (done.returncode, "run starter_sft.py first" in done.stderr) == (2, True)
-    (tmp_path / "adapter_config.json").write_text("{}")
+    (tmp_path / "adapter_model.safetensors").write_text("")
     rlft = ("starter_agentic_rlft.py", "--sft_model_path", tmp_path)
     done = run(*rlft, "--traces_path", tmp_path / "none.json")
     assert (done.returncode, "run starter_agentic_traces.py first" in done.stderr) == (2, True)
@@ -111,3 +111,7 @@ def test_miniature_run_of_all_phases(tmp_path):
     for name in ("evaluation_report.md", "accuracy_ladder.png", "loss_curves.png", "evaluation_scenarios.csv"):
         assert (results / name).exists()
     assert not list(Path(tmp_path).rglob(".*"))
+    weights = sft / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-4] + b"\0\0\0\1")
+    done = run("starter_agentic_rlft.py", "--sft_model_path", sft, "--traces_path", traces)
+    assert (done.returncode, "was not played by" in done.stderr) == (2, True)

@@ -29,7 +29,7 @@ from meeting_agent.base.muon import Muon
 from meeting_agent.base.tokenizer import train_tokenizer
 from meeting_agent.tools import tool_schemas
 
-ROWS, ROW_TOKENS = 8, 448  # of a step; the longest dialogue fits into a row
+ROWS, ROW_TOKENS = 4, 480  # of a step; the longest dialogue fits into a row
 MISSES = 16  # documents that fit nowhere before a batch counts as full
 DIGIT_WEIGHT = 20.0
 
@@ -202,7 +202,7 @@ def save(checkpoint: Path, model, muon, adamw, state: dict) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--million_tokens", type=float, default=12.0, help="tokens in all; 0 exports what there is")
+    parser.add_argument("--million_tokens", type=float, default=13.0, help="tokens in all; 0 exports what there is")
     parser.add_argument("--output", type=Path, default=Path("models/base"))
     parser.add_argument("--work", type=Path, default=Path("build"), help="checkpoint and log (not committed)")
     arguments = parser.parse_args()

@@ -11,17 +11,23 @@ import torch
 
 from meeting_agent.base.corpus import (
     QUESTIONS,
+    SCORE_FORMAT,
     Chat,
     arithmetic_chat,
     call_chat,
     dialogue_chat,
+    lookup_chat,
     match_chat,
+    number,
     person_chat,
     phrase_chat,
     question_chat,
+    random_pair,
     results_chat,
 )
+from meeting_agent.base.readings import READINGS
 from meeting_agent.files import write_text
+from meeting_agent.prompts import pair_context
 
 HELD_OUT_CHATS = 200
 
@@ -29,9 +35,11 @@ HELD_OUT_CHATS = 200
 def skill_chats() -> dict[str, Callable[[random.Random], Chat]]:
     """One maker of chats for each skill of the corpus."""
     makers = {name: (lambda rng, name=name: question_chat(rng, [name])) for name in QUESTIONS}
+    makers |= {f"reading: {name}": (lambda rng, name=name: one_reading(rng, name)) for name in READINGS}
     return makers | {
         "phrase": phrase_chat,
         "person": person_chat,
+        "lookup": lookup_chat,
         "simple match": lambda rng: match_chat(rng, simple=True),
         "match": lambda rng: match_chat(rng, simple=False),
         "arithmetic": arithmetic_chat,
@@ -39,6 +47,16 @@ def skill_chats() -> dict[str, Callable[[random.Random], Chat]]:
         "call": call_chat,
         "dialogue": dialogue_chat,
     }
+
+
+def one_reading(rng: random.Random, name: str) -> Chat:
+    """A pair in full and one question about it, with nothing asked before."""
+    pair = random_pair(rng)
+    context = pair_context(pair.said_a.text, pair.said_b.text, pair.slot)
+    return [
+        {"role": "user", "content": f"{context}\n\nHow much is {name}? {SCORE_FORMAT}"},
+        {"role": "assistant", "content": f'{{"score": {number(READINGS[name](pair))}}}'},
+    ]
 
 
 @torch.inference_mode()

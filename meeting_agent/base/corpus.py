@@ -11,6 +11,8 @@ import json
 import random
 from collections.abc import Sequence
 
+import numpy as np
+
 from data_classes import (
     INTERESTS_PER_PERSON,
     OFFERS_PER_PERSON,
@@ -176,9 +178,9 @@ def person_chat(rng: random.Random) -> Chat:
 def match_chat(rng: random.Random, simple: bool) -> Chat:
     """What two people want, give and like, and nothing else: a match has to be seen, since no word alone tells it.
 
-    A simple one states one thing of each. A model learns the others, and pairs in full, only once it has these.
+    A simple one states one kind of thing. A model learns the others, and pairs in full, only once it has these.
     """
-    said_a, said_b = one_fact_each(rng) if simple else (few_facts(rng), few_facts(rng))
+    said_a, said_b = one_kind_each(rng) if simple else (few_facts(rng), few_facts(rng))
     people = random_pair(rng)
     pair = Pair(people.person_a, people.person_b, said_a, said_b, people.slot)
     names = [name for name, (side_a, side_b) in MATCHES.items() if getattr(said_a, side_a) and getattr(said_b, side_b)]
@@ -195,16 +197,31 @@ def match_chat(rng: random.Random, simple: bool) -> Chat:
     ]
 
 
-def one_fact_each(rng: random.Random) -> tuple[Description, Description]:
-    """Two people of whom one seeks what the other offers, or who like the same, in half of all cases."""
-    kind = rng.choice((0, 1, 2, 2))  # interests have the most words
-    options = all_interests() if kind == 2 else all_needs()
-    first = rng.choice(options)
-    second = first if rng.random() < 0.5 else rng.choice(options)
-    if kind == 2:
-        return stated(rng, interests=[first]), stated(rng, interests=[second])
-    seeker, giver = stated(rng, seeking=first), stated(rng, offering=[second])
-    return (seeker, giver) if kind == 0 else (giver, seeker)
+def one_kind_each(rng: random.Random) -> tuple[Description, Description]:
+    """Two people of whom one seeks what the other offers, or who share an interest, in half of all cases."""
+    matches = rng.random() < 0.5
+    if rng.random() < 0.6:  # interests have the most words
+        drawn = rng.sample(all_interests(), rng.choice((1, 1, 2, 3)) + (count_b := rng.choice((1, 1, 2, 3))))
+        interests_a, interests_b = drawn[count_b:], drawn[:count_b]
+        if matches:
+            interests_b[rng.randrange(count_b)] = rng.choice(interests_a)
+        return stated(rng, interests=interests_a), stated(rng, interests=interests_b)
+    sought, other = rng.sample(all_needs(), 2)
+    seeker, giver = stated(rng, seeking=sought), stated(rng, offering=[sought if matches else other])
+    return (seeker, giver) if rng.random() < 0.5 else (giver, seeker)
+
+
+def lookup_chat(rng: random.Random) -> Chat:
+    """Which of a list of interests someone has: one match after the other, the densest way to learn them."""
+    theirs = rng.sample(all_interests(), rng.randint(1, INTERESTS_PER_PERSON))
+    marked = []
+    for _ in range(6):
+        interest = rng.choice(theirs) if rng.random() < 0.4 else rng.choice(all_interests())
+        marked.append(f"{rng.choice(phrases()['interests'][interest])} {number(float(interest in theirs))}")
+    return [
+        {"role": "user", "content": f"Person A: {stated(rng, interests=theirs).text}\n\nWhich of these fit?"},
+        {"role": "assistant", "content": f"Interested in {', '.join(marked)}."},
+    ]
 
 
 def few_facts(rng: random.Random) -> Description:
@@ -259,7 +276,7 @@ FIRST_CHOICE = {
     "strategic": "extract_common_interests_and_topics",
     "optimistic": "predict_follow_up_potential",
 }
-CALL_COUNTS = ((2, 0.42), (3, 0.34), (4, 0.17), (5, 0.07))
+CALL_COUNTS = ((2, 0.3), (3, 0.42), (4, 0.22), (5, 0.06))
 
 
 def word_for(score: float) -> str:
@@ -373,53 +390,52 @@ def final_answer(known: dict[str, dict]) -> str:
     return f'{{"probability": {mean}, "recommendation": "{recommendation}", "reasoning": "{reasoning}"}}'
 
 
-# ----------------------------------------------------------------------------- the mix
+# ----------------------------------------------------------------------------- the curriculum
 
-# Shares of documents at the start and at the end of training: words first, then people, pairs, and combining.
-MIX = {
-    "words": (0.25, 0.02),
-    "person": (0.25, 0.06),
-    "pair": (0.2, 0.27),
-    "mean_first": (0.08, 0.45),
-    "results": (0.12, 0.1),
-    "arithmetic": (0.1, 0.1),
-    "call": (0.2, 0.15),
-}
-DIALOGUES = (0.1, 0.3, 0.15)  # share of rows that open with a tool dialogue: at the start, the turn, the end
-# Share of short documents that are matches, and of simple ones among them: at the start, and from CURRICULUM on.
-MATCH, SIMPLE = (0.5, 0.35), (1.0, 0.2)
-CURRICULUM = 0.4  # progress at which the mix has reached its last shares
-
-
-def share(limits: tuple[float, float], progress: float) -> float:
-    return limits[0] + (limits[1] - limits[0]) * min(1.0, progress / CURRICULUM)
+# Shares of documents at points of progress, linear in between. Phrases come first; then what two people have in common,
+# which no pair in full teaches until its simplest form is known; then pairs in full, means, and combining of results.
+KINDS = ("phrase", "person", "call", "lookup", "simple", "match", "pair", "means", "results", "arithmetic")
+CURRICULUM = (
+    (0.00, (50, 30, 10, 0, 0, 0, 0, 0, 0, 10)),
+    (0.03, (50, 30, 10, 0, 0, 0, 0, 0, 0, 10)),
+    (0.04, (15, 15, 5, 35, 30, 0, 0, 0, 0, 0)),
+    (0.16, (10, 10, 5, 25, 45, 5, 0, 0, 0, 0)),
+    (0.28, (5, 5, 10, 10, 15, 30, 10, 5, 5, 5)),
+    (0.45, (2, 3, 6, 4, 6, 20, 20, 27, 7, 5)),
+    (1.00, (1, 3, 6, 3, 5, 17, 20, 33, 7, 5)),
+)
+# Share of rows that open with a tool dialogue: these are learned by 0.45 and then only kept up, reading takes longer.
+DIALOGUES = ((0.0, 0.0), (0.16, 0.0), (0.28, 0.15), (0.45, 0.3), (1.0, 0.15))
 
 
 def dialogue_share(progress: float) -> float:
-    """Share of rows with a dialogue: dialogues are learned by the turn and then only kept up, reading takes longer."""
-    start, turn, end = DIALOGUES
-    if progress < CURRICULUM:
-        return share((start, turn), progress)
-    return turn + (end - turn) * (progress - CURRICULUM) / (1 - CURRICULUM)
+    return float(np.interp(progress, [at for at, _ in DIALOGUES], [share for _, share in DIALOGUES]))
+
+
+def document_shares(progress: float) -> list[float]:
+    """Weight of each of `KINDS` at a progress in [0, 1]."""
+    points = [at for at, _ in CURRICULUM]
+    return [float(np.interp(progress, points, column)) for column in zip(*(w for _, w in CURRICULUM), strict=True)]
 
 
 def sample_short(rng: random.Random, progress: float) -> Chat:
-    """A document without tools; `progress` in [0, 1] moves the mix."""
-    if rng.random() < share(MATCH, progress):
-        return match_chat(rng, simple=rng.random() < share(SIMPLE, progress))
-    kind = rng.choices(list(MIX), [share(limits, progress) for limits in MIX.values()])[0]
-    if kind == "words":
-        return phrase_chat(rng)
-    if kind == "person":
-        return person_chat(rng)
-    if kind == "results":
-        return results_chat(rng)
-    if kind == "arithmetic":
-        return arithmetic_chat(rng)
-    if kind == "call":
-        return call_chat(rng)
-    # A mean asked first has to be read from the text: there are no earlier answers to copy from.
-    first = ["means"] if kind == "mean_first" else ["list"]
-    return question_chat(
-        rng, first + rng.choices(("reading", "list", "standout", "words"), (2, 2, 1, 1), k=rng.randint(0, 2))
-    )
+    """A document without tools."""
+    kind = rng.choices(KINDS, document_shares(progress))[0]
+    if kind in ("pair", "means"):
+        # A mean asked first has to be read from the text: there are no earlier answers to copy from.
+        first = "means" if kind == "means" else "list"
+        more = rng.choices(("reading", "list", "standout", "words"), (2, 2, 1, 1), k=rng.randint(0, 2))
+        return question_chat(rng, [first, *more])
+    return SHORT_CHATS[kind](rng)
+
+
+SHORT_CHATS = {
+    "phrase": phrase_chat,
+    "person": person_chat,
+    "call": call_chat,
+    "lookup": lookup_chat,
+    "simple": lambda rng: match_chat(rng, simple=True),
+    "match": lambda rng: match_chat(rng, simple=False),
+    "results": results_chat,
+    "arithmetic": arithmetic_chat,
+}

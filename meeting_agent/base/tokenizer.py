@@ -27,11 +27,12 @@ VOCABULARY = 3072
 FEWEST_OCCURRENCES = 100  # of a pair of tokens that becomes one
 TRAINING_CHATS = 6000
 WORDS = r" ?[\p{L}_'-]+|\d| ?[^\s\p{L}\p{N}]+|\s+"
-# What phrases may span, first match first: digits; JSON keys; runs of words up to a full stop, cut before "and" (the
-# joint of a list); other marks; space.
+# What phrases may span, first match first: digits; JSON keys; "and", the joint of a list; runs of words up to it or to
+# a full stop; other marks; space.
 PHRASES = (
     r"\d"
     r'|[{,} "]*"[a-z_]+": ?[{"\[]*'
+    r"| ?and(?= )"
     r"| ?[\p{L}_'-]+(?: (?!and )[\p{L}_'-]+)*[.?:]?"
     r"| ?[^\s\p{L}\p{N}]+"
     r"|\s+"
@@ -67,7 +68,10 @@ def byte_level_bpe(model: models.BPE, pieces: str) -> Tokenizer:
 
 
 def phrase_merges(words: Tokenizer, texts: list[str], most: int) -> list[tuple[str, str]]:
-    """The second stage: the most frequent pairs of tokens inside a phrase, merged one after the other."""
+    """The second stage: the most frequent pairs of tokens inside a phrase, merged one after the other.
+
+    A full stop joins whole sentences only: the last word of a list stays the token it is elsewhere.
+    """
     pieces = byte_level_bpe(models.BPE(), PHRASES).pre_tokenizer
     counts: Counter[str] = Counter()
     for text in texts:
@@ -78,7 +82,8 @@ def phrase_merges(words: Tokenizer, texts: list[str], most: int) -> list[tuple[s
         pairs: Counter[tuple[str, str]] = Counter()
         for tokens, count in split.items():
             for pair in pairwise(tokens):
-                pairs[pair] += count
+                if pair[1] != "." or pair[0].lstrip("Ġ")[:1].isupper():
+                    pairs[pair] += count
         best = max(pairs, key=lambda pair: (pairs[pair], pair))
         if pairs[best] < FEWEST_OCCURRENCES:
             break

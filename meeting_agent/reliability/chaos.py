@@ -1,0 +1,126 @@
+"""Kills each phase at random moments, starts it again with the same command, and compares with a run left alone.
+
+    python -m meeting_agent.reliability.chaos --kills 20
+
+Each phase runs in miniature. After a kill and a second start, trajectories and pairs must be the same to the byte,
+adapters within float tolerance, and no file more or less than the undisturbed run leaves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from meeting_agent.files import ADAPTER_WEIGHTS, digest
+from meeting_agent.reliability.record import RECORD, keep
+
+TOLERANCE = 1e-5  # of an adapter's weights
+SAME_BYTES = ("agent_traces.json", "preference_pairs.json")
+PHASES = {
+    "sft": ("starter_sft.py", "--max_train_rows=160", "--num_train_epochs=4", "--output_model_path={out}/sft"),
+    "traces": (
+        "starter_agentic_traces.py",
+        "--sft_model_path={given}/sft",
+        "--traces_path={out}/agent_traces.json",
+        "--num_scenarios=48",
+        "--concurrent_agents=24",
+    ),
+    "rlft": (
+        "starter_agentic_rlft.py",
+        "--sft_model_path={given}/sft",
+        "--traces_path={given}/agent_traces.json",
+        "--pairs_path={out}/preference_pairs.json",
+        "--adapter_path={out}/dpo",
+        "--results_dir={out}/results",
+        "--max_steps=60",
+        "--batch_size=2",
+        "--num_eval_scenarios=24",
+    ),
+}
+
+
+def command(phase: str, given: Path, out: Path) -> list[str]:
+    return [sys.executable, *(part.format(given=given, out=out) for part in PHASES[phase])]
+
+
+def run_to_the_end(line: list[str]) -> None:
+    done = subprocess.run(line, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(line)} failed:\n{done.stderr[-2000:]}")
+
+
+def killed_after(line: list[str], seconds: float) -> bool:
+    """Starts a command and kills it; False if it had ended before."""
+    process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        return True
+    return False
+
+
+def files_in(folder: Path) -> dict[str, Path]:
+    return {str(p.relative_to(folder)): p for p in folder.rglob("*") if p.is_file()}
+
+
+def differences(expected: Path, found: Path) -> list[str]:
+    """What is not as the undisturbed run left it."""
+    from safetensors.torch import load_file
+
+    known, files = files_in(expected), files_in(found)
+    wrong = [f"left over or lost: {name}" for name in sorted(known.keys() ^ files.keys())]
+    for name in known.keys() & files.keys():
+        if Path(name).name in SAME_BYTES and digest(known[name]) != digest(files[name]):
+            wrong.append(f"other content: {name}")
+        if Path(name).name == ADAPTER_WEIGHTS:
+            before, after = load_file(known[name]), load_file(files[name])
+            gap = max(float((before[k] - after[k]).abs().max()) for k in before)
+            if gap > TOLERANCE:
+                wrong.append(f"weights differ by {gap:.1e}: {name}")
+    return wrong
+
+
+def torment(phase: str, given: Path, work: Path, kills: int, rng: random.Random) -> dict:
+    """Kills one phase `kills` times; `given` keeps what the undisturbed run wrote, for the next phase."""
+    alone = work / f"{phase}-alone"
+    started = time.monotonic()
+    run_to_the_end(command(phase, given, alone))
+    seconds = time.monotonic() - started
+    good = killed = 0
+    for number in range(kills):
+        out = work / f"{phase}-{number}"
+        killed += killed_after(command(phase, given, out), rng.uniform(0.0, seconds))
+        run_to_the_end(command(phase, given, out))
+        wrong = differences(alone, out)
+        good += not wrong
+        print(f"{phase} {number + 1}/{kills}: {'; '.join(wrong) or 'as if never killed'}", flush=True)
+        shutil.rmtree(out)
+    shutil.copytree(alone, given, dirs_exist_ok=True)
+    return {"starts": kills, "killed": killed, "as_if_never_killed": good}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=20, help="of each phase")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--output", type=Path, default=RECORD)
+    arguments = parser.parse_args()
+    rng = random.Random(arguments.seed)
+    with tempfile.TemporaryDirectory() as folder:
+        work, given = Path(folder), Path(folder) / "given"
+        given.mkdir()
+        figures = {phase: torment(phase, given, work, arguments.kills, rng) for phase in PHASES}
+    keep("chaos", figures, arguments.output)
+
+
+if __name__ == "__main__":
+    main()

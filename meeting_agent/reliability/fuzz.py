@@ -1,0 +1,141 @@
+"""Feeds broken model output to everything that reads it.
+
+    python -m meeting_agent.reliability.fuzz --strings 200000
+
+Strings are answers and tool calls as the model writes them, cut, repeated, spliced and strewn with markers. Each goes
+through JSON extraction, the recommendation, the probability, tool calls and the chat template. Then strings of a
+million characters, built to make a careless reader slow, are timed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from data_classes import safe_extract_json
+from meeting_agent.base.corpus import dialogue_chat
+from meeting_agent.engine import load_tokenizer
+from meeting_agent.prediction import read_probability
+from meeting_agent.provider import to_openai_message
+from meeting_agent.reliability.record import RECORD, keep
+from meeting_agent.rewards import count_grounded_claims
+from starter_agentic_traces import parse_recommendation
+
+MARKERS = ("<tool_call>", "</tool_call>", "<start_of_turn>", "<end_of_turn>", "<bos>", "<eos>", "<unk>", "<pad>")
+PIECES = (*MARKERS, "{", "}", "[", "]", '"', "\\", "\\u0000", "0.", "1e999", "NaN", "null", "\n", " ", "\x00", "é", "𝔘")
+
+
+def written_by_the_model(rng: random.Random) -> str:
+    """A turn of a dialogue, with its tool call in the model's own notation."""
+    turns = [m for m in dialogue_chat(rng) if m["role"] == "assistant"]
+    turn = rng.choice(turns)
+    text = turn["content"]
+    for call in turn.get("tool_calls", []):
+        name, arguments = call["function"]["name"], call["function"]["arguments"]
+        text += f'<tool_call>{{"name": "{name}", "arguments": {arguments}}}</tool_call>'
+    return text
+
+
+def broken(rng: random.Random, text: str) -> str:
+    for _ in range(rng.randint(1, 6)):
+        start, end = sorted(rng.randrange(len(text) + 1) for _ in range(2))
+        kind = rng.randrange(4)
+        if kind == 0:
+            text = text[:start] + text[end:]
+        elif kind == 1:
+            text = text[:start] + "".join(rng.choices(PIECES, k=rng.randint(1, 8))) + text[start:]
+        elif kind == 2:
+            text = text[:end] + text[start:end] * rng.randint(1, 3) + text[end:]
+        else:
+            text = text[:start] + chr(rng.randrange(0xD800)) + text[start + 1 :]
+    return text[:4000]
+
+
+def broken_strings(count: int, seed: int) -> Iterator[str]:
+    rng = random.Random(seed)
+    models_words = [written_by_the_model(rng) for _ in range(500)]
+    for _ in range(count):
+        yield broken(rng, rng.choice(models_words))
+
+
+def huge_strings(size: int = 1_000_000) -> dict[str, str]:
+    """Strings of `size` characters that make a reader with nested loops slow."""
+    return {
+        "brackets": "{" * size,
+        "nested objects": '{"a":' * (size // 5),
+        "open objects": '{"a": 1, ' * (size // 9),
+        "open calls": "<tool_call>" * (size // 11),
+        "calls": '<tool_call>{"name": "f", "arguments": {}}</tool_call>' * (size // 53),
+        "escapes": '{"a": "' + "\\" * size,
+        "spaces": '"recommendation":' + " " * size,
+        "many recommendations": '"recommendation": ' * (size // 18),
+        "digits": '"probability": 0.' + "1" * size,
+        "letters": "a" * size,
+        "words": "a " * (size // 2),
+        "claims": "fit_score 0.5 " * (size // 14),
+    }
+
+
+def readers() -> dict[str, Callable[[str], object]]:
+    return {
+        "json": safe_extract_json,
+        "recommendation": parse_recommendation,
+        "probability": read_probability,
+        "tool calls": to_openai_message,
+        "claims": lambda text: count_grounded_claims([{"role": "assistant", "content": text}]),
+    }
+
+
+def special_tokens(tokenizer, content: str) -> list[int]:
+    """Special tokens of a chat in which a user and a tool say `content`."""
+    chat = [{"role": "user", "content": content}, {"role": "tool", "content": content}]
+    ids = tokenizer.apply_chat_template(chat, return_dict=True)["input_ids"]
+    special = set(tokenizer.all_special_ids)
+    return [i for i in ids if i in special]
+
+
+def fuzz(count: int, seed: int, base: str = "models/base") -> dict:
+    """Counts of what went wrong, and the slowest reading of a huge string in seconds."""
+    tokenizer = load_tokenizer(base)
+    expected = special_tokens(tokenizer, "harmless")
+    raised = smuggled = 0
+    for text in broken_strings(count, seed):
+        for read in readers().values():
+            try:
+                read(text)
+            except Exception as error:  # whatever it is, it is what this run looks for
+                raised += 1
+                print(f"raised {error!r} on {text[:200]!r}")
+        smuggled += special_tokens(tokenizer, text) != expected
+    slowest = ("", 0.0)
+    for name, text in huge_strings().items():
+        for reader, read in readers().items():
+            started = time.perf_counter()
+            read(text)
+            seconds = time.perf_counter() - started
+            if seconds > slowest[1]:
+                slowest = (f"{reader} of {name}", seconds)
+    return {
+        "strings": count,
+        "readers": len(readers()) + 1,
+        "exceptions": raised,
+        "smuggled_tokens": smuggled,
+        "slowest_megabyte": slowest[0],
+        "slowest_megabyte_seconds": round(slowest[1], 4),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--strings", type=int, default=200_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--output", type=Path, default=RECORD)
+    arguments = parser.parse_args()
+    keep("fuzz", fuzz(arguments.strings, arguments.seed), arguments.output)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""Plays many scenarios and watches memory: every trajectory accounted for, no growth.
+
+python -m meeting_agent.reliability.soak --scenarios 2000
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import time
+from pathlib import Path
+
+from data_classes import MeetingPredictor
+from meeting_agent.evaluation import agent_statistics
+from meeting_agent.reliability.record import RECORD, keep
+from starter_agentic_traces import AgentTraceCollector, make_scenarios
+
+WARM_UP_BLOCKS = 4  # until then the process still loads and caches
+
+
+def resident_mebibytes() -> float:
+    """Memory that this process holds now."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * resource.getpagesize() / 2**20
+
+
+def soak(model: str, count: int, at_once: int, seed: int) -> dict:
+    """Plays `count` scenarios once each; memory in MiB after every block, and its growth after the warm-up."""
+    started = time.monotonic()
+    predictor = MeetingPredictor(model)
+    collector = AgentTraceCollector(predictor, make_scenarios("traces", seed, count), 1.0, seed)
+    memory, traces = [], []
+    with collector.agents_on(predictor.engine) as play:
+        for block in collector.collect(play, 1, "sft", at_once):
+            traces += block
+            memory.append(resident_mebibytes())
+    statistics = agent_statistics(traces)
+    steady = memory[min(WARM_UP_BLOCKS, len(memory) - 1)]
+    return {
+        "scenarios": count,
+        "concurrent_agents": at_once,
+        "trajectories": len({t["id"] for t in traces}),
+        "completed_rate": statistics["completed_rate"],
+        "seconds": round(time.monotonic() - started, 1),
+        "memory_steady_mib": round(steady, 1),
+        "memory_end_mib": round(memory[-1], 1),
+        "memory_growth": round(memory[-1] / steady - 1.0, 4),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="models/sft_prediction_model_gemma_270m")
+    parser.add_argument("--scenarios", type=int, default=2000)
+    parser.add_argument("--concurrent_agents", type=int, default=64)
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--output", type=Path, default=RECORD)
+    arguments = parser.parse_args()
+    keep(
+        "soak",
+        soak(arguments.model, arguments.scenarios, arguments.concurrent_agents, arguments.seed),
+        arguments.output,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""Which agents share a batch depends on their conversations, never on timing."""
+
+import random
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from meeting_agent.cache import Memories
+from meeting_agent.engine import Completion, Request
+from meeting_agent.provider import Batcher
+
+
+class RecordingEngine:
+    """Answers with nothing, and remembers who was asked together."""
+
+    def __init__(self):
+        self.batches: list[list[str]] = []
+        self.memories = Memories(1)
+
+    def generate(self, requests):
+        self.batches.append([f"{r.session}:{r.prompt}" for r in requests])
+        if any(r.prompt == "broken" for r in requests):
+            raise RuntimeError("the engine broke")
+        return [Completion("", 0, 0) for _ in requests]
+
+
+def play_all(turns: list[int], seed: int) -> list[list[str]]:
+    """Agents of 0 or more turns that take a random time to think; returns the batches."""
+    engine = RecordingEngine()
+    batcher = Batcher(engine)
+    batcher.expect(len(turns))
+    rng = random.Random(seed)
+    pauses = [[rng.random() * 0.004 for _ in range(n)] for n in turns]
+
+    def agent(number: int) -> None:
+        with batcher.job():
+            for turn in range(turns[number]):
+                time.sleep(pauses[number][turn])
+                batcher.submit(Request(f"turn {turn}", session=f"agent {number}")).result(timeout=10)
+
+    with ThreadPoolExecutor(len(turns)) as pool:
+        list(pool.map(agent, range(len(turns))))
+    batcher.close()
+    return engine.batches
+
+
+@pytest.mark.parametrize("agents", [1, 5, 40])
+def test_batches_are_the_same_whatever_the_timing(agents):
+    turns = [random.Random(i).randint(0, 5) for i in range(agents)]
+    first = play_all(turns, seed=1)
+    assert sorted(map(len, first), reverse=True) == [n for t in range(5) if (n := sum(x > t for x in turns))]
+    assert all(play_all(turns, seed) == first for seed in range(2, 8))
+
+
+def test_a_broken_engine_is_heard_of_and_the_others_go_on():
+    engine = RecordingEngine()
+    batcher = Batcher(engine)
+    batcher.expect(1)
+    with batcher.job(), pytest.raises(RuntimeError, match="broke"):
+        batcher.submit(Request("broken", session="a")).result(timeout=10)
+    batcher.expect(1)
+    with batcher.job():
+        assert batcher.submit(Request("fine", session="b")).result(timeout=10).text == ""
+    batcher.close()
+    assert engine.batches == [["a:broken"], ["b:fine"]]
