@@ -5,7 +5,8 @@
 
 Pairs come from the same prompt: what the agent did well against what it did badly there. DPO (Rafailov et al., 2023)
 over whole trajectories follows ETO (Song et al., ACL 2024). The SFT adapter goes on training, its frozen copy is the
-reference, and only tokens that the agent wrote count: tool answers are masked.
+reference, and only tokens that the agent wrote count: tool answers are masked. Cross-entropy of the chosen side joins
+DPO (Iterative RPO, Pang et al., 2024): alone, DPO pushes both sides' likelihood down until some answers break.
 """
 
 from __future__ import annotations
@@ -49,14 +50,16 @@ class RLFTConfig:
     results_dir: str = setting("results", "where metrics, report and plots go")
     seed: int = setting(42, "decides the choice and the order of pairs")
     beta: float = setting(0.1, "DPO's beta: how much straying from the SFT policy costs")
+    sft_weight: float = setting(1.5, "weight of the chosen side's cross-entropy beside DPO; 0 is plain DPO")
     learning_rate: float = setting(5e-6, "rate of the adapter's A matrices")
     loraplus_ratio: float = setting(128.0, "LoRA+: how much faster the B matrices learn; 1 is plain LoRA")
     max_steps: int = setting(100, "optimizer steps")
     batch_size: int = setting(8, "pairs per step")
     min_reward_gap: float = setting(0.5, "smallest difference in reward within a pair")
+    min_chosen_reward: float = setting(1.0, "least reward of a chosen side; 1 is right without a fault")
     most_uses: int = setting(2, "pairs that one trajectory may occur in")
     num_eval_scenarios: int = setting(1200, "held-out scenarios of the evaluation")
-    eval_seed: int = setting(2027, "decides who meets in the evaluation")
+    eval_seed: int = setting(3131, "decides who meets in the evaluation")
     data_seed: int = setting(42, "seed that the training data was made with (for the boosting baseline)")
     eval_temperature: float = setting(0.0, "sampling temperature of the evaluated agents; 0 is greedy")
 
@@ -73,6 +76,7 @@ def main() -> None:
 
 def check_config(config: RLFTConfig) -> None:
     check_range("beta", config.beta, 1e-3, 10.0)
+    check_range("sft_weight", config.sft_weight, 0.0, 1e3)
     check_range("learning_rate", config.learning_rate, 1e-8, 1e-2)
     check_range("max_steps", config.max_steps, 1, 100_000)
     check_range("num_eval_scenarios", config.num_eval_scenarios, 1, 2400)
@@ -129,7 +133,9 @@ def create_preference_dataset_from_traces(traces: list[dict], config: RLFTConfig
             "chosen_reward": chosen["reward"],
             "rejected_reward": rejected["reward"],
         }
-        for chosen, rejected in same_prompt_pairs(traces, config.min_reward_gap, config.most_uses, config.seed)
+        for chosen, rejected in same_prompt_pairs(
+            traces, config.min_reward_gap, config.min_chosen_reward, config.most_uses, config.seed
+        )
     ]
     if not pairs:
         raise InputError(
@@ -166,6 +172,8 @@ def train_model_with_dpo(pairs: list[dict], config: RLFTConfig) -> TrainingMetri
     args = trl.DPOConfig(
         output_dir=str(checkpoints),
         beta=config.beta,
+        loss_type=["sigmoid", "sft"],
+        loss_weights=[1.0, config.sft_weight],
         learning_rate=config.learning_rate,
         max_steps=config.max_steps,
         per_device_train_batch_size=config.batch_size,

@@ -56,7 +56,7 @@ class TraceConfig:
     traces_path: str = setting("trajectories/agent_traces.json", "where the trajectories go")
     num_scenarios: int = setting(240, "meetings to consider")
     samples_per_scenario: int = setting(4, "how often each is played")
-    temperature: float = setting(1.0, "sampling temperature of the agents")
+    temperature: float = setting(0.7, "sampling temperature of the agents")
     concurrent_agents: int = setting(CONCURRENT_AGENTS, "agents at work together; a killed run keeps such blocks")
     seed: int = setting(42, "decides who meets, the personas and the sampling")
     api_url: str = setting("", "OpenAI-compatible server to run the agents on instead of the phase 1 model")

@@ -9,9 +9,12 @@ import torch
 from trl.trainer.dpo_trainer import DataCollatorForPreference
 
 
-def same_prompt_pairs(traces: list[dict], min_gap: float, most_uses: int, seed: int) -> list[tuple[dict, dict]]:
+def same_prompt_pairs(
+    traces: list[dict], min_gap: float, min_chosen: float, most_uses: int, seed: int
+) -> list[tuple[dict, dict]]:
     """(chosen, rejected) trajectories that start from the same prompt and differ in reward by at least `min_gap`.
 
+    A chosen one has a reward of at least `min_chosen`: what is to be imitated should be right and faultless on the way.
     As many pairs whose chosen side says YES as NO, and no trajectory in more than `most_uses` pairs: DPO would
     otherwise learn to say YES, or to imitate one lucky run.
     """
@@ -24,7 +27,8 @@ def same_prompt_pairs(traces: list[dict], min_gap: float, most_uses: int, seed: 
     by_answer: dict[str, list[tuple[dict, dict]]] = {"YES": [], "NO": []}
     uses: Counter[str] = Counter()
     for group in groups.values():
-        candidates = [(a, b) for a in group for b in group if round(a["reward"] - b["reward"], 6) >= min_gap]
+        good = [trace for trace in group if trace["reward"] >= min_chosen]
+        candidates = [(a, b) for a in good for b in group if round(a["reward"] - b["reward"], 6) >= min_gap]
         rng.shuffle(candidates)
         for chosen, rejected in candidates:
             answer = chosen["final_recommendation_parsed"]

@@ -11,7 +11,7 @@ import torch
 
 from data_classes import read_training_rows
 from meeting_agent.engine import load_tokenizer
-from meeting_agent.files import read_json
+from meeting_agent.files import digest, read_json
 from meeting_agent.preferences import AgentPreferenceCollator, agent_token_mask, same_prompt_pairs
 from meeting_agent.tools import tool_schemas
 from starter_agentic_rlft import RLFTConfig, preference_dataset, train_model_with_dpo
@@ -111,7 +111,12 @@ def test_data_cannot_open_a_turn(tokenizer, attack, role):
 def test_reference_is_the_sft_policy(pairs, tmp_path):
     """With a rate of next to nothing the first loss is ln 2 and every reward 0: policy and reference are one."""
     config = RLFTConfig(
-        adapter_path=str(tmp_path / "dpo"), max_steps=1, batch_size=2, learning_rate=1e-8, loraplus_ratio=1.0
+        adapter_path=str(tmp_path / "dpo"),
+        max_steps=1,
+        batch_size=2,
+        learning_rate=1e-8,
+        loraplus_ratio=1.0,
+        sft_weight=0.0,
     )
     log = train_model_with_dpo(pairs[:2], config).history[0]
     assert log["loss"] == pytest.approx(math.log(2), abs=1e-4)
@@ -144,13 +149,30 @@ def test_pairs_share_a_prompt_stay_balanced_and_never_overuse_a_trajectory():
     for s in range(60):  # two of three scenarios succeed
         right, wrong = ("YES", "NO") if s % 3 else ("NO", "YES")
         traces += [trajectory(i, f"s{s}", 1.0 if i % 2 else 0.1, right if i % 2 else wrong) for i in range(6)]
-    found = same_prompt_pairs(traces, min_gap=0.5, most_uses=2, seed=1)
+    found = same_prompt_pairs(traces, min_gap=0.5, min_chosen=0.9, most_uses=2, seed=1)
     chosen = [c["final_recommendation_parsed"] for c, _ in found]
     assert chosen.count("YES") == chosen.count("NO") > 0
     assert all(c["initial_user_prompt"] == r["initial_user_prompt"] for c, r in found)
     assert all(c["reward"] - r["reward"] >= 0.5 for c, r in found)
     used = [t["id"] for pair in found for t in pair]
     assert max(used.count(i) for i in used) <= 2
+
+
+def test_a_faulty_trajectory_is_never_chosen():
+    traces = []
+    for s in range(20):
+        right, wrong = ("YES", "NO") if s % 2 else ("NO", "YES")
+        traces += [trajectory(0, f"s{s}", 0.95, right), trajectory(1, f"s{s}", 0.1, wrong)]
+        traces += [trajectory(2, f"s{s}", 1.0, right)] * (s < 10)
+    found = same_prompt_pairs(traces, min_gap=0.5, min_chosen=1.0, most_uses=2, seed=1)
+    assert len(found) == 10
+    assert all(chosen["reward"] == 1.0 for chosen, _ in found)
+
+
+def test_committed_artifacts_belong_together():
+    summary = read_json(Path("trajectories/agent_traces.summary.json"), "starter_agentic_traces.py")
+    assert summary["sha256"]["adapter"] == digest(Path(SFT) / "adapter_model.safetensors")
+    assert summary["sha256"]["traces"] == digest(Path("trajectories/agent_traces.json"))
 
 
 def test_committed_pairs_come_from_the_committed_trajectories(pairs):
