@@ -138,6 +138,7 @@ def trajectory_section(m: dict, examples: list[dict]) -> str:
 
 def dpo_section(m: dict) -> str:
     before, after, training, pairs = m["phases"]["agent"], m["phases"]["dpo"], m["training"]["dpo"], m["pairs"]
+    weight = m["run"]["settings"]["rlft"]["sft_weight"]
     rows = [
         ["accuracy", percent(before["accuracy"]), percent(after["accuracy"])],
         ["mean reward", f"{before['reward']:.3f}", f"{after['reward']:.3f}"],
@@ -160,7 +161,7 @@ def dpo_section(m: dict) -> str:
 
 {pairs["n"]} pairs from {pairs["scenarios"]} scenarios and {pairs["trajectories"]} trajectories, mean reward gap
 {pairs["mean_gap"]:.2f}; chosen sides made {pairs["chosen_calls"]:.2f} calls, rejected ones {pairs["rejected_calls"]:.2f}.
-In {training["steps"]} steps the loss fell from {training["loss_first"]:.3f} to {training["loss_last"]:.3f} (first and
+In {training["steps"]} steps the loss, DPO's and {weight:g} times the chosen side's cross-entropy, fell from {training["loss_first"]:.3f} to {training["loss_last"]:.3f} (first and
 last tenth) and the reward margin rose from {training["margin_first"]:.3f} to {training["margin_last"]:.3f}.
 
 {table(["on the held-out scenarios", "before DPO", "after DPO"], rows)}
@@ -240,9 +241,11 @@ def lessons_section(m: dict) -> str:
         f"**What stays hard.** {percent(c['all_tools'] - dpo['accuracy'])} of scenarios lie between the aligned agent "
         f"and the ceiling, and {percent(1 - c['all_tools'])} cannot be decided by anybody: chemistry shows "
         f"only in the meeting, and tools measure with noise.",
-        f"**Watch what else is learned.** From before DPO to after, repeated calls per scenario went from "
-        f"{agent['repeated_calls_mean']:.2f} to {dpo['repeated_calls_mean']:.2f} and the mean reward, which charges for "
-        f"them, from {agent['reward']:.3f} to {dpo['reward']:.3f}.",
+        f"**Watch what else is learned.** From before DPO to after, the share of claims that are grounded went from "
+        f"{percent(agent['grounded_claim_rate'])} to {percent(dpo['grounded_claim_rate'])}, expected calibration error "
+        f"from {agent['ece']:.3f} to {dpo['ece']:.3f}, readable answers from {percent(agent['valid_rate'])} to "
+        f"{percent(dpo['valid_rate'])}, repeated calls per scenario from {agent['repeated_calls_mean']:.3f} to "
+        f"{dpo['repeated_calls_mean']:.3f}.",
         f"**It is cheap.** All training, trajectories and evaluation took {minutes:.1f} minutes on {m['run']['machine']}.",
     ]
     return "## 5. Lessons and challenges\n\n" + "\n".join(f"- {line}" for line in lines)
