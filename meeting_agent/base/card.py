@@ -11,19 +11,12 @@ import torch
 
 from meeting_agent.base.corpus import (
     QUESTIONS,
-    SCORE_FORMAT,
+    SHORT_CHATS,
     Chat,
-    arithmetic_chat,
-    call_chat,
+    ask_reading,
     dialogue_chat,
-    lookup_chat,
-    match_chat,
-    number,
-    person_chat,
-    phrase_chat,
     question_chat,
     random_pair,
-    results_chat,
 )
 from meeting_agent.base.readings import READINGS
 from meeting_agent.files import write_text
@@ -34,29 +27,18 @@ HELD_OUT_CHATS = 200
 
 def skill_chats() -> dict[str, Callable[[random.Random], Chat]]:
     """One maker of chats for each skill of the corpus."""
-    makers = {name: (lambda rng, name=name: question_chat(rng, [name])) for name in QUESTIONS}
-    makers |= {f"reading: {name}": (lambda rng, name=name: one_reading(rng, name)) for name in READINGS}
-    return makers | {
-        "phrase": phrase_chat,
-        "person": person_chat,
-        "lookup": lookup_chat,
-        "simple match": lambda rng: match_chat(rng, simple=True),
-        "match": lambda rng: match_chat(rng, simple=False),
-        "arithmetic": arithmetic_chat,
-        "results": results_chat,
-        "call": call_chat,
-        "dialogue": dialogue_chat,
-    }
+    questions = {name: (lambda rng, name=name: question_chat(rng, [name])) for name in QUESTIONS}
+    readings = {f"reading: {name}": (lambda rng, name=name: reading_chat(rng, name)) for name in READINGS}
+    others = {name: make for name, make in SHORT_CHATS.items() if name not in ("pair", "means first")}
+    return questions | readings | others | {"dialogue": dialogue_chat}
 
 
-def one_reading(rng: random.Random, name: str) -> Chat:
+def reading_chat(rng: random.Random, name: str) -> Chat:
     """A pair in full and one question about it, with nothing asked before."""
     pair = random_pair(rng)
+    question, answer = ask_reading(rng, pair, name)
     context = pair_context(pair.said_a.text, pair.said_b.text, pair.slot)
-    return [
-        {"role": "user", "content": f"{context}\n\nHow much is {name}? {SCORE_FORMAT}"},
-        {"role": "assistant", "content": f'{{"score": {number(READINGS[name](pair))}}}'},
-    ]
+    return [{"role": "user", "content": f"{context}\n\n{question}"}, {"role": "assistant", "content": answer}]
 
 
 @torch.inference_mode()

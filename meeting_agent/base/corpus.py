@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -61,8 +61,9 @@ def random_pair(rng: random.Random) -> Pair:
 # ----------------------------------------------------------------------------- questions about two people
 
 
-def ask_reading(rng: random.Random, pair: Pair) -> tuple[str, str]:
-    name = rng.choice(list(READINGS))
+def ask_reading(rng: random.Random, pair: Pair, name: str | None = None) -> tuple[str, str]:
+    """How much one reading is; by default any."""
+    name = name or rng.choice(list(READINGS))
     return f"How much is {name}? {SCORE_FORMAT}", f'{{"score": {number(READINGS[name](pair))}}}'
 
 
@@ -201,7 +202,8 @@ def one_kind_each(rng: random.Random) -> tuple[Description, Description]:
     """Two people of whom one seeks what the other offers, or who share an interest, in half of all cases."""
     matches = rng.random() < 0.5
     if rng.random() < 0.6:  # interests have the most words
-        drawn = rng.sample(all_interests(), rng.choice((1, 1, 2, 3)) + (count_b := rng.choice((1, 1, 2, 3))))
+        count_a, count_b = rng.choice((1, 1, 2, 3)), rng.choice((1, 1, 2, 3))
+        drawn = rng.sample(all_interests(), count_a + count_b)
         interests_a, interests_b = drawn[count_b:], drawn[:count_b]
         if matches:
             interests_b[rng.randrange(count_b)] = rng.choice(interests_a)
@@ -394,7 +396,7 @@ def final_answer(known: dict[str, dict]) -> str:
 
 # Shares of documents at points of progress, linear in between. Phrases come first; then what two people have in common,
 # which no pair in full teaches until its simplest form is known; then pairs in full, means, and combining of results.
-KINDS = ("phrase", "person", "call", "lookup", "simple", "match", "pair", "means", "results", "arithmetic")
+# The columns are the kinds of SHORT_CHATS.
 CURRICULUM = (
     (0.00, (50, 30, 10, 0, 0, 0, 0, 0, 0, 10)),
     (0.03, (50, 30, 10, 0, 0, 0, 0, 0, 0, 10)),
@@ -413,29 +415,31 @@ def dialogue_share(progress: float) -> float:
 
 
 def document_shares(progress: float) -> list[float]:
-    """Weight of each of `KINDS` at a progress in [0, 1]."""
+    """Weight of each of `SHORT_CHATS` at a progress in [0, 1]."""
     points = [at for at, _ in CURRICULUM]
     return [float(np.interp(progress, points, column)) for column in zip(*(w for _, w in CURRICULUM), strict=True)]
 
 
 def sample_short(rng: random.Random, progress: float) -> Chat:
     """A document without tools."""
-    kind = rng.choices(KINDS, document_shares(progress))[0]
-    if kind in ("pair", "means"):
-        # A mean asked first has to be read from the text: there are no earlier answers to copy from.
-        first = "means" if kind == "means" else "list"
-        more = rng.choices(("reading", "list", "standout", "words"), (2, 2, 1, 1), k=rng.randint(0, 2))
-        return question_chat(rng, [first, *more])
-    return SHORT_CHATS[kind](rng)
+    return rng.choices(list(SHORT_CHATS.values()), document_shares(progress))[0](rng)
 
 
-SHORT_CHATS = {
+def pair_chat(rng: random.Random, first: str) -> Chat:
+    """A pair in full and up to three questions; a mean asked first has no earlier answers to copy from."""
+    more = rng.choices(("reading", "list", "standout", "words"), (2, 2, 1, 1), k=rng.randint(0, 2))
+    return question_chat(rng, [first, *more])
+
+
+SHORT_CHATS: dict[str, Callable[[random.Random], Chat]] = {
     "phrase": phrase_chat,
     "person": person_chat,
     "call": call_chat,
     "lookup": lookup_chat,
-    "simple": lambda rng: match_chat(rng, simple=True),
+    "simple match": lambda rng: match_chat(rng, simple=True),
     "match": lambda rng: match_chat(rng, simple=False),
+    "pair": lambda rng: pair_chat(rng, "list"),
+    "means first": lambda rng: pair_chat(rng, "means"),
     "results": results_chat,
     "arithmetic": arithmetic_chat,
 }
