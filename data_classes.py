@@ -19,6 +19,7 @@ import json
 import math
 import random
 import tomllib
+import unicodedata
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -393,11 +394,15 @@ class TrainingRow:
     ground_truth_prob: float
 
 
+LONGEST_TEXT = 20_000  # characters of a field; two full descriptions have about 1,000
+
+
 def read_training_rows(path: str | Path) -> list[TrainingRow]:
     """Reads a CSV with the four columns; raises InputError naming the column, or the row as the file counts them."""
     path = Path(path)
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        csv.field_size_limit(2**31 - 1)  # what is too long is said below, with its row
+        with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
             missing = [c for c in CSV_COLUMNS if c not in (reader.fieldnames or [])]
             if missing:
@@ -416,6 +421,14 @@ def read_training_rows(path: str | Path) -> list[TrainingRow]:
 
 def _training_row(path: Path, number: int, record: dict[str, str | None]) -> TrainingRow:
     where = f"{path}, row {number}"
+    if None in record or None in record.values():
+        raise InputError(f"{where} has not as many fields as the first line: put text that holds commas into quotes")
+    for column in ("input_text", "target_reason"):
+        text = record[column] or ""
+        if len(text) > LONGEST_TEXT:
+            raise InputError(f"{where}: {column} has {len(text)} characters: shorten it to {LONGEST_TEXT}")
+        if unusual := next((c for c in text if unicodedata.category(c) == "Cc" and c not in "\t\r\n"), None):
+            raise InputError(f"{where}: {column} holds the control character {unusual!r}: take it out")
     if not (record["input_text"] or "").strip():
         raise InputError(f"{where}: input_text is empty")
     probabilities = []

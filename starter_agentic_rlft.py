@@ -12,24 +12,30 @@ DPO (Iterative RPO, Pang et al., 2024): alone, DPO pushes both sides' likelihood
 from __future__ import annotations
 
 import csv
+import random
 import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from data_classes import MeetingPredictor, PersonDescriptor, TrainingMetrics, read_training_rows
+from data_classes import MeetingPredictor, PersonDescriptor, TrainingMetrics
+from meeting_agent.checkpoints import checkpoint_folder, last_whole_checkpoint, unfinished_folder
 from meeting_agent.files import (
     ADAPTER_WEIGHTS,
     InputError,
+    check_writable,
     digest,
+    digests,
     read_json,
     replacing,
+    replacing_files,
+    replacing_folder,
     write_json,
     write_text,
 )
 from meeting_agent.rewards import calculate_reward
-from meeting_agent.settings import check_range, parse_settings, run_script, setting
+from meeting_agent.settings import parse_settings, run_script, setting
 
 __all__ = [
     "calculate_reward",
@@ -48,20 +54,23 @@ class RLFTConfig:
     pairs_path: str = setting("trajectories/preference_pairs.json", "where the preference pairs go")
     adapter_path: str = setting("models/dpo_aligned_adapter", "where the aligned adapter goes")
     results_dir: str = setting("results", "where metrics, report and plots go")
-    seed: int = setting(42, "decides the choice and the order of pairs")
-    beta: float = setting(0.1, "DPO's beta: how much straying from the SFT policy costs")
-    sft_weight: float = setting(1.5, "weight of the chosen side's cross-entropy beside DPO; 0 is plain DPO")
-    learning_rate: float = setting(5e-6, "rate of the adapter's A matrices")
-    loraplus_ratio: float = setting(128.0, "LoRA+: how much faster the B matrices learn; 1 is plain LoRA")
-    max_steps: int = setting(100, "optimizer steps")
-    batch_size: int = setting(8, "pairs per step")
-    min_reward_gap: float = setting(0.5, "smallest difference in reward within a pair")
-    min_chosen_reward: float = setting(1.0, "least reward of a chosen side; 1 is right without a fault")
-    most_uses: int = setting(2, "pairs that one trajectory may occur in")
-    num_eval_scenarios: int = setting(1200, "held-out scenarios of the evaluation")
-    eval_seed: int = setting(3131, "decides who meets in the evaluation")
-    data_seed: int = setting(42, "seed that the training data was made with (for the boosting baseline)")
-    eval_temperature: float = setting(0.0, "sampling temperature of the evaluated agents; 0 is greedy")
+    seed: int = setting(42, "decides the choice and the order of pairs", 0, 2**32 - 1)
+    beta: float = setting(0.1, "DPO's beta: how much straying from the SFT policy costs", 1e-3, 10.0)
+    sft_weight: float = setting(1.5, "weight of the chosen side's cross-entropy beside DPO; 0 is plain DPO", 0.0, 1e3)
+    learning_rate: float = setting(5e-6, "rate of the adapter's A matrices", 1e-8, 1e-2)
+    loraplus_ratio: float = setting(128.0, "LoRA+: how much faster the B matrices learn; 1 is plain LoRA", 1.0, 1000.0)
+    max_steps: int = setting(100, "optimizer steps", 1, 100000)
+    batch_size: int = setting(8, "pairs per step", 1, 1024)
+    min_reward_gap: float = setting(0.5, "smallest difference in reward of two trajectories played", 1e-6, 2.0)
+    min_chosen_reward: float = setting(1.0, "least reward of a chosen side; 1 is right without a fault", -1.0, 1.0)
+    grounding_share: float = setting(
+        0.2, "share of pairs whose rejected side is the chosen one with an ungrounded claim", 0.0, 0.9
+    )
+    most_uses: int = setting(2, "pairs that one trajectory may occur in", 1, 1000)
+    num_eval_scenarios: int = setting(1200, "held-out scenarios of the evaluation", 1, 2400)
+    eval_seed: int = setting(5051, "decides who meets in the evaluation", 0, 2**32 - 1)
+    data_seed: int = setting(42, "seed that the training data was made with (for the boosting baseline)", 0, 2**32 - 1)
+    eval_temperature: float = setting(0.0, "sampling temperature of the evaluated agents; 0 is greedy", 0.0, 5.0)
 
 
 def main() -> None:
@@ -72,29 +81,62 @@ def main() -> None:
     pairs = create_preference_dataset_from_traces(traces, config)
     metrics = train_model_with_dpo(pairs, config)
     evaluate_model_performance(config, traces, pairs, metrics)
+    shutil.rmtree(unfinished_folder(Path(config.adapter_path)))
 
 
 def check_config(config: RLFTConfig) -> None:
-    check_range("beta", config.beta, 1e-3, 10.0)
-    check_range("sft_weight", config.sft_weight, 0.0, 1e3)
-    check_range("learning_rate", config.learning_rate, 1e-8, 1e-2)
-    check_range("max_steps", config.max_steps, 1, 100_000)
-    check_range("num_eval_scenarios", config.num_eval_scenarios, 1, 2400)
     if not (Path(config.sft_model_path) / ADAPTER_WEIGHTS).exists():
         raise InputError(f"{config.sft_model_path} holds no adapter: run starter_sft.py first")
+    results = Path(config.results_dir) / "metrics.json"
+    check_writable(Path(config.pairs_path), Path(config.adapter_path), results)
+
+
+# What later steps read of a trajectory, and the types they rely on.
+TRACE_FIELDS: dict[str, type | tuple[type, ...]] = {
+    "id": str,
+    "scenario_id": str,
+    "system_prompt_name": str,
+    "initial_user_prompt": str,
+    "messages": list,
+    "tools_used": list,
+    "final_recommendation_parsed": (str, type(None)),
+    "true_outcome": str,
+    "reward": (int, float),
+}
 
 
 def read_traces(path: Path) -> list[dict]:
-    """The trajectories of phase 2; raises InputError that names the first one that lacks a field."""
+    """The trajectories of phase 2; raises InputError that names the first one, and the field, that cannot be used."""
     traces = read_json(path, "starter_agentic_traces.py")
     if not isinstance(traces, list) or not traces:
         raise InputError(f"{path} holds no trajectories: run starter_agentic_traces.py first")
-    needed = ("id", "scenario_id", "initial_user_prompt", "messages", "tools_used", "reward", "true_outcome")
+    seen: set[str] = set()
     for number, trace in enumerate(traces):
-        missing = next((k for k in needed if not isinstance(trace, dict) or k not in trace), None)
-        if missing:
-            raise InputError(f"{path}, trajectory {number}: {missing} is missing; run starter_agentic_traces.py again")
+        if problem := trace_problem(trace):
+            raise InputError(f"{path}, trajectory {number}: {problem}; run starter_agentic_traces.py again")
+        if trace["id"] in seen:
+            raise InputError(f"{path}, trajectory {number}: id {trace['id']!r} occurs twice; leave one of them out")
+        seen.add(trace["id"])
     return traces
+
+
+def trace_problem(trace: object) -> str | None:
+    """What is wrong with a trajectory, if anything."""
+    if not isinstance(trace, dict):
+        return "is no object"
+    for name, kind in TRACE_FIELDS.items():
+        if name not in trace:
+            return f"{name} is missing"
+        if not isinstance(trace[name], kind):
+            return f"{name} is {str(trace[name])[:40]!r}, which is of the wrong type"
+    if not -1.0 <= trace["reward"] <= 1.0:
+        return f"reward is {trace['reward']}, not in -1..1"
+    roles = [
+        m.get("role") if isinstance(m, dict) and isinstance(m.get("content"), str) else None for m in trace["messages"]
+    ]
+    if roles[:2] != ["system", "user"] or len(roles) < 3 or not {"assistant", "tool"} >= set(roles[2:]):
+        return "messages are not a system prompt, a question and what the agent and its tools said"
+    return None
 
 
 def trace_summary(config: RLFTConfig) -> dict:
@@ -103,6 +145,9 @@ def trace_summary(config: RLFTConfig) -> dict:
 
 def check_origin(config: RLFTConfig) -> None:
     """Refuses trajectories of another adapter than the one that trains on; says if they were changed since."""
+    from meeting_agent.engine import check_base
+
+    check_base(Path(config.sft_model_path))
     origin = trace_summary(config).get("sha256", {})
     if origin.get("adapter") != digest(Path(config.sft_model_path) / ADAPTER_WEIGHTS):
         raise InputError(
@@ -117,9 +162,12 @@ def check_origin(config: RLFTConfig) -> None:
 
 def create_preference_dataset_from_traces(traces: list[dict], config: RLFTConfig) -> list[dict]:
     """Pairs in TRL's conversational preference format with tools; also written to `pairs_path`."""
-    from meeting_agent.preferences import same_prompt_pairs
+    from meeting_agent.preferences import grounding_pairs, same_prompt_pairs
     from meeting_agent.tools import tool_schemas
 
+    played = same_prompt_pairs(traces, config.min_reward_gap, config.min_chosen_reward, config.most_uses, config.seed)
+    count = round(len(played) * config.grounding_share / (1 - config.grounding_share))
+    made_up = grounding_pairs(traces, config.min_chosen_reward, count, config.seed)
     tools = tool_schemas()
     pairs = [
         {
@@ -133,11 +181,9 @@ def create_preference_dataset_from_traces(traces: list[dict], config: RLFTConfig
             "chosen_reward": chosen["reward"],
             "rejected_reward": rejected["reward"],
         }
-        for chosen, rejected in same_prompt_pairs(
-            traces, config.min_reward_gap, config.min_chosen_reward, config.most_uses, config.seed
-        )
+        for chosen, rejected in random.Random(config.seed).sample(played + made_up, len(played) + len(made_up))
     ]
-    if not pairs:
+    if not played:
         raise InputError(
             f"{config.traces_path}: no scenario has a better and a worse trajectory for both answers; "
             "play more scenarios or samples in starter_agentic_traces.py"
@@ -155,18 +201,16 @@ def train_model_with_dpo(pairs: list[dict], config: RLFTConfig) -> TrainingMetri
     """Goes on training the SFT adapter on the pairs; leaves adapter, tokenizer, card and log in `adapter_path`."""
     import torch
     import trl
-    from peft import PeftModel
     from peft.optimizers import create_loraplus_optimizer
 
-    from meeting_agent.checkpoints import checkpoint_folder, last_whole_checkpoint
-    from meeting_agent.engine import base_of_adapter, load_model, load_tokenizer
+    from meeting_agent.engine import base_of_adapter, load_model, load_tokenizer, with_adapter
     from meeting_agent.preferences import AgentPreferenceCollator
     from meeting_agent.progress import show_progress
 
     torch.manual_seed(config.seed)
     base = base_of_adapter(Path(config.sft_model_path))
     tokenizer = load_tokenizer(base)
-    model = PeftModel.from_pretrained(load_model(base), config.sft_model_path, is_trainable=True)
+    model = with_adapter(load_model(base), config.sft_model_path, trainable=True)
     sft_weights = Path(config.sft_model_path) / ADAPTER_WEIGHTS
     checkpoints = checkpoint_folder(Path(config.adapter_path), asdict(config), Path(config.pairs_path), sft_weights)
     args = trl.DPOConfig(
@@ -207,7 +251,6 @@ def train_model_with_dpo(pairs: list[dict], config: RLFTConfig) -> TrainingMetri
     trainer.train(resume_from_checkpoint=last_whole_checkpoint(checkpoints))
     metrics = TrainingMetrics(trainer.state.log_history, config.max_steps, time.monotonic() - started)
     save_adapter(config, base, model, tokenizer, metrics)
-    shutil.rmtree(checkpoints.parent)
     return metrics
 
 
@@ -235,14 +278,21 @@ def preference_dataset(pairs: list[dict], tokenizer):
 
 
 def save_adapter(config: RLFTConfig, base: str, model, tokenizer, metrics: TrainingMetrics) -> None:
+    """Writes adapter, tokenizer, model card and training log, which names the bytes that the adapter was made from."""
     output = Path(config.adapter_path)
-    model.save_pretrained(output, selected_adapters=["default"])
-    tokenizer.save_pretrained(output)
-    write_json(output / "training_log.json", asdict(metrics) | {"settings": asdict(config)})
+    log = asdict(metrics) | {"settings": asdict(config)}
+    log["sha256"] = digests(sft=Path(config.sft_model_path) / ADAPTER_WEIGHTS, pairs=Path(config.pairs_path))
+    with replacing_folder(output) as folder:
+        model.save_pretrained(folder, selected_adapters=["default"])
+        tokenizer.save_pretrained(folder)
+        write_json(folder / "training_log.json", log)
+        write_text(folder / "README.md", model_card(config, base, metrics))
+    print(f"Adapter saved in {output} after {metrics.seconds:.0f} s of training.", flush=True)
+
+
+def model_card(config: RLFTConfig, base: str, metrics: TrainingMetrics) -> str:
     settings = "\n".join(f"| {name} | {value} |" for name, value in asdict(config).items())
-    write_text(
-        output / "README.md",
-        f"""---
+    return f"""---
 base_model: {base}
 library_name: peft
 ---
@@ -254,9 +304,7 @@ steps ({metrics.seconds:.0f} s).
 | setting | value |
 |---|---|
 {settings}
-""",
-    )
-    print(f"Adapter saved in {output} after {metrics.seconds:.0f} s of training.", flush=True)
+"""
 
 
 # ----------------------------------------------------------------------------- evaluation
@@ -347,14 +395,14 @@ def evaluate_model_performance(config: RLFTConfig, traces: list[dict], pairs: li
         "agent": attainable_share(phases["agent"]["accuracy"], metrics["ceilings"], "all_tools"),
         "dpo": attainable_share(phases["dpo"]["accuracy"], metrics["ceilings"], "all_tools"),
     }
-    results = Path(config.results_dir)
-    add_other_records(metrics, results)
-    write_json(results / "metrics.json", metrics)
-    write_scenarios(results / "evaluation_scenarios.csv", scenarios, probabilities, played)
-    draw_plots(results, metrics, traces)
+    add_other_records(metrics, Path(config.results_dir))
     examples = choose_examples(traces)
-    write_json(results / "examples.json", examples)
-    write_text(results / "evaluation_report.md", render_report(metrics, examples))
+    with replacing_files(Path(config.results_dir)) as folder:
+        write_json(folder / "metrics.json", metrics)
+        write_scenarios(folder / "evaluation_scenarios.csv", scenarios, probabilities, played)
+        draw_plots(folder, metrics, traces)
+        write_json(folder / "examples.json", examples)
+        write_text(folder / "evaluation_report.md", render_report(metrics, examples))
     print_ladder(metrics)
     return metrics
 
@@ -375,10 +423,9 @@ def baseline_probabilities(config: RLFTConfig, sft: dict, scenarios: list) -> di
     from meeting_agent.baselines import boosting_baseline, tfidf_baseline
     from meeting_agent.make_data import training_meetings
     from meeting_agent.prompts import prediction_prompt
-    from starter_sft import split_rows
+    from starter_sft import read_rows, split_rows
 
-    rows = read_training_rows(sft["sft_data_path"])
-    rows = rows[: sft["max_train_rows"] or None]
+    rows = read_rows(sft["sft_data_path"], sft["max_train_rows"])
     split = split_rows(rows, sft["seed"])
     fitted = split.train + split.selection
     found: dict[str, Sequence[float | None]] = {

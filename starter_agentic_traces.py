@@ -34,10 +34,10 @@ from data_classes import (
     safe_extract_json,
 )
 from meeting_agent.evaluation import agent_statistics
-from meeting_agent.files import ADAPTER_WEIGHTS, InputError, digest, write_json, write_text
+from meeting_agent.files import ADAPTER_WEIGHTS, InputError, check_writable, digest, write_json, write_text
 from meeting_agent.prompts import prediction_prompt, scenario_prompt, system_prompt_configurations
 from meeting_agent.rewards import calculate_reward
-from meeting_agent.settings import check_range, parse_settings, run_script, setting
+from meeting_agent.settings import parse_settings, run_script, setting
 from meeting_agent.tools import TOOLS, ConferenceRecords, ToolError, open_records, render_result
 
 MAX_ITERATIONS = 8
@@ -54,14 +54,16 @@ class TraceConfig:
 
     sft_model_path: str = setting("models/sft_prediction_model_gemma_270m", "the adapter that phase 1 wrote")
     traces_path: str = setting("trajectories/agent_traces.json", "where the trajectories go")
-    num_scenarios: int = setting(240, "meetings to consider")
-    samples_per_scenario: int = setting(4, "how often each is played")
-    temperature: float = setting(0.7, "sampling temperature of the agents")
-    concurrent_agents: int = setting(CONCURRENT_AGENTS, "agents at work together; a killed run keeps such blocks")
-    seed: int = setting(42, "decides who meets, the personas and the sampling")
+    num_scenarios: int = setting(240, "meetings to consider", 1, 2400)
+    samples_per_scenario: int = setting(4, "how often each is played", 1, 64)
+    temperature: float = setting(0.7, "sampling temperature of the agents", 0.0, 5.0)
+    concurrent_agents: int = setting(
+        CONCURRENT_AGENTS, "agents at work together; a killed run keeps such blocks", 1, 1024
+    )
+    seed: int = setting(42, "decides who meets, the personas and the sampling", 0, 2**32 - 1)
     api_url: str = setting("", "OpenAI-compatible server to run the agents on instead of the phase 1 model")
     model: str = setting("", "name of the model on that server")
-    max_failed_share: float = setting(0.1, "share of a block's trajectories that the server may fail in")
+    max_failed_share: float = setting(0.1, "share of a block's trajectories that the server may fail in", 0.0, 1.0)
 
 
 def main() -> None:
@@ -71,7 +73,10 @@ def main() -> None:
 
 def generate_agent_traces_for_training(config: TraceConfig) -> list[dict]:
     """Plays every scenario, writes `traces_path`, prints statistics, returns the trajectories."""
+    from meeting_agent.engine import check_base
+
     check_config(config)
+    check_base(Path(config.sft_model_path))
     started = time.monotonic()
     predictor = MeetingPredictor(config.sft_model_path)
     scenarios = make_scenarios("traces", config.seed, config.num_scenarios)
@@ -110,15 +115,11 @@ def check_failures(block: list[dict], config: TraceConfig) -> None:
 
 
 def check_config(config: TraceConfig) -> None:
-    check_range("num_scenarios", config.num_scenarios, 1, 2400)
-    check_range("samples_per_scenario", config.samples_per_scenario, 1, 64)
-    check_range("concurrent_agents", config.concurrent_agents, 1, 1024)
-    check_range("max_failed_share", config.max_failed_share, 0.0, 1.0)
-    check_range("temperature", config.temperature, 0.0, 5.0)
     if not (Path(config.sft_model_path) / ADAPTER_WEIGHTS).exists():
         raise InputError(f"{config.sft_model_path} holds no adapter: run starter_sft.py first")
     if bool(config.api_url) != bool(config.model):
         raise InputError("--api_url and --model go together: give both or neither")
+    check_writable(Path(config.traces_path))
 
 
 # ----------------------------------------------------------------------------- scenarios

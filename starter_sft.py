@@ -25,9 +25,18 @@ from pathlib import Path
 from typing import Any
 
 from data_classes import MeetingPredictor, TrainingMetrics, TrainingRow, read_training_rows
-from meeting_agent.files import InputError, write_json, write_text
+from meeting_agent.checkpoints import checkpoint_folder, last_whole_checkpoint, unfinished_folder
+from meeting_agent.files import (
+    BASE_WEIGHTS,
+    InputError,
+    check_writable,
+    digests,
+    replacing_folder,
+    write_json,
+    write_text,
+)
 from meeting_agent.prediction import target_text
-from meeting_agent.settings import check_range, parse_settings, run_script, setting
+from meeting_agent.settings import parse_settings, run_script, setting
 from meeting_agent.supervision import marks_turns, prediction_row, rehearsal_rows
 
 
@@ -38,21 +47,24 @@ class SFTConfig:
     base_model_name: str = setting("models/base", "folder or hub name of a causal LM")
     sft_data_path: str = setting("data/sft_training_data.csv", "CSV with the four columns of the training data")
     output_model_path: str = setting("models/sft_prediction_model_gemma_270m", "where the adapter goes")
-    seed: int = setting(42, "decides the split, the order of rows and the adapter's first weights")
-    lora_r: int = setting(16, "rank of the adapter")
-    lora_alpha: int = setting(32, "scale of the adapter, twice the rank")
-    lora_dropout: float = setting(0.15, "dropout before the adapter")
-    num_train_epochs: int = setting(10, "epochs at most; early stopping usually ends sooner")
-    patience: int = setting(3, "epochs without a better selection error before training stops")
-    learning_rate: float = setting(5e-5, "rate of the adapter's A matrices")
-    loraplus_ratio: float = setting(16.0, "LoRA+: how much faster the B matrices learn; 1 is plain LoRA")
-    weight_decay: float = setting(0.01, "AdamW's weight decay")
-    batch_size: int = setting(16, "rows per step")
-    raft_weight: float = setting(20.0, "weight of the squared error of the expected probability; 0 is cross-entropy")
-    rehearsal_share: float = setting(
-        0.15, "chats of the base's corpus among the rows; at 0 the model forgets its tools"
+    seed: int = setting(42, "decides the split, the order of rows and the adapter's first weights", 0, 2**32 - 1)
+    lora_r: int = setting(16, "rank of the adapter", 1, 256)
+    lora_alpha: int = setting(32, "scale of the adapter, twice the rank", 1, 1024)
+    lora_dropout: float = setting(0.15, "dropout before the adapter", 0.0, 0.9)
+    num_train_epochs: int = setting(10, "epochs at most; early stopping usually ends sooner", 1, 1000)
+    patience: int = setting(3, "epochs without a better selection error before training stops", 1, 1000)
+    learning_rate: float = setting(5e-5, "rate of the adapter's A matrices", 1e-7, 1e-1)
+    loraplus_ratio: float = setting(16.0, "LoRA+: how much faster the B matrices learn; 1 is plain LoRA", 1.0, 1000.0)
+    weight_decay: float = setting(0.01, "AdamW's weight decay", 0.0, 1.0)
+    batch_size: int = setting(16, "rows per step", 1, 4096)
+    raft_weight: float = setting(
+        20.0, "weight of the squared error of the expected probability; 0 is cross-entropy", 0.0, 1e4
     )
-    max_train_rows: int = setting(0, "use only this many rows; 0 is all")
+    max_length: int = setting(2048, "tokens at most of a row; longer rows are left out", 1, 131_072)
+    rehearsal_share: float = setting(
+        0.15, "chats of the base's corpus among the rows; at 0 the model forgets its tools", 0.0, 0.9
+    )
+    max_train_rows: int = setting(0, "use only this many rows; 0 is all", 0, 10000000)
     use_4bit: bool = setting(False, "QLoRA: load the base in 4 bits (needs a GPU)")
 
 
@@ -73,10 +85,9 @@ def main() -> None:
 def run_sft_fine_tuning(config: SFTConfig) -> TrainingMetrics:
     """Runs the whole phase; leaves adapter, tokenizer, card and `training_log.json` in `output_model_path`."""
     check_config(config)
-    rows = read_training_rows(config.sft_data_path)
-    if config.max_train_rows:
-        rows = rows[: config.max_train_rows]
+    rows = read_rows(config.sft_data_path, config.max_train_rows)
     split = split_rows(rows, config.seed)
+    check_writable(Path(config.output_model_path))
 
     from meeting_agent.audit import audit_learnability
 
@@ -85,23 +96,31 @@ def run_sft_fine_tuning(config: SFTConfig) -> TrainingMetrics:
 
     model, tokenizer = load_base_with_adapter(config)
     metrics = train(config, split, model, tokenizer)
-    save(config, model, tokenizer, metrics, audit)
-    print(f"Adapter saved in {config.output_model_path} after {metrics.seconds:.0f} s of training.", flush=True)
-    report = validate_model(config.output_model_path, split.test, config.base_model_name)
-    write_json(Path(config.output_model_path) / "validation.json", report)
+    output = Path(config.output_model_path)
+    with replacing_folder(output) as folder:
+        save(folder, config, model, tokenizer, metrics, audit)
+        report = validate_model(folder, split.test, config.base_model_name)
+        write_json(folder / "validation.json", report)
+    shutil.rmtree(unfinished_folder(output))
     print_validation(report)
+    print(f"Adapter in {output} after {metrics.seconds:.0f} s of training.", flush=True)
     return metrics
 
 
 def check_config(config: SFTConfig) -> None:
-    check_range("lora_r", config.lora_r, 1, 256)
-    check_range("lora_dropout", config.lora_dropout, 0.0, 0.9)
-    check_range("num_train_epochs", config.num_train_epochs, 1, 1000)
-    check_range("learning_rate", config.learning_rate, 1e-7, 1e-1)
-    check_range("batch_size", config.batch_size, 1, 4096)
-    check_range("rehearsal_share", config.rehearsal_share, 0.0, 0.9)
     if not config.base_model_name.strip():
         raise InputError("--base_model_name is empty: give a folder or a hub name")
+
+
+def read_rows(path: str, at_most: int) -> list[TrainingRow]:
+    """The rows to use, each once: a copy of a training row among the test rows would be remembered, not predicted."""
+    rows = read_training_rows(path)
+    once = list({row.input_text: row for row in reversed(rows)}.values())[::-1]
+    if len(once) < len(rows):
+        print(f"warning: {path}: {len(rows) - len(once)} rows repeat the text of an earlier one and are left out")
+    if len({row.ground_truth_prob > 0.5 for row in once}) == 1:
+        print(f"warning: {path}: every meeting ends the same way, so accuracy will say nothing")
+    return once[: at_most or None]
 
 
 def split_rows(rows: list[TrainingRow], seed: int) -> Split:
@@ -163,16 +182,16 @@ def train(config: SFTConfig, split: Split, model, tokenizer) -> TrainingMetrics:
     import trl
     from datasets import Dataset
     from peft.optimizers import create_loraplus_optimizer
-    from transformers import EarlyStoppingCallback
 
-    from meeting_agent.checkpoints import checkpoint_folder, last_whole_checkpoint
+    from meeting_agent.early_stopping import ResumableEarlyStopping
     from meeting_agent.progress import show_progress
     from meeting_agent.raft import RaftTrainer
 
     rows = training_rows(config, split, tokenizer)
     selection = [prediction_row(tokenizer, r.input_text, target(r)) for r in split.selection]
+    rows, selection = short_enough(config, rows, "training"), short_enough(config, selection, "selection")
     steps_per_epoch = math.ceil(len(rows) / 2 / config.batch_size)  # an epoch sees a pair in one order or the other
-    base_weights = Path(config.base_model_name) / "model.safetensors"
+    base_weights = Path(config.base_model_name) / BASE_WEIGHTS
     checkpoints = checkpoint_folder(
         Path(config.output_model_path), asdict(config), Path(config.sft_data_path), base_weights
     )
@@ -185,7 +204,7 @@ def train(config: SFTConfig, split: Split, model, tokenizer) -> TrainingMetrics:
         weight_decay=config.weight_decay,
         lr_scheduler_type="cosine",
         warmup_steps=20,
-        max_length=2048,
+        max_length=None,
         gradient_checkpointing=False,
         bf16=torch.cuda.is_available() and torch.cuda.is_bf16_supported(),
         train_sampling_strategy="group_by_length",
@@ -195,6 +214,7 @@ def train(config: SFTConfig, split: Split, model, tokenizer) -> TrainingMetrics:
         save_steps=steps_per_epoch,
         save_total_limit=2,
         load_best_model_at_end=True,
+        restore_callback_states_from_checkpoint=True,
         metric_for_best_model="eval_loss",
         logging_steps=min(10, steps_per_epoch),
         report_to="none",
@@ -215,7 +235,7 @@ def train(config: SFTConfig, split: Split, model, tokenizer) -> TrainingMetrics:
         eval_dataset=Dataset.from_list(selection),
         processing_class=tokenizer,
         optimizers=(optimizer, None),
-        callbacks=[EarlyStoppingCallback(config.patience)],
+        callbacks=[ResumableEarlyStopping(config.patience)],
         raft_weight=config.raft_weight,
     )
     show_progress(trainer, {"loss": "loss", "eval_loss": "squared error on selection rows"}, every=50)
@@ -239,6 +259,21 @@ def training_rows(config: SFTConfig, split: Split, tokenizer) -> list[dict]:
     return rows + rehearsal_rows(tokenizer, round(len(rows) * share / (1 - share)), config.seed)
 
 
+def short_enough(config: SFTConfig, rows: list[dict], kind: str) -> list[dict]:
+    """Rows that fit; a longer one would lose its end, which holds the answer."""
+    kept = [row for row in rows if len(row["input_ids"]) <= config.max_length]
+    if not kept:
+        shortest = min(len(row["input_ids"]) for row in rows)
+        raise InputError(
+            f"{config.sft_data_path}: no {kind} row fits into {config.max_length} tokens: raise --max_length to "
+            f"{shortest} or more"
+        )
+    if len(kept) < len(rows):
+        left_out = len(rows) - len(kept)
+        print(f"warning: {left_out} of {len(rows)} {kind} rows have more than {config.max_length} tokens: left out")
+    return kept
+
+
 def target(row: TrainingRow) -> str:
     return target_text(row.target_probability, row.target_reason)
 
@@ -246,15 +281,14 @@ def target(row: TrainingRow) -> str:
 # ----------------------------------------------------------------------------- results
 
 
-def save(config: SFTConfig, model, tokenizer, metrics: TrainingMetrics, audit) -> None:
-    """Writes adapter, tokenizer, model card and training log."""
-    output = Path(config.output_model_path)
-    model.save_pretrained(output)
-    tokenizer.save_pretrained(output)
+def save(folder: Path, config: SFTConfig, model, tokenizer, metrics: TrainingMetrics, audit) -> None:
+    """Writes adapter, tokenizer, model card and training log, which names the bytes that the adapter was made from."""
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
     log = asdict(metrics) | {"settings": asdict(config), "audit": asdict(audit) if audit else None}
-    write_json(output / "training_log.json", log)
-    write_text(output / "README.md", model_card(config, metrics))
-    shutil.rmtree(output / "checkpoints")
+    log["sha256"] = digests(data=Path(config.sft_data_path), base=Path(config.base_model_name) / BASE_WEIGHTS)
+    write_json(folder / "training_log.json", log)
+    write_text(folder / "README.md", model_card(config, metrics))
 
 
 def model_card(config: SFTConfig, metrics: TrainingMetrics) -> str:
@@ -274,7 +308,7 @@ LoRA adapter over `{config.base_model_name}`: reads two attendees and a time slo
 """
 
 
-def validate_model(model_path: str, rows: list[TrainingRow], base_model_name: str | None = None) -> dict:
+def validate_model(model_path: str | Path, rows: list[TrainingRow], base_model_name: str | None = None) -> dict:
     """Scores a model on rows it never saw, and says where it errs.
 
     Returns the scores of `score_probabilities`, the share of valid answers under plain greedy decoding, and accuracy

@@ -1,4 +1,7 @@
-"""Checkpoints of a training run that may be killed: named for what made them, used only when whole."""
+"""Checkpoints of a training run that may be killed: named for what made them, used only when whole.
+
+They lie beside the output, in `.NAME.unfinished`, until everything that the phase writes is in its place.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,11 @@ from meeting_agent.files import fingerprint
 
 def checkpoint_folder(output: Path, settings: dict, *inputs: Path) -> Path:
     """Where a run with these settings and input files keeps its checkpoints: no other run goes on with them."""
-    return output / "checkpoints" / fingerprint(settings, *inputs)
+    return unfinished_folder(output) / fingerprint(settings, *inputs)
+
+
+def unfinished_folder(output: Path) -> Path:
+    return output.with_name(f".{output.name}.unfinished")
 
 
 def last_whole_checkpoint(folder: Path) -> str | None:

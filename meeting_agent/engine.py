@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
+from safetensors import SafetensorError
 
 from meeting_agent.cache import Memories, Memory, growing_cache, recall, remember
-from meeting_agent.files import InputError
+from meeting_agent.files import ADAPTER_WEIGHTS, BASE_WEIGHTS, InputError, digest, read_json
 from meeting_agent.prompts import PREDICTION_OPENING
 from meeting_agent.rail import HIGHEST, LOWEST, DigitReader
 
@@ -50,7 +51,10 @@ class Completion:
 def load_tokenizer(path: str):
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise InputError(f"tokenizer of {path!r} cannot be loaded: {str(error).splitlines()[0]}") from None
     tokenizer.padding_side = "left"
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
@@ -62,11 +66,28 @@ def load_model(path: str, dtype: torch.dtype = torch.float32, **options):
     from transformers import AutoModelForCausalLM
 
     try:
-        model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype, trust_remote_code=False, **options)
-    except OSError as error:
+        model = AutoModelForCausalLM.from_pretrained(
+            path, dtype=dtype, trust_remote_code=False, use_safetensors=True, **options
+        )
+    except (OSError, ValueError, SafetensorError) as error:
         raise InputError(f"base model {path!r} cannot be loaded: {str(error).splitlines()[0]}") from None
     model = cast(Any, model)
     return model.to("cuda") if torch.cuda.is_available() and not options else model
+
+
+def with_adapter(model, adapter: str, trainable: bool = False):
+    """`model` with the LoRA adapter in the folder `adapter`; raises InputError if that does not fit or is broken."""
+    from peft import PeftModel
+
+    if not (Path(adapter) / ADAPTER_WEIGHTS).exists():
+        raise InputError(f"{adapter} holds no {ADAPTER_WEIGHTS}: run starter_sft.py first")
+    try:
+        return PeftModel.from_pretrained(model, adapter, is_trainable=trainable)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise InputError(f"{adapter} is broken ({str(error).splitlines()[0]}): run starter_sft.py again") from None
+    except RuntimeError as error:  # weights of other shapes
+        wrong = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+        raise InputError(f"{adapter} does not fit its base model ({wrong}): run starter_sft.py again") from None
 
 
 def base_of_adapter(adapter: Path) -> str:
@@ -75,8 +96,16 @@ def base_of_adapter(adapter: Path) -> str:
 
     try:
         return str(PeftConfig.from_pretrained(str(adapter)).base_model_name_or_path)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise InputError(f"{adapter} holds no LoRA adapter ({str(error).splitlines()[0]})") from None
+
+
+def check_base(adapter: Path) -> None:
+    """Raises InputError if the base of an adapter that phase 1 trained has been changed since."""
+    base = Path(base_of_adapter(adapter)) / BASE_WEIGHTS
+    known = read_json(adapter / "training_log.json", "starter_sft.py").get("sha256", {}).get("base")
+    if known and base.is_file() and digest(base) != known:
+        raise InputError(f"{adapter} was trained on another {base}: run starter_sft.py again")
 
 
 def open_engine(model_path: str, base_model_name: str | None = None) -> Engine:
@@ -95,9 +124,7 @@ class Engine:
     def __init__(self, base: str, adapter: str | None = None, batch_size: int = 128):
         model = load_model(base)
         if adapter is not None:
-            from peft import PeftModel
-
-            model = PeftModel.from_pretrained(model, adapter).merge_and_unload()
+            model = with_adapter(model, adapter).merge_and_unload()
         self.use(model.eval(), load_tokenizer(base), batch_size)
 
     @classmethod

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from data_classes import TrainingMetrics
-from meeting_agent.rewards import FEWEST_CALLS, MOST_CALLS, count_grounded_claims
+from meeting_agent.rewards import FEWEST_CALLS, MOST_CALLS, UNGROUNDED, count_grounded_claims
 from meeting_agent.statistics import score_probabilities
 
 # ----------------------------------------------------------------------------- agents
@@ -63,6 +63,9 @@ def attainable_share(accuracy: float, ceilings: dict[str, float], view: str) -> 
 
 
 def pair_statistics(pairs: list[dict]) -> dict:
+    """What the pairs of two played trajectories are like, and how many (`made_up`) have a made-up rejected side."""
+    made_up = sum(p["rejected_id"].endswith(UNGROUNDED) for p in pairs)
+    pairs = [p for p in pairs if not p["rejected_id"].endswith(UNGROUNDED)]
     gaps = [p["chosen_reward"] - p["rejected_reward"] for p in pairs]
     calls = {
         side: sum(sum(bool(m.get("tool_calls")) for m in p[side]) for p in pairs) / len(pairs)
@@ -70,6 +73,7 @@ def pair_statistics(pairs: list[dict]) -> dict:
     }
     return {
         "n": len(pairs),
+        "made_up": made_up,
         "scenarios": len({p["scenario_id"] for p in pairs}),
         "trajectories": len({p["chosen_id"] for p in pairs} | {p["rejected_id"] for p in pairs}),
         "mean_gap": sum(gaps) / len(gaps),

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
+BASE_WEIGHTS = "model.safetensors"
 
 
 class InputError(Exception):
@@ -31,6 +34,47 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """An empty folder beside `path` that takes its place when the block ends well."""
+    temporary, old = (path.with_name(f".{path.name}.{state}") for state in ("partial", "old"))
+    for left_over in (temporary, old):
+        shutil.rmtree(left_over, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        if path.exists():
+            path.replace(old)
+        temporary.replace(path)
+    finally:
+        for left_over in (temporary, old):
+            shutil.rmtree(left_over, ignore_errors=True)
+
+
+@contextmanager
+def replacing_files(folder: Path) -> Iterator[Path]:
+    """An empty folder whose files take their places in `folder` together when the block ends well."""
+    temporary = folder / ".partial"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        for file in sorted(temporary.iterdir()):
+            file.replace(folder / file.name)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def check_writable(*paths: Path) -> None:
+    """Raises InputError unless files can be made where `paths` are to be: better now than after the work."""
+    for path in paths:
+        folder = next(parent for parent in path.absolute().parents if parent.exists())
+        try:
+            tempfile.TemporaryFile(dir=folder).close()
+        except OSError as error:
+            raise InputError(f"{path} cannot be written ({error.strerror} in {folder}): choose another place") from None
+
+
 def write_text(path: Path, text: str) -> None:
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
@@ -46,6 +90,11 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def digests(**paths: Path) -> dict[str, str]:
+    """SHA-256 of those of the named files that exist: a hub name has no file here."""
+    return {name: digest(path) for name, path in paths.items() if path.is_file()}
+
+
 def fingerprint(settings: dict, *inputs: Path) -> str:
     """Short name of a run: the same for the same settings and the same bytes in the files among `inputs`."""
     parts = [json.dumps(settings, sort_keys=True), *(digest(path) for path in inputs if path.is_file())]
@@ -58,5 +107,5 @@ def read_json(path: Path, written_by: str) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path} is missing: run {written_by} first") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} cannot be read as JSON ({error}): run {written_by} again") from None

@@ -19,16 +19,16 @@ from data_classes import (
 )
 from meeting_agent.files import replacing
 from meeting_agent.prompts import prediction_prompt
-from meeting_agent.settings import check_range, parse_settings, run_script, setting
+from meeting_agent.settings import parse_settings, run_script, setting
 
 
 @dataclass
 class DataConfig:
     """Settings of the data generator."""
 
-    seed: int = setting(42, "decides who comes to the conference")
-    rows: int = setting(SFT_ROWS, "meetings to write; no attendee occurs twice")
-    temperature: float = setting(0.8, "how terse and varied the descriptions are, 0 to 2")
+    seed: int = setting(42, "decides who comes to the conference", 0, 2**32 - 1)
+    rows: int = setting(SFT_ROWS, "meetings to write; no attendee occurs twice", 1, 2400)
+    temperature: float = setting(0.8, "how terse and varied the descriptions are, 0 to 2", 0.0, 2.0)
     output: str = setting("data/sft_training_data.csv", "where the CSV goes")
 
 
@@ -39,7 +39,6 @@ def training_meetings(seed: int, rows: int) -> list[Meeting]:
 
 def main() -> None:
     config = parse_settings(DataConfig, "Writes the training data of phase 1.")
-    check_range("rows", config.rows, 1, 2400)
     descriptor = PersonDescriptor(config.temperature)
     describe = descriptor.generate_description
     with replacing(Path(config.output)) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:

@@ -8,6 +8,9 @@ from collections import Counter, defaultdict
 import torch
 from trl.trainer.dpo_trainer import DataCollatorForPreference
 
+from meeting_agent.rewards import CLAIM, UNGROUNDED, calculate_reward
+from meeting_agent.tools import MAIN_SCORES
+
 
 def same_prompt_pairs(
     traces: list[dict], min_gap: float, min_chosen: float, most_uses: int, seed: int
@@ -39,6 +42,44 @@ def same_prompt_pairs(
     balanced = [pair for pairs in by_answer.values() for pair in rng.sample(pairs, count)]
     rng.shuffle(balanced)
     return balanced
+
+
+def grounding_pairs(traces: list[dict], min_chosen: float, count: int, seed: int) -> list[tuple[dict, dict]]:
+    """At most `count` pairs of a good trajectory and its `ungrounded_twin`, as many that say YES as NO.
+
+    Which tools a good answer names, DPO would learn also where they were not called: a made-up negative whose only
+    fault is the claim unteaches that.
+    """
+    rng = random.Random(seed)
+    by_answer: dict[str, list[tuple[dict, dict]]] = {"YES": [], "NO": []}
+    for trace in traces:
+        answer = trace["final_recommendation_parsed"]
+        if trace["reward"] >= min_chosen and answer in by_answer and (twin := ungrounded_twin(trace, rng)):
+            by_answer[answer].append((trace, twin))
+    each = min(count // 2, *(len(pairs) for pairs in by_answer.values()))
+    return [pair for pairs in by_answer.values() for pair in rng.sample(pairs, each)]
+
+
+def ungrounded_twin(trace: dict, rng: random.Random) -> dict | None:
+    """The trajectory with one claim of its closing JSON put under a tool that was not called; None without one.
+
+    Where every tool was called, the value is changed instead.
+    """
+    answer = trace["messages"][-1]["content"]
+    claims = list(CLAIM.finditer(answer, max(0, answer.rfind("{"))))
+    if not claims:
+        return None
+    claim = rng.choice(claims)
+    field, value = claim.groups()
+    uncalled = [score for tool, score in MAIN_SCORES.items() if tool not in trace["tools_used"]]
+    if uncalled:
+        field = rng.choice(uncalled)
+    else:
+        value = rng.choice([v for v in (f"{i / 100:.2f}" for i in range(100)) if v != value])
+    said = f"{answer[: claim.start()]}{field} {value}{answer[claim.end() :]}"
+    messages = [*trace["messages"][:-1], trace["messages"][-1] | {"content": said}]
+    twin = trace | {"id": f"{trace['id']}{UNGROUNDED}", "messages": messages}
+    return twin | {"reward": calculate_reward(twin)}
 
 
 def agent_token_mask(tokenizer, messages: list[dict], tools: list[dict]) -> list[int]:

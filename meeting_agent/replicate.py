@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from meeting_agent.files import InputError, read_json, write_json
-from meeting_agent.settings import check_range, parse_settings, run_script, setting
+from meeting_agent.settings import parse_settings, run_script, setting
 
 EVAL_SEED_OFFSET = 4200
 
@@ -26,7 +26,7 @@ class ReplicationConfig:
 
     seeds: str = setting("1,2,3,4", "comma-separated seeds; data, training and evaluation all change")
     scratch: str = setting("build/replications", "where the runs go; a finished run is not repeated")
-    jobs: int = setting(2, "runs at a time, each on its share of the cores: small models use few cores well")
+    jobs: int = setting(2, "runs at a time, each on its share of the cores: small models use few cores well", 1, 64)
     output: str = setting("results/replications.json", "where the table goes")
 
 
@@ -51,7 +51,6 @@ def main() -> None:
         seeds = [int(s) for s in config.seeds.split(",")]
     except ValueError:
         raise InputError(f"--seeds is {config.seeds!r}: give numbers like 1,2,3,4") from None
-    check_range("jobs", config.jobs, 1, 64)
     threads = max(1, (os.cpu_count() or 1) // config.jobs)
     with ThreadPoolExecutor(config.jobs) as pool:
         rows = list(pool.map(lambda seed: replication(Path(config.scratch) / f"seed-{seed}", seed, threads), seeds))

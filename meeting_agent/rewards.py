@@ -23,6 +23,7 @@ FEWEST_CALLS, MOST_CALLS = 2, 5
 REPEATED_CALL, FAILED_CALL, OUTSIDE_RANGE, UNGROUNDED_CLAIM = 0.05, 0.05, 0.1, 0.05
 MOST_DEDUCTED = 0.3
 
+UNGROUNDED = "-ungrounded"  # ends the id of a trajectory with a made-up claim
 CLAIM = re.compile(r"\b([a-z_]+) (\d\.\d+)")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
@@ -9,24 +10,28 @@ import warnings
 from collections.abc import Callable
 from dataclasses import MISSING, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from meeting_agent.files import InputError
 
 
-def setting(default: Any, help: str) -> Any:
-    """A dataclass field with its one line of help."""
-    return field(default=default, metadata={"help": help})
+def setting(default: Any, help: str, low: float | None = None, high: float | None = None) -> Any:
+    """A dataclass field with its one line of help and, for a number, the values it may take."""
+    return field(default=default, metadata={"help": help, "range": None if low is None else (low, high)})
 
 
 def parse_settings(cls: type, description: str, arguments: list[str] | None = None) -> Any:
     """Builds `cls` from flags and, below them, from the YAML file that `--config` names.
 
-    Raises InputError for a YAML file that cannot be read or holds an unknown key; flags are checked by argparse.
+    Raises InputError for an unknown or unusable flag or key, a value out of range, or a YAML file that cannot be read.
     """
     import argparse
 
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    class Parser(argparse.ArgumentParser):
+        def error(self, message: str) -> NoReturn:
+            raise InputError(f"{message}; --help lists what there is")
+
+    parser = Parser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False)
     parser.add_argument("--config", type=Path, help="YAML file of settings; flags override it")
     for f in fields(cls):
         kind = {"int": int, "float": float, "str": str, "bool": bool}[str(f.type)]
@@ -41,6 +46,9 @@ def parse_settings(cls: type, description: str, arguments: list[str] | None = No
         parser.set_defaults(**_read_recipe(given.config, cls))
     values = vars(parser.parse_args(arguments))
     values.pop("config")
+    for f in fields(cls):
+        if f.metadata["range"]:
+            check_range(f.name, values[f.name], *f.metadata["range"])
     return cls(**values)
 
 
@@ -100,3 +108,29 @@ def run_script(main: Callable[[], None]) -> None:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        print("stopped: start again with the same command to go on", file=sys.stderr)
+        sys.exit(130)
+    except Exception as error:
+        if not (cause := _failed_write(error)):
+            raise
+        print(f"error: {cause}; make room and start again with the same command", file=sys.stderr)
+        sys.exit(2)
+
+
+def _failed_write(error: Exception) -> str | None:
+    """What a full disk or the like said, if that is what stopped the run: libraries report it in three ways."""
+    text = str(error)
+    if isinstance(error, OSError) and error.errno in (
+        errno.ENOSPC,
+        errno.EFBIG,
+        errno.EDQUOT,
+        errno.EROFS,
+        errno.EACCES,
+    ):
+        return f"{error.filename or 'a file'} cannot be written ({error.strerror})"
+    if type(error).__name__ == "SafetensorError" and "I/O error" in text:
+        return f"weights cannot be written ({text.partition('I/O error: ')[2]})"
+    if isinstance(error, RuntimeError) and ("PytorchStreamWriter" in text or "file write failed" in text):
+        return "a checkpoint cannot be written (the disk may be full)"
+    return None

@@ -26,6 +26,7 @@ from data_classes import (
 READING_NOISE_SD = 0.05
 TIRED_BELOW = 0.3
 NEUTRAL_SENIORITY_MATCH = 0.635  # of a random pair
+HIGHEST_SCORE = 0.99  # so that every fraction starts with "0.", as small models have read them
 
 Predict = Callable[[str, str, TimeSlot], dict]
 
@@ -66,17 +67,21 @@ def _look_up(person_a: str, person_b: str, time_slot: str) -> tuple[ConferenceRe
     return _records, _records.attendees[person_a], _records.attendees[person_b], slots[time_slot]
 
 
+def _bounded(score: float) -> float:
+    return min(HIGHEST_SCORE, max(0.0, score))
+
+
 def _with_noise(value: float, *key: object) -> float:
-    return min(1.0, max(0.0, value + random.Random(repr(key)).gauss(0.0, READING_NOISE_SD)))
+    return _bounded(value + random.Random(repr(key)).gauss(0.0, READING_NOISE_SD))
 
 
 def noisy_energy(person: Person, slot: TimeSlot) -> float:
-    """Measured energy of a person in a slot, in [0, 1]."""
+    """Measured energy of a person in a slot, in [0, 0.99]."""
     return _with_noise(energy_at(person, slot), "energy", person, slot.value)
 
 
 def noisy_engagement(person: Person) -> float:
-    """Measured engagement of a person, in [0, 1]."""
+    """Measured engagement of a person, in [0, 0.99]."""
     return _with_noise(person.engagement, "engagement", person)
 
 
@@ -106,7 +111,7 @@ def extract_common_interests_and_topics(person_a: str, person_b: str, time_slot:
     shared = sorted(set(a.interests) & set(b.interests))
     a_gets, b_gets = a.seeking in b.offering, b.seeking in a.offering
     score = (interest_overlap(len(shared)) + need_fit(a_gets, b_gets)) / 2
-    return {"compatibility_score": round(score, 2), "shared_interests": shared, "needs_met": a_gets + b_gets}
+    return {"compatibility_score": round(_bounded(score), 2), "shared_interests": shared, "needs_met": a_gets + b_gets}
 
 
 def assess_time_slot_fit_and_energy(person_a: str, person_b: str, time_slot: str) -> dict:
@@ -141,7 +146,7 @@ def predict_follow_up_potential(person_a: str, person_b: str, time_slot: str) ->
     mean_engagement = (engagement_a + engagement_b) / 2
     level = seniority_match(a.person_type, b.person_type) - NEUTRAL_SENIORITY_MATCH
     return {
-        "relationship_potential": round(min(1.0, max(0.0, mean_engagement + 0.25 * level)), 2),
+        "relationship_potential": round(_bounded(mean_engagement + 0.25 * level), 2),
         "engagement_a": round(engagement_a, 2),
         "engagement_b": round(engagement_b, 2),
         "follow_up_probability": round(engagement_a * engagement_b, 2),

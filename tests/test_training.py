@@ -12,7 +12,8 @@ import torch
 from data_classes import read_training_rows
 from meeting_agent.engine import load_tokenizer
 from meeting_agent.files import digest, read_json
-from meeting_agent.preferences import AgentPreferenceCollator, agent_token_mask, same_prompt_pairs
+from meeting_agent.preferences import AgentPreferenceCollator, agent_token_mask, grounding_pairs, same_prompt_pairs
+from meeting_agent.rewards import count_grounded_claims
 from meeting_agent.tools import tool_schemas
 from starter_agentic_rlft import RLFTConfig, preference_dataset, train_model_with_dpo
 from starter_sft import split_rows, swap_people
@@ -169,7 +170,28 @@ def test_a_faulty_trajectory_is_never_chosen():
     assert all(chosen["reward"] == 1.0 for chosen, _ in found)
 
 
+def test_made_up_negatives_differ_in_one_ungrounded_claim():
+    traces = read_json(Path("trajectories/agent_traces.json"), "starter_agentic_traces.py")
+    found = grounding_pairs(traces, min_chosen=1.0, count=40, seed=1)
+    assert len(found) == 40
+    assert sum(chosen["final_recommendation_parsed"] == "YES" for chosen, _ in found) == 20
+    for chosen, rejected in found:
+        assert chosen["messages"][:-1] == rejected["messages"][:-1]
+        grounded, claims = count_grounded_claims(chosen["messages"])
+        assert grounded == claims
+        assert count_grounded_claims(rejected["messages"]) == (claims - 1, claims)
+        assert rejected["reward"] == pytest.approx(chosen["reward"] - 0.05)
+
+
 def test_committed_artifacts_belong_together():
+    log = read_json(Path(SFT) / "training_log.json", "starter_sft.py")["sha256"]
+    assert log == {
+        "data": digest(Path("data/sft_training_data.csv")),
+        "base": digest(Path("models/base/model.safetensors")),
+    }
+    log = read_json(Path("models/dpo_aligned_adapter/training_log.json"), "starter_agentic_rlft.py")["sha256"]
+    assert log["sft"] == digest(Path(SFT) / "adapter_model.safetensors")
+    assert log["pairs"] == digest(Path("trajectories/preference_pairs.json"))
     summary = read_json(Path("trajectories/agent_traces.summary.json"), "starter_agentic_traces.py")
     assert summary["sha256"]["adapter"] == digest(Path(SFT) / "adapter_model.safetensors")
     assert summary["sha256"]["traces"] == digest(Path("trajectories/agent_traces.json"))

@@ -1,0 +1,70 @@
+"""Gives every script input that it cannot use, and looks at what it says.
+
+    python -m meeting_agent.reliability.bad_input
+
+Each case must end with exit status 2 and one line that names the place, without a traceback, and leave nothing behind.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import io
+import sys
+import tempfile
+from pathlib import Path
+
+from meeting_agent.reliability.bad_input_cases import USUAL, Case, all_cases
+from meeting_agent.reliability.record import RECORD, keep
+from meeting_agent.settings import run_script
+
+
+def contents(folder: Path) -> dict[str, int]:
+    return {str(p.relative_to(folder)): p.stat().st_size if p.is_file() else -1 for p in folder.rglob("*")}
+
+
+def complaint(case: Case, here: Path) -> str | None:
+    """What is wrong with the way a script refuses the input of a case; None if all is well."""
+    case.prepare(here)
+    before = contents(here)
+    given = {name: str(v).format(here=here) for name, v in {**USUAL[case.script], **case.settings}.items()}
+    said, status = io.StringIO(), 0
+    arguments = [case.script, *(f"--{name}={value}" for name, value in given.items())]
+    old, sys.argv = sys.argv, arguments
+    try:
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
+            run_script(importlib.import_module(case.script).main)
+    except SystemExit as end:
+        status = int(end.code or 0)
+    except Exception as error:  # whatever it is, the user would see a traceback
+        return f"raised {error!r}"
+    finally:
+        sys.argv = old
+    lines = [line for line in said.getvalue().splitlines() if "Warning" not in line]
+    if status != 2:
+        return f"exit status {status}"
+    if len(lines) != 1 or not lines[0].startswith("error: ") or case.says not in lines[0]:
+        return f"said {lines[:3]}"
+    if contents(here) != before:
+        return f"left {sorted(contents(here).keys() - before.keys())}"
+    return None
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", type=Path, default=RECORD)
+    arguments = parser.parse_args()
+    cases = all_cases()
+    refused = 0
+    for case in cases:
+        with tempfile.TemporaryDirectory() as folder:
+            problem = complaint(case, Path(folder))
+        refused += problem is None
+        if problem:
+            print(f"{case.script}, {case.name}: {problem}", flush=True)
+    keep("bad_input", {"cases": len(cases), "refused_in_one_line": refused}, arguments.output)
+
+
+if __name__ == "__main__":
+    main()
