@@ -5,7 +5,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 SHELL := /bin/bash
 
-.PHONY: run test check replicate base chaos fuzz injection soak
+.PHONY: run test check replicate base bad_input chaos fuzz injection soak
 
 # PyTorch first: with it installed, nothing else pulls in its CUDA packages.
 .venv/ready: requirements.txt
@@ -39,7 +39,7 @@ replicate: .venv/ready
 	$(BIN)/python -m meeting_agent.replicate
 	$(BIN)/python -m meeting_agent.report
 
-chaos fuzz injection soak: .venv/ready
+bad_input chaos fuzz injection soak: .venv/ready
 	$(BIN)/python -m meeting_agent.reliability.$@
 	$(BIN)/python -m meeting_agent.report
 

@@ -319,6 +319,7 @@ def evaluate_model_performance(config: RLFTConfig, traces: list[dict], pairs: li
         agent_statistics,
         attainable_share,
         dpo_curves,
+        is_grounded,
         is_right,
         machine,
         pair_statistics,
@@ -379,6 +380,7 @@ def evaluate_model_performance(config: RLFTConfig, traces: list[dict], pairs: li
             for after, before in COMPARISONS
             if after in right and before in right
         },
+        "grounding": paired_comparison(is_grounded(played["dpo"]), is_grounded(played["agent"]), config.eval_seed),
         "validation": read_json(Path(config.sft_model_path) / "validation.json", "starter_sft.py"),
         "traces": summary,
         "pairs": pair_statistics(pairs),

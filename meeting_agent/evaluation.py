@@ -46,6 +46,12 @@ def agent_statistics(traces: list[dict]) -> dict:
     }
 
 
+def is_grounded(traces: list[dict]) -> list[bool]:
+    """Whether every number that a closing answer cites stands in a tool's answer."""
+    counts = (count_grounded_claims(t["messages"]) for t in traces)
+    return [grounded == claims for grounded, claims in counts]
+
+
 def was_right(traces: list[dict]) -> list[bool]:
     return [t["final_recommendation_parsed"] == t["true_outcome"] for t in traces]
 

@@ -152,6 +152,7 @@ def dpo_section(m: dict) -> str:
         ["Brier score", f"{before['brier']:.3f}", f"{after['brier']:.3f}"],
         ["tokens written", f"{before['tokens_mean']:.0f}", f"{after['tokens_mean']:.0f}"],
     ]
+    grounding = m["grounding"]
     tools = sorted(before["tool_share"].keys() | after["tool_share"].keys())
     rows += [
         [f"consults `{name}`", percent(before["tool_share"].get(name, 0)), percent(after["tool_share"].get(name, 0))]
@@ -166,6 +167,9 @@ In {training["steps"]} steps the loss, DPO's and {weight:g} times the chosen sid
 last tenth) and the reward margin rose from {training["margin_first"]:.3f} to {training["margin_last"]:.3f}.
 
 {table(["on the held-out scenarios", "before DPO", "after DPO"], rows)}
+
+Answers whose every cited number stands in a tool's answer: {100 * grounding["delta"]:+.2f} points after DPO
+({100 * grounding["ci95"][0]:+.2f} to {100 * grounding["ci95"][1]:+.2f}; {grounding["won"]} won, {grounding["lost"]} lost on the same scenarios).
 
 ![Tool use before and after](tool_use.png)"""
 
@@ -260,6 +264,12 @@ def reliability_section(r: dict) -> str:
         starts = sum(phase["starts"] for phase in r["chaos"].values())
         lines.append(
             f"**Killed runs resume.** {good} of {starts} runs killed at random moments ended as if never killed."
+        )
+    if "bad_input" in r:
+        b = r["bad_input"]
+        lines.append(
+            f"**Bad input.** {b['refused_in_one_line']} of {b['cases']} cases over the three scripts ended with status 2 "
+            "and one line that says where and what to do, and left nothing behind."
         )
     if "fuzz" in r:
         f = r["fuzz"]
