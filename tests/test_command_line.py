@@ -11,6 +11,21 @@ import pytest
 SCRIPTS = ("starter_sft.py", "starter_agentic_traces.py", "starter_agentic_rlft.py")
 
 
+# Runs a script and ends it with status 99 as soon as it looks up a name or connects to another machine.
+OFFLINE = """
+import os, runpy, sys
+def watch(event, arguments):
+    if event in ("socket.getaddrinfo", "socket.gethostbyname", "socket.sendto") or (
+        event in ("socket.connect", "socket.bind") and isinstance(arguments[1], tuple)
+    ):
+        os.write(2, f"network: {event} {arguments[1:]}".encode())
+        os._exit(99)
+sys.addaudithook(watch)
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
 def run(*arguments, timeout=600):
     return subprocess.run([sys.executable, *map(str, arguments)], capture_output=True, text=True, timeout=timeout)
 
@@ -78,23 +93,32 @@ def test_recipes_are_flags_in_a_file(tmp_path):
     assert "unknown setting 'learning_rat'" in run("starter_sft.py", "--config", recipe).stderr
 
 
+def test_the_watch_for_connections_sees_them(tmp_path):
+    script = tmp_path / "script.py"
+    for line in ("socket.create_connection(('127.0.0.1', 9))", "socket.getaddrinfo('example.org', 80)"):
+        script.write_text(f"import socket; {line}")
+        assert run("-c", OFFLINE, script).returncode == 99
+
+
 def test_miniature_run_of_all_phases(tmp_path):
-    """Every hand-off through files, on little data, in a scratch directory."""
+    """Every hand-off through files, on little data, in a scratch directory, without any connection."""
     sft, traces, results = tmp_path / "sft", tmp_path / "traces.json", tmp_path / "results"
     done = run(
-        "starter_sft.py", "--max_train_rows", 60, "--num_train_epochs", 1, "--output_model_path", sft, "--seed", 5
+        *("-c", OFFLINE, "starter_sft.py", "--output_model_path", sft, "--seed", 5),
+        *("--max_train_rows", 60, "--num_train_epochs", 1),
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("Learnability audit")
     assert (sft / "adapter_model.safetensors").exists()
     done = run(
-        *("starter_agentic_traces.py", "--sft_model_path", sft, "--traces_path", traces, "--seed", 5),
+        *("-c", OFFLINE, "starter_agentic_traces.py", "--sft_model_path", sft, "--traces_path", traces, "--seed", 5),
         *("--num_scenarios", 24, "--samples_per_scenario", 4),
     )
     assert done.returncode == 0, done.stderr
     assert len(json.loads(traces.read_text())) == 96
     done = run(
-        *("starter_agentic_rlft.py", "--sft_model_path", sft, "--traces_path", traces, "--max_steps", 2, "--seed", 5),
+        *("-c", OFFLINE, "starter_agentic_rlft.py", "--sft_model_path", sft, "--traces_path", traces, "--seed", 5),
+        *("--max_steps", 2),
         *("--pairs_path", tmp_path / "pairs.json", "--adapter_path", tmp_path / "dpo", "--results_dir", results),
         *("--num_eval_scenarios", 12, "--batch_size", 2),
     )
