@@ -115,7 +115,10 @@ def check_config(config: SFTConfig) -> None:
 def read_rows(path: str, at_most: int) -> list[TrainingRow]:
     """The rows to use, each once: a copy of a training row among the test rows would be remembered, not predicted."""
     rows = read_training_rows(path)
-    once = list({row.input_text: row for row in reversed(rows)}.values())[::-1]
+    first: dict[str, TrainingRow] = {}
+    for row in rows:
+        first.setdefault(row.input_text, row)
+    once = list(first.values())
     if len(once) < len(rows):
         print(f"warning: {path}: {len(rows) - len(once)} rows repeat the text of an earlier one and are left out")
     if len({row.ground_truth_prob > 0.5 for row in once}) == 1:
