@@ -9,6 +9,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+from matplotlib.ticker import MaxNLocator
 
 from meeting_agent.files import replacing
 
@@ -116,6 +117,7 @@ def tool_use(phases: dict):
     left.set_xticks(range(len(TOOL_NAMES)), TOOL_NAMES.values())
     left.set(title="Which tools agents consult", ylabel="share of trajectories", ylim=(0, 1.3))
     left.legend(frameon=False, fontsize=9, loc="upper left", ncols=2)
+    right.xaxis.set_major_locator(MaxNLocator(integer=True))
     right.set(title="Calls per trajectory", xlabel="calls", ylabel="share of trajectories")
     return figure
 

@@ -13,7 +13,7 @@ from data_classes import read_training_rows
 from meeting_agent.engine import load_tokenizer
 from meeting_agent.files import digest, read_json
 from meeting_agent.preferences import AgentPreferenceCollator, agent_token_mask, grounding_pairs, same_prompt_pairs
-from meeting_agent.rewards import count_grounded_claims
+from meeting_agent.rewards import UNGROUNDED, count_grounded_claims
 from meeting_agent.tools import tool_schemas
 from starter_agentic_rlft import RLFTConfig, preference_dataset, train_model_with_dpo
 from starter_sft import split_rows, swap_people
@@ -200,10 +200,12 @@ def test_committed_artifacts_belong_together():
 def test_committed_pairs_come_from_the_committed_trajectories(pairs):
     traces = {t["id"]: t for t in read_json(Path("trajectories/agent_traces.json"), "starter_agentic_traces.py")}
     for pair in pairs:
-        chosen, rejected = traces[pair["chosen_id"]], traces[pair["rejected_id"]]
+        chosen, rejected = traces[pair["chosen_id"]], traces[pair["rejected_id"].removesuffix(UNGROUNDED)]
+        made_up = chosen is rejected
         assert pair["prompt"] + pair["chosen"] == chosen["messages"]
-        assert pair["prompt"] + pair["rejected"] == rejected["messages"]
-        assert pair["chosen_reward"] > pair["rejected_reward"]
+        assert (pair["prompt"] + pair["rejected"])[:-1] == rejected["messages"][:-1]
+        assert (pair["rejected"][-1] != rejected["messages"][-1]) == made_up
+        assert pair["chosen_reward"] - pair["rejected_reward"] >= (0.04 if made_up else 0.5)
 
 
 def test_swapping_people_twice_changes_nothing():
