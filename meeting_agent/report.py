@@ -219,13 +219,15 @@ def replication_text(m: dict) -> str:
         [
             str(r["seed"]),
             *(with_interval(r[k]) for k in ("sft", "agent", "dpo")),
-            p_text(r["dpo_vs_agent_p"]),
+            f"{100 * r['dpo_vs_agent']:+.1f} points, {p_text(r['dpo_vs_agent_p'])}",
             f"{r['seconds'] / 60:.0f} min",
         ]
         for r in runs
     ]
-    return "The whole pipeline again with other data, training and evaluation seeds:\n\n" + table(
-        ["seed", "SFT", "agent before DPO", "agent after DPO", "DPO gain", "time"], rows
+    worse = [str(r["seed"]) for r in runs if r["dpo_vs_agent"] < 0]
+    warning = f"\n\nDPO made the agent worse with seed {' and '.join(worse)}." if worse else ""
+    return "The whole pipeline again with other data, training and evaluation seeds:\n\n" + (
+        table(["seed", "SFT", "agent before DPO", "agent after DPO", "DPO gain", "time"], rows) + warning
     )
 
 
