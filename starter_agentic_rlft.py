@@ -6,7 +6,8 @@
 Pairs come from the same prompt: what the agent did well against what it did badly there. DPO (Rafailov et al., 2023)
 over whole trajectories follows ETO (Song et al., ACL 2024). The SFT adapter goes on training, its frozen copy is the
 reference, and only tokens that the agent wrote count: tool answers are masked. Cross-entropy of the chosen side joins
-DPO (Iterative RPO, Pang et al., 2024): alone, DPO pushes both sides' likelihood down until some answers break.
+DPO (Iterative RPO, Pang et al., 2024): alone, DPO pushes both sides' likelihood down until some answers break. Some
+rejected sides are made up: the chosen one with a claim that no tool made, which DPO would otherwise come to like.
 """
 
 from __future__ import annotations
@@ -64,9 +65,9 @@ class RLFTConfig:
     min_reward_gap: float = setting(0.5, "smallest difference in reward of two trajectories played", 1e-6, 2.0)
     min_chosen_reward: float = setting(1.0, "least reward of a chosen side; 1 is right without a fault", -1.0, 1.0)
     grounding_share: float = setting(
-        0.2, "share of pairs whose rejected side is the chosen one with an ungrounded claim", 0.0, 0.9
+        0.2, "share of pairs whose rejected side is the chosen one with a made-up claim", 0.0, 0.9
     )
-    most_uses: int = setting(2, "pairs that one trajectory may occur in", 1, 1000)
+    most_uses: int = setting(2, "played pairs that one trajectory may occur in", 1, 1000)
     num_eval_scenarios: int = setting(1200, "held-out scenarios of the evaluation", 1, 2400)
     eval_seed: int = setting(5051, "decides who meets in the evaluation", 0, 2**32 - 1)
     data_seed: int = setting(42, "seed that the training data was made with (for the boosting baseline)", 0, 2**32 - 1)

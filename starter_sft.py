@@ -64,7 +64,7 @@ class SFTConfig:
     rehearsal_share: float = setting(
         0.15, "chats of the base's corpus among the rows; at 0 the model forgets its tools", 0.0, 0.9
     )
-    max_train_rows: int = setting(0, "use only this many rows; 0 is all", 0, 10000000)
+    max_train_rows: int = setting(0, "use only this many rows; 0 is all", 0, 10_000_000)
     use_4bit: bool = setting(False, "QLoRA: load the base in 4 bits (needs a GPU)")
 
 

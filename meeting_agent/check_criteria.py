@@ -38,6 +38,7 @@ def criteria(m: dict) -> list[tuple[str, float, str, float]]:
         ("DPO gain over the agent, points", paired["dpo_vs_agent"]["delta"], ">", 0.0),
         ("DPO gain over the agent, p", paired["dpo_vs_agent"]["p_value"], "<", 0.01),
         ("DPO share of the attainable gain", m["attainable"]["dpo"], ">=", 0.70),
+        ("DPO grounded claims against before", dpo["grounded_claim_rate"] - agent["grounded_claim_rate"], ">=", 0.0),
         ("DPO grounded answers against before, upper 95% bound", m["grounding"]["ci95"][1], ">=", 0.0),
         ("SFT loss, last against first", training["sft"]["loss_last"] - training["sft"]["loss_first"], "<", 0.0),
         ("DPO loss, last against first", training["dpo"]["loss_last"] - training["dpo"]["loss_first"], "<", 0.0),

@@ -36,10 +36,14 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """An empty folder beside `path` that takes its place when the block ends well."""
+    """An empty folder beside `path` that takes its place when the block ends well.
+
+    A folder cannot replace a full one in one step. Where a run dies or fails between the two steps, the old one comes
+    back: at once, or when the next run starts.
+    """
     temporary, old = (path.with_name(f".{path.name}.{state}") for state in ("partial", "old"))
-    for left_over in (temporary, old):
-        shutil.rmtree(left_over, ignore_errors=True)
+    _restore(old, path)
+    shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:
         yield temporary
@@ -47,8 +51,15 @@ def replacing_folder(path: Path) -> Iterator[Path]:
             path.replace(old)
         temporary.replace(path)
     finally:
-        for left_over in (temporary, old):
-            shutil.rmtree(left_over, ignore_errors=True)
+        _restore(old, path)
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _restore(old: Path, path: Path) -> None:
+    """Puts `old` back if nothing has taken its place; deletes it otherwise."""
+    if old.exists() and not path.exists():
+        old.replace(path)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 @contextmanager

@@ -32,9 +32,9 @@ def test_a_readme_without_markers_is_refused(metrics):
         fill_readme("# nothing here", metrics)
 
 
-def test_the_reference_run_meets_every_bar(metrics):
-    found = criteria(metrics)
-    assert {what for what, *_ in found} >= set(BRIEF)
+def test_the_reference_run_meets_the_brief(metrics):
+    found = [c for c in criteria(metrics) if c[0] in BRIEF]
+    assert len(found) == len(BRIEF)
     assert [what for what, measured, comparison, bound in found if not met(measured, comparison, bound)] == []
 
 

@@ -88,6 +88,15 @@ def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path):
     assert os.listdir(tmp_path) == ["adapter"]
 
 
+def test_a_folder_that_was_moved_away_comes_back(tmp_path):
+    folder, old = tmp_path / "adapter", tmp_path / ".adapter.old"
+    write_text(old / "weights", "1")  # as a kill between the two steps leaves it
+    with pytest.raises(ZeroDivisionError), replacing_folder(folder) as new:
+        write_text(new / "weights", f"{1 / 0}")
+    assert (folder / "weights").read_text() == "1"
+    assert os.listdir(tmp_path) == ["adapter"]
+
+
 def test_files_are_replaced_together(tmp_path):
     write_text(tmp_path / "mine.txt", "stays")
     with pytest.raises(ZeroDivisionError), replacing_files(tmp_path) as new:
