@@ -16,7 +16,7 @@ OFFLINE = """
 import os, runpy, sys
 def watch(event, arguments):
     if event in ("socket.getaddrinfo", "socket.gethostbyname", "socket.sendto") or (
-        event in ("socket.connect", "socket.bind") and isinstance(arguments[1], tuple)
+        event == "socket.connect" and isinstance(arguments[1], tuple)
     ):
         os.write(2, f"network: {event} {arguments[1:]}".encode())
         os._exit(99)

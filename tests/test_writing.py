@@ -62,7 +62,10 @@ def test_no_room_for_trajectories_is_one_line_and_keeps_the_old_ones(tmp_path):
 def test_ctrl_c_is_one_line_and_keeps_the_old_trajectories(tmp_path):
     path = tmp_path / "traces.json"
     path.write_text("old")
-    process = start("starter_agentic_traces.py", f"--traces_path={path}", "--concurrent_agents=8")
+    process = start(
+        *("starter_agentic_traces.py", f"--traces_path={path}", "--concurrent_agents=8"),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+    )
     unfinished = tmp_path / ".traces.json.unfinished"
     deadline = time.monotonic() + 120
     while not (unfinished.exists() and unfinished.read_text().count("\n") > 1):
