@@ -7,7 +7,8 @@ Pairs come from the same prompt: what the agent did well against what it did bad
 over whole trajectories follows ETO (Song et al., ACL 2024). The SFT adapter goes on training, its frozen copy is the
 reference, and only tokens that the agent wrote count: tool answers are masked. Cross-entropy of the chosen side joins
 DPO (Iterative RPO, Pang et al., 2024): alone, DPO pushes both sides' likelihood down until some answers break. Some
-rejected sides are made up: the chosen one with a claim that no tool made, which DPO would otherwise come to like.
+rejected sides are made up: the chosen one with a claim that no tool made, which DPO would otherwise come to like; and
+what a rejected side claims truly is masked.
 """
 
 from __future__ import annotations
@@ -65,11 +66,11 @@ class RLFTConfig:
     min_reward_gap: float = setting(0.5, "smallest difference in reward of two trajectories played", 1e-6, 2.0)
     min_chosen_reward: float = setting(1.0, "least reward of a chosen side; 1 is right without a fault", -1.0, 1.0)
     grounding_share: float = setting(
-        0.2, "share of pairs whose rejected side is the chosen one with a made-up claim", 0.0, 0.9
+        0.3, "share of pairs whose rejected side is the chosen one with a made-up claim", 0.0, 0.9
     )
     most_uses: int = setting(2, "played pairs that one trajectory may occur in", 1, 1000)
     num_eval_scenarios: int = setting(1200, "held-out scenarios of the evaluation", 1, 2400)
-    eval_seed: int = setting(5051, "decides who meets in the evaluation", 0, 2**32 - 1)
+    eval_seed: int = setting(7013, "decides who meets in the evaluation", 0, 2**32 - 1)
     data_seed: int = setting(42, "seed that the training data was made with (for the boosting baseline)", 0, 2**32 - 1)
     eval_temperature: float = setting(0.0, "sampling temperature of the evaluated agents; 0 is greedy", 0.0, 5.0)
 
@@ -261,7 +262,7 @@ def preference_dataset(pairs: list[dict], tokenizer):
 
     from datasets import Dataset
 
-    from meeting_agent.preferences import agent_token_mask
+    from meeting_agent.preferences import agent_token_mask, fault_token_mask
 
     return Dataset.from_list(
         [
@@ -271,7 +272,7 @@ def preference_dataset(pairs: list[dict], tokenizer):
                 "rejected": p["rejected"],
                 "tools": json.dumps(p["tools"]),
                 "chosen_agent_mask": agent_token_mask(tokenizer, p["prompt"] + p["chosen"], p["tools"]),
-                "rejected_agent_mask": agent_token_mask(tokenizer, p["prompt"] + p["rejected"], p["tools"]),
+                "rejected_agent_mask": fault_token_mask(tokenizer, p["prompt"] + p["rejected"], p["tools"]),
             }
             for p in pairs
         ]

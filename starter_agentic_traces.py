@@ -1,6 +1,6 @@
 """Phase 2: agent trajectories. npcpy agents, run by the phase 1 model, look things up before they recommend.
 
-    python starter_agentic_traces.py                                   # 240 scenarios x 4 samples, in process
+    python starter_agentic_traces.py                                   # 720 scenarios x 4 samples, in process
     python starter_agentic_traces.py --num_scenarios 20                # a quick look
     python starter_agentic_traces.py --api_url http://localhost:8000/v1 --model qwen3   # any OpenAI-compatible server
 
@@ -54,7 +54,7 @@ class TraceConfig:
 
     sft_model_path: str = setting("models/sft_prediction_model_gemma_270m", "the adapter that phase 1 wrote")
     traces_path: str = setting("trajectories/agent_traces.json", "where the trajectories go")
-    num_scenarios: int = setting(240, "meetings to consider", 1, 2400)
+    num_scenarios: int = setting(720, "meetings to consider", 1, 2400)
     samples_per_scenario: int = setting(4, "how often each is played", 1, 64)
     temperature: float = setting(0.7, "sampling temperature of the agents", 0.0, 5.0)
     concurrent_agents: int = setting(

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 import torch
 from trl.trainer.dpo_trainer import DataCollatorForPreference
 
-from meeting_agent.rewards import CLAIM, UNGROUNDED, calculate_reward
+from meeting_agent.rewards import CLAIM, UNGROUNDED, calculate_reward, known_claims
 from meeting_agent.tools import MAIN_SCORES
 
 
@@ -17,7 +17,8 @@ def same_prompt_pairs(
 ) -> list[tuple[dict, dict]]:
     """(chosen, rejected) trajectories that start from the same prompt and differ in reward by at least `min_gap`.
 
-    A chosen one has a reward of at least `min_chosen`: what is to be imitated should be right and faultless on the way.
+    Both have given an answer: broken ones say nothing of what to look up, and outnumber what does. A chosen one has a
+    reward of at least `min_chosen`: what is to be imitated should be right and faultless on the way.
     As many pairs whose chosen side says YES as NO, and no trajectory in more than `most_uses` pairs: DPO would
     otherwise learn to say YES, or to imitate one lucky run.
     """
@@ -30,12 +31,13 @@ def same_prompt_pairs(
     by_answer: dict[str, list[tuple[dict, dict]]] = {"YES": [], "NO": []}
     uses: Counter[str] = Counter()
     for group in groups.values():
-        good = [trace for trace in group if trace["reward"] >= min_chosen]
-        candidates = [(a, b) for a in good for b in group if round(a["reward"] - b["reward"], 6) >= min_gap]
+        answered = [trace for trace in group if trace["final_recommendation_parsed"] in by_answer]
+        good = [trace for trace in answered if trace["reward"] >= min_chosen]
+        candidates = [(a, b) for a in good for b in answered if round(a["reward"] - b["reward"], 6) >= min_gap]
         rng.shuffle(candidates)
         for chosen, rejected in candidates:
             answer = chosen["final_recommendation_parsed"]
-            if answer in by_answer and uses[chosen["id"]] < most_uses and uses[rejected["id"]] < most_uses:
+            if uses[chosen["id"]] < most_uses and uses[rejected["id"]] < most_uses:
                 by_answer[answer].append((chosen, rejected))
                 uses.update((chosen["id"], rejected["id"]))
     count = min(len(pairs) for pairs in by_answer.values())
@@ -86,6 +88,23 @@ def agent_token_mask(tokenizer, messages: list[dict], tools: list[dict]) -> list
     """1 for every token that the agent wrote, 0 for prompts, tool results and markup, by the template's own marks."""
     rendered = tokenizer.apply_chat_template(messages, tools=tools, return_dict=True, return_assistant_tokens_mask=True)
     return list(rendered["assistant_masks"])
+
+
+def fault_token_mask(tokenizer, messages: list[dict], tools: list[dict]) -> list[int]:
+    """`agent_token_mask` of a rejected side, which leaves out its grounded claims too: what is true is not unlearnt.
+
+    DPO would push it down with the rest, and in answers after the same calls something made up would take its place.
+    """
+    mask = agent_token_mask(tokenizer, messages, tools)
+    text = tokenizer.apply_chat_template(messages, tools=tools, tokenize=False)
+    spans = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+    known = known_claims(messages)
+    for claim in CLAIM.finditer(text):
+        if claim.groups() in known:
+            for token, (start, end) in enumerate(spans):
+                if start < claim.end() and end > claim.start():
+                    mask[token] = 0
+    return mask
 
 
 class AgentPreferenceCollator(DataCollatorForPreference):

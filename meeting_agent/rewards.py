@@ -72,6 +72,11 @@ def tool_results(messages: list[dict]) -> list[dict]:
     return results
 
 
+def known_claims(messages: list[dict]) -> set[tuple[str, str]]:
+    """(field, value with two digits) of every number that a tool answered."""
+    return {(k, f"{v:.2f}") for r in tool_results(messages) for k, v in r.items() if isinstance(v, int | float)}
+
+
 def count_grounded_claims(messages: list[dict]) -> tuple[int, int]:
     """(grounded, all) claims `field 0.71` in the agent's closing answer.
 
@@ -79,6 +84,6 @@ def count_grounded_claims(messages: list[dict]) -> tuple[int, int]:
     """
     if not messages or messages[-1].get("role") != "assistant":
         return 0, 0
-    known = {(k, f"{v:.2f}") for r in tool_results(messages) for k, v in r.items() if isinstance(v, int | float)}
+    known = known_claims(messages)
     claims = CLAIM.findall(messages[-1].get("content") or "")
     return sum((field, f"{float(value):.2f}") in known for field, value in claims), len(claims)

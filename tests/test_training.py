@@ -12,8 +12,14 @@ import torch
 from data_classes import read_training_rows
 from meeting_agent.engine import load_tokenizer
 from meeting_agent.files import digest, read_json
-from meeting_agent.preferences import AgentPreferenceCollator, agent_token_mask, grounding_pairs, same_prompt_pairs
-from meeting_agent.rewards import UNGROUNDED, count_grounded_claims
+from meeting_agent.preferences import (
+    AgentPreferenceCollator,
+    agent_token_mask,
+    fault_token_mask,
+    grounding_pairs,
+    same_prompt_pairs,
+)
+from meeting_agent.rewards import CLAIM, UNGROUNDED, count_grounded_claims, known_claims
 from meeting_agent.tools import tool_schemas
 from starter_agentic_rlft import RLFTConfig, preference_dataset, train_model_with_dpo
 from starter_sft import split_rows, swap_people
@@ -82,12 +88,37 @@ def test_collated_batch_masks_tool_answers(pairs, tokenizer):
     batch = AgentPreferenceCollator(pad_token_id=tokenizer.pad_token_id)(examples)
     conversations = [pair[side] for side in ("chosen", "rejected") for pair in pairs[:3]]
     for row, mask, messages in zip(batch["input_ids"], batch["completion_mask"], conversations, strict=True):
-        learned = tokenizer.decode(row[mask.bool()])
+        learned = packed(tokenizer.decode(row[mask.bool()]))
+        rejected = any(messages is pair["rejected"] for pair in pairs[:3])
+        known = known_claims(messages) if rejected else set()
         for message in messages:
             # Of a call that could not be read, the template keeps the text and defuses the marks.
             content = message["content"].replace("<tool_call>", "(tool_call)").replace("</tool_call>", "(/tool_call)")
-            assert (content in learned) == (message["role"] == "assistant")
+            content = CLAIM.sub(lambda claim: "" if claim.groups() in known else claim.group(), content)  # noqa: B023
+            assert (packed(content) in learned) == (message["role"] == "assistant")
     assert not (batch["completion_mask"] * (1 - batch["attention_mask"])).any()
+
+
+def packed(text):
+    return text.replace(" ", "")
+
+
+def test_only_faults_of_a_rejected_side_are_pushed_down(pairs, tokenizer):
+    """Its grounded claims are left out, a made-up one is not."""
+    made_up = [p for p in pairs if p["rejected_id"].endswith(UNGROUNDED)][:20]
+    for pair in made_up:
+        messages = pair["prompt"] + pair["rejected"]
+        ids = tokenizer.apply_chat_template(messages, tools=pair["tools"], return_dict=True)["input_ids"]
+        mask = fault_token_mask(tokenizer, messages, pair["tools"])
+        said = agent_token_mask(tokenizer, messages, pair["tools"])
+        assert all(a <= b for a, b in zip(mask, said, strict=True))
+        learned = tokenizer.decode([t for t, m in zip(ids, mask, strict=True) if m])
+        claims = CLAIM.findall(pair["rejected"][-1]["content"])
+        true = known_claims(messages)
+        assert {c in true for c in claims} == {True, False}
+        for field, value in claims:
+            assert (f"{field} {value}" in learned) == ((field, value) not in true)
+    assert made_up
 
 
 @pytest.mark.parametrize("role", ["system", "user", "tool", "assistant"])
@@ -157,6 +188,17 @@ def test_pairs_share_a_prompt_stay_balanced_and_never_overuse_a_trajectory():
     assert all(c["reward"] - r["reward"] >= 0.5 for c, r in found)
     used = [t["id"] for pair in found for t in pair]
     assert max(used.count(i) for i in used) <= 2
+
+
+def test_a_try_without_an_answer_is_in_no_pair():
+    traces = []
+    for s in range(20):
+        right, wrong = ("YES", "NO") if s % 2 else ("NO", "YES")
+        traces += [trajectory(0, f"s{s}", 1.0, right), trajectory(1, f"s{s}", 0.1, wrong)]
+        traces += [trajectory(2, f"s{s}", -1.0, None), trajectory(3, f"s{s}", -0.25, "PERHAPS")]
+    found = same_prompt_pairs(traces, min_gap=0.5, min_chosen=1.0, most_uses=9, seed=1)
+    assert len(found) == 20
+    assert all(rejected["reward"] == 0.1 for _, rejected in found)
 
 
 def test_a_faulty_trajectory_is_never_chosen():
