@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from meeting_agent.check_criteria import missed
 from meeting_agent.files import InputError, read_json, write_json
 from meeting_agent.settings import parse_settings, run_script, setting
 
@@ -83,6 +84,7 @@ def result_row(seed: int, folder: Path, seconds: float) -> dict:
     paired = metrics["paired"]["dpo_vs_agent"]
     return {"seed": seed, **phases, "dpo_vs_agent_p": paired["p_value"], "dpo_vs_agent": paired["delta"]} | {
         "attainable": metrics["attainable"],
+        "missed": missed(metrics),
         "seconds": seconds,
     }
 

@@ -225,9 +225,11 @@ def replication_text(m: dict) -> str:
         for r in runs
     ]
     worse = [str(r["seed"]) for r in runs if r["dpo_vs_agent"] < 0]
-    warning = f"\n\nDPO made the agent worse with seed {' and '.join(worse)}." if worse else ""
+    warning = f" DPO made the agent worse with seed {' and '.join(worse)}." if worse else ""
+    found = [f"with seed {r['seed']} {', '.join(r['missed'])}" for r in runs if r["missed"]]
+    bars = f"Bars missed: {'; '.join(found)}." if found else "Every run met every bar."
     return "The whole pipeline again with other data, training and evaluation seeds:\n\n" + (
-        table(["seed", "SFT", "agent before DPO", "agent after DPO", "DPO gain", "time"], rows) + warning
+        table(["seed", "SFT", "agent before DPO", "agent after DPO", "DPO gain", "time"], rows) + f"\n\n{bars}{warning}"
     )
 
 
