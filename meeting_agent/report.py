@@ -355,6 +355,7 @@ def fill_readme(readme: str, metrics: dict) -> str:
 def add_other_records(metrics: dict, results: Path) -> None:
     """Adds what was measured apart from the three phases: replications, and the harnesses of `reliability/`."""
     for name in ("replications", "reliability"):
+        metrics.pop(name, None)
         if (results / f"{name}.json").exists():
             metrics[name] = read_json(results / f"{name}.json", "the command that wrote it")
 
