@@ -5,7 +5,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 SHELL := /bin/bash
 
-.PHONY: run test check replicate base bad_input chaos fuzz injection soak
+.PHONY: run test check replicate base bench bad_input chaos fuzz injection soak
 
 # PyTorch first: with it installed, nothing else pulls in its CUDA packages.
 .venv/ready: requirements.txt
@@ -42,6 +42,9 @@ replicate: .venv/ready
 bad_input chaos fuzz injection soak: .venv/ready
 	$(BIN)/python -m meeting_agent.reliability.$@
 	$(BIN)/python -m meeting_agent.report
+
+bench: .venv/ready
+	$(BIN)/python -m meeting_agent.benchmark
 
 base: .venv/ready
 	$(BIN)/python -m meeting_agent.base.build

@@ -17,7 +17,7 @@ import csv
 import random
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -38,6 +38,7 @@ from meeting_agent.files import (
 )
 from meeting_agent.rewards import calculate_reward
 from meeting_agent.settings import parse_settings, run_script, setting
+from meeting_agent.trajectories import TraceFile
 
 __all__ = [
     "calculate_reward",
@@ -69,6 +70,7 @@ class RLFTConfig:
         0.3, "share of pairs whose rejected side is the chosen one with a made-up claim", 0.0, 0.9
     )
     most_uses: int = setting(2, "played pairs that one trajectory may occur in", 1, 1000)
+    most_pairs: int = setting(2000, "pairs at most, made-up ones among them", 2, 1_000_000)
     num_eval_scenarios: int = setting(1200, "held-out scenarios of the evaluation", 1, 2400)
     eval_seed: int = setting(7013, "decides who meets in the evaluation", 0, 2**32 - 1)
     data_seed: int = setting(42, "seed that the training data was made with (for the boosting baseline)", 0, 2**32 - 1)
@@ -76,12 +78,16 @@ class RLFTConfig:
 
 
 def main() -> None:
+    from meeting_agent.processes import this_process
+
     config = parse_settings(RLFTConfig, __doc__.splitlines()[0])
     check_config(config)
-    traces = read_traces(Path(config.traces_path))
+    traces = TraceFile(Path(config.traces_path))
     check_origin(config)
     pairs = create_preference_dataset_from_traces(traces, config)
     metrics = train_model_with_dpo(pairs, config)
+    if not this_process().is_main_process:
+        return
     evaluate_model_performance(config, traces, pairs, metrics)
     shutil.rmtree(unfinished_folder(Path(config.adapter_path)))
 
@@ -91,54 +97,6 @@ def check_config(config: RLFTConfig) -> None:
         raise InputError(f"{config.sft_model_path} holds no adapter: run starter_sft.py first")
     results = Path(config.results_dir) / "metrics.json"
     check_writable(Path(config.pairs_path), Path(config.adapter_path), results)
-
-
-# What later steps read of a trajectory, and the types they rely on.
-TRACE_FIELDS: dict[str, type | tuple[type, ...]] = {
-    "id": str,
-    "scenario_id": str,
-    "system_prompt_name": str,
-    "initial_user_prompt": str,
-    "messages": list,
-    "tools_used": list,
-    "final_recommendation_parsed": (str, type(None)),
-    "true_outcome": str,
-    "reward": (int, float),
-}
-
-
-def read_traces(path: Path) -> list[dict]:
-    """The trajectories of phase 2; raises InputError that names the first one, and the field, that cannot be used."""
-    traces = read_json(path, "starter_agentic_traces.py")
-    if not isinstance(traces, list) or not traces:
-        raise InputError(f"{path} holds no trajectories: run starter_agentic_traces.py first")
-    seen: set[str] = set()
-    for number, trace in enumerate(traces):
-        if problem := trace_problem(trace):
-            raise InputError(f"{path}, trajectory {number}: {problem}; run starter_agentic_traces.py again")
-        if trace["id"] in seen:
-            raise InputError(f"{path}, trajectory {number}: id {trace['id']!r} occurs twice; leave one of them out")
-        seen.add(trace["id"])
-    return traces
-
-
-def trace_problem(trace: object) -> str | None:
-    """What is wrong with a trajectory, if anything."""
-    if not isinstance(trace, dict):
-        return "is no object"
-    for name, kind in TRACE_FIELDS.items():
-        if name not in trace:
-            return f"{name} is missing"
-        if not isinstance(trace[name], kind):
-            return f"{name} is {str(trace[name])[:40]!r}, which is of the wrong type"
-    if not -1.0 <= trace["reward"] <= 1.0:
-        return f"reward is {trace['reward']}, not in -1..1"
-    roles = [
-        m.get("role") if isinstance(m, dict) and isinstance(m.get("content"), str) else None for m in trace["messages"]
-    ]
-    if roles[:2] != ["system", "user"] or len(roles) < 3 or not {"assistant", "tool"} >= set(roles[2:]):
-        return "messages are not a system prompt, a question and what the agent and its tools said"
-    return None
 
 
 def trace_summary(config: RLFTConfig) -> dict:
@@ -162,13 +120,24 @@ def check_origin(config: RLFTConfig) -> None:
 # ----------------------------------------------------------------------------- preference pairs
 
 
-def create_preference_dataset_from_traces(traces: list[dict], config: RLFTConfig) -> list[dict]:
-    """Pairs in TRL's conversational preference format with tools; also written to `pairs_path`."""
+def create_preference_dataset_from_traces(traces: Iterable[dict], config: RLFTConfig) -> list[dict]:
+    """Pairs in TRL's conversational preference format with tools; also written to `pairs_path`.
+
+    `traces` is gone through several times, one trajectory in memory at a time.
+    """
     from meeting_agent.preferences import grounding_pairs, same_prompt_pairs
+    from meeting_agent.processes import this_process
     from meeting_agent.tools import tool_schemas
 
-    played = same_prompt_pairs(traces, config.min_reward_gap, config.min_chosen_reward, config.most_uses, config.seed)
-    count = round(len(played) * config.grounding_share / (1 - config.grounding_share))
+    share = config.grounding_share
+    most = round(config.most_pairs * (1 - share))
+    tries = same_prompt_pairs(
+        traces, config.min_reward_gap, config.min_chosen_reward, config.most_uses, most, config.seed
+    )
+    wanted = {one.id for pair in tries for one in pair}
+    whole = {trace["id"]: trace for trace in traces if trace["id"] in wanted}
+    played = [(whole[chosen.id], whole[rejected.id]) for chosen, rejected in tries]
+    count = round(len(played) * share / (1 - share))
     made_up = grounding_pairs(traces, config.min_chosen_reward, count, config.seed)
     tools = tool_schemas()
     pairs = [
@@ -190,9 +159,11 @@ def create_preference_dataset_from_traces(traces: list[dict], config: RLFTConfig
             f"{config.traces_path}: no scenario has a better and a worse trajectory for both answers; "
             "play more scenarios or samples in starter_agentic_traces.py"
         )
-    write_json(Path(config.pairs_path), pairs)
-    scenarios = len({p["scenario_id"] for p in pairs})
-    print(f"{len(pairs)} preference pairs from {scenarios} scenarios in {config.pairs_path}", flush=True)
+    if this_process().is_main_process:
+        write_json(Path(config.pairs_path), pairs)
+        scenarios = len({p["scenario_id"] for p in pairs})
+        print(f"{len(pairs)} preference pairs from {scenarios} scenarios in {config.pairs_path}", flush=True)
+    this_process().wait_for_everyone()
     return pairs
 
 
@@ -200,13 +171,17 @@ def create_preference_dataset_from_traces(traces: list[dict], config: RLFTConfig
 
 
 def train_model_with_dpo(pairs: list[dict], config: RLFTConfig) -> TrainingMetrics:
-    """Goes on training the SFT adapter on the pairs; leaves adapter, tokenizer, card and log in `adapter_path`."""
+    """Goes on training the SFT adapter on the pairs; leaves adapter, tokenizer, card and log in `adapter_path`.
+
+    Under `accelerate launch` the processes share every batch, and the first one writes.
+    """
     import torch
     import trl
     from peft.optimizers import create_loraplus_optimizer
 
     from meeting_agent.engine import base_of_adapter, load_model, load_tokenizer, with_adapter
     from meeting_agent.preferences import AgentPreferenceCollator
+    from meeting_agent.processes import this_process
     from meeting_agent.progress import show_progress
 
     torch.manual_seed(config.seed)
@@ -222,12 +197,13 @@ def train_model_with_dpo(pairs: list[dict], config: RLFTConfig) -> TrainingMetri
         loss_weights=[1.0, config.sft_weight],
         learning_rate=config.learning_rate,
         max_steps=config.max_steps,
-        per_device_train_batch_size=config.batch_size,
+        per_device_train_batch_size=max(1, config.batch_size // this_process().num_processes),
         lr_scheduler_type="linear",
         warmup_steps=max(1, config.max_steps // 10),
         max_length=None,
         precompute_ref_log_probs=True,
         gradient_checkpointing=False,
+        use_cpu=not torch.cuda.is_available(),
         bf16=torch.cuda.is_available() and torch.cuda.is_bf16_supported(),
         remove_unused_columns=False,
         logging_steps=1,
@@ -243,7 +219,7 @@ def train_model_with_dpo(pairs: list[dict], config: RLFTConfig) -> TrainingMetri
     trainer = trl.DPOTrainer(
         model=model,
         args=args,
-        train_dataset=preference_dataset(pairs, tokenizer),
+        train_dataset=stored_dataset(pairs, tokenizer, checkpoints / "pairs"),
         processing_class=tokenizer,
         data_collator=AgentPreferenceCollator(pad_token_id=tokenizer.pad_token_id),
         optimizers=(optimizer, None),
@@ -252,7 +228,8 @@ def train_model_with_dpo(pairs: list[dict], config: RLFTConfig) -> TrainingMetri
     started = time.monotonic()
     trainer.train(resume_from_checkpoint=last_whole_checkpoint(checkpoints))
     metrics = TrainingMetrics(trainer.state.log_history, config.max_steps, time.monotonic() - started)
-    save_adapter(config, base, model, tokenizer, metrics)
+    if this_process().is_main_process:
+        save_adapter(config, base, model, tokenizer, metrics)
     return metrics
 
 
@@ -277,6 +254,20 @@ def preference_dataset(pairs: list[dict], tokenizer):
             for p in pairs
         ]
     )
+
+
+def stored_dataset(pairs: list[dict], tokenizer, folder: Path):
+    """`preference_dataset` on disk: TRL keeps the reference's log-probabilities beside it, for every process and for a
+    run that goes on after a kill."""
+    from datasets import load_from_disk
+
+    from meeting_agent.processes import this_process
+
+    if this_process().is_main_process and not folder.exists():
+        with replacing_folder(folder) as new:
+            preference_dataset(pairs, tokenizer).save_to_disk(new)
+    this_process().wait_for_everyone()
+    return load_from_disk(folder)
 
 
 def save_adapter(config: RLFTConfig, base: str, model, tokenizer, metrics: TrainingMetrics) -> None:
@@ -312,7 +303,9 @@ steps ({metrics.seconds:.0f} s).
 # ----------------------------------------------------------------------------- evaluation
 
 
-def evaluate_model_performance(config: RLFTConfig, traces: list[dict], pairs: list[dict], dpo: TrainingMetrics) -> dict:
+def evaluate_model_performance(
+    config: RLFTConfig, traces: Iterable[dict], pairs: list[dict], dpo: TrainingMetrics
+) -> dict:
     """Scores base, SFT, agent and aligned agent on the same held-out scenarios; writes metrics, report and plots."""
     from meeting_agent.ceilings import ceiling_accuracies
     from meeting_agent.engine import Engine, base_of_adapter

@@ -11,12 +11,13 @@ did, which is what phase 3 compares. Agents run in threads and are answered in b
 from __future__ import annotations
 
 import json
-import os
+import math
 import random
 import re
+import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -33,8 +34,17 @@ from data_classes import (
     get_true_outcome,
     safe_extract_json,
 )
+from meeting_agent.checkpoints import unfinished_folder
 from meeting_agent.evaluation import agent_statistics
-from meeting_agent.files import ADAPTER_WEIGHTS, InputError, check_writable, digest, write_json, write_text
+from meeting_agent.files import (
+    ADAPTER_WEIGHTS,
+    InputError,
+    check_writable,
+    digest,
+    read_json,
+    write_json,
+    write_json_array,
+)
 from meeting_agent.prompts import prediction_prompt, scenario_prompt, system_prompt_configurations
 from meeting_agent.rewards import calculate_reward
 from meeting_agent.settings import parse_settings, run_script, setting
@@ -46,6 +56,8 @@ MAX_ANSWER_TOKENS = 160
 SERVER_TIMEOUT_SECONDS = 60  # the OpenAI client that litellm uses retries twice, with exponential back-off
 MOST_CALLS_A_TURN = 8  # a server may send thousands
 CONCURRENT_AGENTS = 128
+MOST_MEETINGS = 2400  # of a conference where nobody meets twice: there are names for 4900 people
+SEEDS = 2**32  # a user's seed is smaller
 
 
 @dataclass
@@ -54,7 +66,7 @@ class TraceConfig:
 
     sft_model_path: str = setting("models/sft_prediction_model_gemma_270m", "the adapter that phase 1 wrote")
     traces_path: str = setting("trajectories/agent_traces.json", "where the trajectories go")
-    num_scenarios: int = setting(720, "meetings to consider", 1, 2400)
+    num_scenarios: int = setting(720, "meetings to consider", 1, 10_000_000)
     samples_per_scenario: int = setting(4, "how often each is played", 1, 64)
     temperature: float = setting(0.7, "sampling temperature of the agents", 0.0, 5.0)
     concurrent_agents: int = setting(
@@ -71,36 +83,58 @@ def main() -> None:
     generate_agent_traces_for_training(config)
 
 
-def generate_agent_traces_for_training(config: TraceConfig) -> list[dict]:
-    """Plays every scenario, writes `traces_path`, prints statistics, returns the trajectories."""
+def generate_agent_traces_for_training(config: TraceConfig) -> dict:
+    """Plays every scenario; writes `traces_path` and its summary, prints and returns the summary.
+
+    Under `accelerate launch` each process plays its share of the blocks, and the first one puts them together.
+    Trajectories go to disk as they are finished, so that memory does not grow with their number.
+    """
     from meeting_agent.engine import check_base
+    from meeting_agent.processes import this_process
 
     check_config(config)
     check_base(Path(config.sft_model_path))
     started = time.monotonic()
-    predictor = MeetingPredictor(config.sft_model_path)
-    scenarios = make_scenarios("traces", config.seed, config.num_scenarios)
-    collector = AgentTraceCollector(predictor, scenarios, config.temperature, config.seed)
+    processes = this_process()
     path = Path(config.traces_path)
     adapter = digest(Path(config.sft_model_path) / ADAPTER_WEIGHTS)
-    asked = {"settings": asdict(config), "adapter": adapter}
-    with (
-        UnfinishedTraces(path, asked) as unfinished,
-        collector.agents_on(predictor.engine, config.api_url, config.model) as play,
-    ):
-        samples, at_once = config.samples_per_scenario, config.concurrent_agents
-        for block in collector.collect(play, samples, "sft", at_once, skip=len(unfinished.kept)):
-            check_failures(block, config)
-            unfinished.add(block)
-        traces = unfinished.kept
-        write_json(path, traces)
-        summary = agent_statistics(traces) | {"seconds": time.monotonic() - started, "settings": asdict(config)}
+    unfinished = UnfinishedTraces(path, {"settings": asdict(config), "adapter": adapter}, processes)
+    play_missing_blocks(config, unfinished, processes)
+    processes.wait_for_everyone()
+    summary = agent_statistics(unfinished.traces()) | {"settings": asdict(config)}
+    if processes.is_main_process:
+        write_json_array(path, unfinished.traces())
+        summary["seconds"] = time.monotonic() - started
         summary["sha256"] = {"adapter": adapter, "traces": digest(path)}
         write_json(path.with_suffix(".summary.json"), summary)
-        unfinished.delete()
-    print_statistics(summary)
-    print(f"{len(traces)} trajectories in {config.traces_path}, {summary['seconds']:.0f} s")
-    return traces
+        print_statistics(summary)
+        print(f"{summary['n']} trajectories in {config.traces_path}, {summary['seconds']:.0f} s")
+    processes.wait_for_everyone()
+    unfinished.delete()
+    return summary
+
+
+def play_missing_blocks(config: TraceConfig, unfinished: UnfinishedTraces, processes) -> None:
+    """Plays the blocks of this process that are not on disk yet."""
+    samples, at_once = config.samples_per_scenario, config.concurrent_agents
+    first = 0
+    for scenarios in conferences("traces", config.seed, config.num_scenarios):
+        blocks = math.ceil(len(scenarios) * samples / at_once)
+        mine = [
+            block
+            for block in range(blocks)
+            if (first + block) % processes.num_processes == processes.process_index
+            and not unfinished.holds(first + block)
+        ]
+        if mine:
+            predictor = MeetingPredictor(config.sft_model_path)
+            collector = AgentTraceCollector(predictor, scenarios, config.temperature, config.seed)
+            with collector.agents_on(predictor.engine, config.api_url, config.model) as play:
+                played = collector.collect(play, samples, "sft", at_once, mine)
+                for number, block in zip(mine, played, strict=True):
+                    check_failures(block, config)
+                    unfinished.add(first + number, block)
+        first += blocks
 
 
 def check_failures(block: list[dict], config: TraceConfig) -> None:
@@ -136,6 +170,12 @@ class Scenario:
 
 
 Job = tuple[Scenario, int]  # a scenario and the index of the sample
+
+
+def conferences(purpose: str, seed: int, count: int) -> Iterator[list[Scenario]]:
+    """`count` scenarios, as many as the names allow from one conference and the rest from further ones."""
+    for number, start in enumerate(range(0, count, MOST_MEETINGS)):
+        yield make_scenarios(purpose, seed + number * SEEDS, min(MOST_MEETINGS, count - start))
 
 
 def make_scenarios(conference: str, seed: int, count: int) -> list[Scenario]:
@@ -300,16 +340,15 @@ class AgentTraceCollector:
         return {p: AgentToolLoop(p, model, provider, api_url, self.temperature) for p in system_prompt_configurations}
 
     def collect(
-        self, play, samples: int, policy: str, at_once: int = CONCURRENT_AGENTS, skip: int = 0
+        self, play, samples: int, policy: str, at_once: int = CONCURRENT_AGENTS, wanted: Iterable[int] | None = None
     ) -> Iterator[list[dict]]:
         """Every scenario `samples` times, in scenario order, as blocks of `at_once` trajectories.
 
-        A block shares nothing with the blocks before it, so that a run that goes on after `skip` trajectories gives the
-        same as one that never stopped.
+        Blocks share nothing: a run that plays only those whose numbers are `wanted` gives the same ones.
         """
         jobs = [(scenario, sample) for scenario in self.scenarios for sample in range(samples)]
-        for start in range(skip, len(jobs), at_once):
-            block = jobs[start : start + at_once]
+        for number in range(math.ceil(len(jobs) / at_once)) if wanted is None else wanted:
+            block = jobs[number * at_once : (number + 1) * at_once]
             yield [self.trajectory(*job, run, policy) for job, run in zip(block, play(block), strict=True)]
 
     def trajectory(self, scenario: Scenario, sample: int, run: dict, policy: str) -> dict:
@@ -338,43 +377,43 @@ def run_together(play_one: Callable[[Job], dict], jobs: list[Job]) -> list[dict]
 
 
 class UnfinishedTraces:
-    """Finished blocks of a run that goes on, in a file beside its result: a killed run starts again after them.
+    """Finished blocks of a run that goes on, each in a file of its own, in a folder beside the result.
 
-    The first line says what was asked for; a file that answers another question is not gone on with.
+    A killed run goes on with the blocks that are not there; blocks that answer another question are deleted.
     """
 
-    def __init__(self, result: Path, asked: dict):
-        self.path = result.with_name(f".{result.name}.unfinished")
-        self.kept: list[dict] = []
-        blocks = self._read(json.dumps(asked))
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(self.path, "".join(f"{line}\n" for line in [json.dumps(asked), *blocks]))
-        self.kept = [trace for block in blocks for trace in json.loads(block)]
-        if self.kept:
-            print(f"Goes on after {len(self.kept)} trajectories of an unfinished run.", flush=True)
+    def __init__(self, result: Path, asked: dict, processes):
+        self.folder = unfinished_folder(result)
+        self.is_main = processes.is_main_process
+        if self.is_main:
+            question = self.folder / "asked.json"
+            if not question.exists() or read_json(question, "starter_agentic_traces.py") != asked:
+                shutil.rmtree(self.folder, ignore_errors=True)
+                write_json(question, asked)
+            if kept := len(self._blocks()):
+                print(f"Goes on after {kept} blocks of trajectories of an unfinished run.", flush=True)
+        processes.wait_for_everyone()
 
-    def _read(self, asked: str) -> list[str]:
-        if not self.path.exists():
-            return []
-        whole_lines = self.path.read_text(encoding="utf-8").rpartition("\n")[0]  # a killed run may have cut the last
-        first, *blocks = whole_lines.split("\n")
-        return blocks if first == asked else []
+    def _blocks(self) -> list[Path]:
+        return sorted(self.folder.glob("block-*.json"))
 
-    def __enter__(self) -> UnfinishedTraces:
-        self._file = self.path.open("a", encoding="utf-8")
-        return self
+    def _path(self, number: int) -> Path:
+        return self.folder / f"block-{number:08d}.json"
 
-    def __exit__(self, *_) -> None:
-        self._file.close()
+    def holds(self, number: int) -> bool:
+        return self._path(number).exists()
 
-    def add(self, block: list[dict]) -> None:
-        self._file.write(json.dumps(block) + "\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self.kept += block
+    def add(self, number: int, block: list[dict]) -> None:
+        write_json(self._path(number), block, indent=None)
+
+    def traces(self) -> Iterator[dict]:
+        """All of them in order, one block in memory at a time."""
+        for path in self._blocks():
+            yield from read_json(path, "starter_agentic_traces.py")
 
     def delete(self) -> None:
-        self.path.unlink()
+        if self.is_main:
+            shutil.rmtree(self.folder)
 
 
 # ----------------------------------------------------------------------------- statistics

@@ -83,19 +83,27 @@ def main() -> None:
 
 
 def run_sft_fine_tuning(config: SFTConfig) -> TrainingMetrics:
-    """Runs the whole phase; leaves adapter, tokenizer, card and `training_log.json` in `output_model_path`."""
+    """Runs the whole phase; leaves adapter, tokenizer, card and `training_log.json` in `output_model_path`.
+
+    Under `accelerate launch` the processes share every batch, and the first one writes.
+    """
     check_config(config)
     rows = read_rows(config.sft_data_path, config.max_train_rows)
     split = split_rows(rows, config.seed)
     check_writable(Path(config.output_model_path))
 
     from meeting_agent.audit import audit_learnability
+    from meeting_agent.processes import this_process
 
-    audit = audit_learnability(rows)
-    print(audit or f"Learnability audit: {len(rows)} rows are too few to tell.", flush=True)
+    is_main = this_process().is_main_process
+    audit = audit_learnability(rows) if is_main else None
+    if is_main:
+        print(audit or f"Learnability audit: {len(rows)} rows are too few to tell.", flush=True)
 
     model, tokenizer = load_base_with_adapter(config)
     metrics = train(config, split, model, tokenizer)
+    if not is_main:
+        return metrics
     output = Path(config.output_model_path)
     with replacing_folder(output) as folder:
         save(folder, config, model, tokenizer, metrics, audit)
@@ -187,6 +195,7 @@ def train(config: SFTConfig, split: Split, model, tokenizer) -> TrainingMetrics:
     from peft.optimizers import create_loraplus_optimizer
 
     from meeting_agent.early_stopping import ResumableEarlyStopping
+    from meeting_agent.processes import this_process
     from meeting_agent.progress import show_progress
     from meeting_agent.raft import RaftTrainer
 
@@ -201,7 +210,7 @@ def train(config: SFTConfig, split: Split, model, tokenizer) -> TrainingMetrics:
     args = trl.SFTConfig(
         output_dir=str(checkpoints),
         max_steps=config.num_train_epochs * steps_per_epoch,
-        per_device_train_batch_size=config.batch_size,
+        per_device_train_batch_size=max(1, config.batch_size // this_process().num_processes),
         per_device_eval_batch_size=4 * config.batch_size,
         learning_rate=config.learning_rate,
         weight_decay=config.weight_decay,
@@ -209,6 +218,7 @@ def train(config: SFTConfig, split: Split, model, tokenizer) -> TrainingMetrics:
         warmup_steps=20,
         max_length=None,
         gradient_checkpointing=False,
+        use_cpu=not torch.cuda.is_available(),
         bf16=torch.cuda.is_available() and torch.cuda.is_bf16_supported(),
         train_sampling_strategy="group_by_length",
         eval_strategy="steps",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from data_classes import TrainingMetrics
 from meeting_agent.rewards import FEWEST_CALLS, MOST_CALLS, UNGROUNDED, count_grounded_claims
@@ -14,35 +16,59 @@ from meeting_agent.statistics import score_probabilities
 # ----------------------------------------------------------------------------- agents
 
 
-def agent_statistics(traces: list[dict]) -> dict:
+class Played(NamedTuple):
+    """What statistics need of a trajectory."""
+
+    probability: float | None
+    success: float
+    recommendation: str | None
+    reward: float
+    completed: bool
+    tools: tuple[str, ...]
+    grounded: int
+    claims: int
+    tokens: int
+
+
+def summarised(trace: dict) -> Played:
+    return Played(
+        trace["final_probability"],
+        trace["ground_truth"],
+        trace["final_recommendation_parsed"],
+        trace["reward"],
+        trace["completed_naturally"],
+        tuple(map(sys.intern, trace["tools_used"])),
+        *count_grounded_claims(trace["messages"]),
+        trace["tokens"],
+    )
+
+
+def agent_statistics(traces: Iterable[dict]) -> dict:
     """Scores of trajectories: those of `score_probabilities`, and how the agents went about it.
 
     A trajectory without a readable recommendation counts as wrong. Rates are shares of all trajectories, except
     `grounded_claim_rate`, a share of all claims.
     """
-    n = len(traces)
-    calls = [len(t["tools_used"]) for t in traces]
-    claims = [count_grounded_claims(t["messages"]) for t in traces]
-    stated = sum(total for _, total in claims)
+    played = [summarised(t) for t in traces]
+    n = len(played)
+    calls = [len(t.tools) for t in played]
+    stated = sum(t.claims for t in played)
+    tools = sorted(Counter(name for t in played for name in set(t.tools)).items())
     return score_probabilities(
-        [t["final_probability"] for t in traces],
-        [t["ground_truth"] for t in traces],
-        [t["final_recommendation_parsed"] for t in traces],
+        [t.probability for t in played], [t.success for t in played], [t.recommendation for t in played]
     ) | {
-        "reward": sum(t["reward"] for t in traces) / n,
-        "completed_rate": sum(t["completed_naturally"] for t in traces) / n,
+        "reward": sum(t.reward for t in played) / n,
+        "completed_rate": sum(t.completed for t in played) / n,
         "calls_mean": sum(calls) / n,
         "calls_in_range_rate": sum(FEWEST_CALLS <= c <= MOST_CALLS for c in calls) / n,
         "calls_distribution": {str(k): v / n for k, v in sorted(Counter(calls).items())},
-        "tools": dict(sorted(Counter(name for t in traces for name in set(t["tools_used"])).items())),
-        "tool_share": {
-            name: count / n for name, count in sorted(Counter(x for t in traces for x in set(t["tools_used"])).items())
-        },
-        "patterns": len({tuple(t["tools_used"]) for t in traces}),
-        "repeated_calls_mean": sum(len(t["tools_used"]) - len(set(t["tools_used"])) for t in traces) / n,
+        "tools": dict(tools),
+        "tool_share": {name: count / n for name, count in tools},
+        "patterns": len({t.tools for t in played}),
+        "repeated_calls_mean": sum(len(t.tools) - len(set(t.tools)) for t in played) / n,
         "claims_mean": stated / n,
-        "grounded_claim_rate": sum(g for g, _ in claims) / stated if stated else 0.0,
-        "tokens_mean": sum(t["tokens"] for t in traces) / n,
+        "grounded_claim_rate": sum(t.grounded for t in played) / stated if stated else 0.0,
+        "tokens_mean": sum(t.tokens for t in played) / n,
     }
 
 

@@ -6,7 +6,8 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,17 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: object, indent: int | None = 1) -> None:
     write_text(path, json.dumps(value, indent=indent, ensure_ascii=False) + "\n")
+
+
+def write_json_array(path: Path, items: Iterable[object]) -> None:
+    """What `write_json` writes of a list, item by item: the list need not fit into memory."""
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        opening = "["
+        for item in items:
+            text = json.dumps(item, indent=1, ensure_ascii=False)
+            file.write(f"{opening}\n" + textwrap.indent(text, " "))
+            opening = ","
+        file.write("[]\n" if opening == "[" else "\n]\n")
 
 
 def digest(path: Path) -> str:

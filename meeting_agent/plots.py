@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable
 from pathlib import Path
 
 import matplotlib
@@ -23,7 +24,7 @@ TOOL_NAMES = {
 }
 
 
-def draw_plots(results: Path, metrics: dict, traces: list[dict]) -> None:
+def draw_plots(results: Path, metrics: dict, traces: Iterable[dict]) -> None:
     """Writes five PNG files into `results`."""
     plt.rcParams.update({"figure.dpi": 110, "axes.spines.top": False, "axes.spines.right": False, "font.size": 10})
     save(results / "loss_curves.png", loss_curves(metrics["training"]))
@@ -122,7 +123,7 @@ def tool_use(phases: dict):
     return figure
 
 
-def rewards(traces: list[dict]):
+def rewards(traces: Iterable[dict]):
     figure, axis = plt.subplots(figsize=(7, 3.4))
     axis.hist([t["reward"] for t in traces], bins=[-1 + 0.05 * i for i in range(42)], color=COLORS["agent"])
     axis.set(title="Rewards of phase 2 trajectories", xlabel="reward", ylabel="trajectories")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import torch
 from trl.trainer.dpo_trainer import DataCollatorForPreference
@@ -12,54 +14,72 @@ from meeting_agent.rewards import CLAIM, UNGROUNDED, calculate_reward, known_cla
 from meeting_agent.tools import MAIN_SCORES
 
 
+class Try(NamedTuple):
+    """What pairing needs of a trajectory: far less than the trajectory, of which there may be many."""
+
+    id: str
+    reward: float
+    answer: str | None
+
+
 def same_prompt_pairs(
-    traces: list[dict], min_gap: float, min_chosen: float, most_uses: int, seed: int
-) -> list[tuple[dict, dict]]:
-    """(chosen, rejected) trajectories that start from the same prompt and differ in reward by at least `min_gap`.
+    traces: Iterable[dict], min_gap: float, min_chosen: float, most_uses: int, most: int, seed: int
+) -> list[tuple[Try, Try]]:
+    """At most `most` (chosen, rejected) tries at the same prompt that differ in reward by at least `min_gap`.
 
     Both have given an answer: broken ones say nothing of what to look up, and outnumber what does. A chosen one has a
     reward of at least `min_chosen`: what is to be imitated should be right and faultless on the way.
     As many pairs whose chosen side says YES as NO, and no trajectory in more than `most_uses` pairs: DPO would
     otherwise learn to say YES, or to imitate one lucky run.
     """
-    groups: dict[tuple[str, str], list[dict]] = defaultdict(list)
+    by_answer: dict[str | None, list[tuple[Try, Try]]] = {"YES": [], "NO": []}
+    groups: dict[tuple[str, int], list[Try]] = defaultdict(list)
     for trace in traces:
-        if "failure" in trace:  # the server's, not the agent's
-            continue
-        groups[trace["scenario_id"], trace["initial_user_prompt"]].append(trace)
+        answer = trace["final_recommendation_parsed"]
+        if "failure" not in trace and answer in by_answer:  # a failure is the server's, not the agent's
+            one = Try(trace["id"], trace["reward"], answer)
+            groups[trace["scenario_id"], hash(trace["initial_user_prompt"])].append(one)
     rng = random.Random(seed)
-    by_answer: dict[str, list[tuple[dict, dict]]] = {"YES": [], "NO": []}
     uses: Counter[str] = Counter()
     for group in groups.values():
-        answered = [trace for trace in group if trace["final_recommendation_parsed"] in by_answer]
-        good = [trace for trace in answered if trace["reward"] >= min_chosen]
-        candidates = [(a, b) for a in good for b in answered if round(a["reward"] - b["reward"], 6) >= min_gap]
+        good = [one for one in group if one.reward >= min_chosen]
+        candidates = [(a, b) for a in good for b in group if round(a.reward - b.reward, 6) >= min_gap]
         rng.shuffle(candidates)
         for chosen, rejected in candidates:
-            answer = chosen["final_recommendation_parsed"]
-            if uses[chosen["id"]] < most_uses and uses[rejected["id"]] < most_uses:
-                by_answer[answer].append((chosen, rejected))
-                uses.update((chosen["id"], rejected["id"]))
-    count = min(len(pairs) for pairs in by_answer.values())
+            if uses[chosen.id] < most_uses and uses[rejected.id] < most_uses:
+                by_answer[chosen.answer].append((chosen, rejected))
+                uses.update((chosen.id, rejected.id))
+    count = min(most // 2, *(len(pairs) for pairs in by_answer.values()))
     balanced = [pair for pairs in by_answer.values() for pair in rng.sample(pairs, count)]
     rng.shuffle(balanced)
     return balanced
 
 
-def grounding_pairs(traces: list[dict], min_chosen: float, count: int, seed: int) -> list[tuple[dict, dict]]:
+def grounding_pairs(traces: Iterable[dict], min_chosen: float, count: int, seed: int) -> list[tuple[dict, dict]]:
     """At most `count` pairs of a good trajectory and its `ungrounded_twin`, as many that say YES as NO.
 
     Which tools a good answer names, DPO would learn also where they were not called: a made-up negative whose only
-    fault is the claim unteaches that.
+    fault is the claim unteaches that. Goes through `traces` twice.
     """
     rng = random.Random(seed)
-    by_answer: dict[str, list[tuple[dict, dict]]] = {"YES": [], "NO": []}
+    by_answer: dict[str, list[str]] = {"YES": [], "NO": []}
+    for trace, _ in good_and_twin(traces, min_chosen, rng):
+        by_answer[trace["final_recommendation_parsed"]].append(trace["id"])
+    each = min(count // 2, *(len(ids) for ids in by_answer.values()))
+    wanted = [name for ids in by_answer.values() for name in rng.sample(ids, each)]
+    chosen = set(wanted)
+    again = good_and_twin(traces, min_chosen, random.Random(seed))
+    found = {trace["id"]: (trace, twin) for trace, twin in again if trace["id"] in chosen}
+    return [found[name] for name in wanted]
+
+
+def good_and_twin(traces: Iterable[dict], min_chosen: float, rng: random.Random) -> Iterator[tuple[dict, dict]]:
+    """Trajectories of at least `min_chosen` that say YES or NO, each with its `ungrounded_twin` where it has one."""
     for trace in traces:
-        answer = trace["final_recommendation_parsed"]
-        if trace["reward"] >= min_chosen and answer in by_answer and (twin := ungrounded_twin(trace, rng)):
-            by_answer[answer].append((trace, twin))
-    each = min(count // 2, *(len(pairs) for pairs in by_answer.values()))
-    return [pair for pairs in by_answer.values() for pair in rng.sample(pairs, each)]
+        if trace["reward"] >= min_chosen and trace["final_recommendation_parsed"] in ("YES", "NO"):
+            twin = ungrounded_twin(trace, rng)
+            if twin is not None:
+                yield trace, twin
 
 
 def ungrounded_twin(trace: dict, rng: random.Random) -> dict | None:

@@ -13,7 +13,7 @@ class ProgressLine(TrainerCallback):
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         shown = [f"{label} {logs[key]:.4f}" for key, label in self.names.items() if key in (logs or {})]
-        if shown and (state.global_step % self.every == 0 or "eval_loss" in logs):
+        if shown and state.is_world_process_zero and (state.global_step % self.every == 0 or "eval_loss" in logs):
             print(f"  step {state.global_step}/{state.max_steps}  {'  '.join(shown)}", flush=True)
 
 

@@ -5,6 +5,8 @@ python -m meeting_agent.report            # writes report and README table anew 
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
 from pathlib import Path
 
 from meeting_agent.check_criteria import BRIEF, criteria, met
@@ -147,7 +149,7 @@ def dpo_section(m: dict) -> str:
         ["2 to 5 calls", percent(before["calls_in_range_rate"]), percent(after["calls_in_range_rate"])],
         ["completed", percent(before["completed_rate"]), percent(after["completed_rate"])],
         ["claims per answer", f"{before['claims_mean']:.2f}", f"{after['claims_mean']:.2f}"],
-        ["claims grounded", percent(before["grounded_claim_rate"]), percent(after["grounded_claim_rate"])],
+        ["claims grounded", f"{before['grounded_claim_rate']:.2%}", f"{after['grounded_claim_rate']:.2%}"],
         ["correlation", f"{before['correlation']:.2f}", f"{after['correlation']:.2f}"],
         ["Brier score", f"{before['brier']:.3f}", f"{after['brier']:.3f}"],
         ["tokens written", f"{before['tokens_mean']:.0f}", f"{after['tokens_mean']:.0f}"],
@@ -251,7 +253,7 @@ def lessons_section(m: dict) -> str:
         f"and the ceiling, and {percent(1 - c['all_tools'])} cannot be decided by anybody: chemistry shows "
         f"only in the meeting, and tools measure with noise.",
         f"**Watch what else is learned.** From before DPO to after, the share of claims that are grounded went from "
-        f"{percent(agent['grounded_claim_rate'])} to {percent(dpo['grounded_claim_rate'])}, expected calibration error "
+        f"{agent['grounded_claim_rate']:.2%} to {dpo['grounded_claim_rate']:.2%}, expected calibration error "
         f"from {agent['ece']:.3f} to {dpo['ece']:.3f}, readable answers from {percent(agent['valid_rate'])} to "
         f"{percent(dpo['valid_rate'])}, repeated calls per scenario from {agent['repeated_calls_mean']:.3f} to "
         f"{dpo['repeated_calls_mean']:.3f}.",
@@ -304,16 +306,16 @@ def reliability_section(r: dict) -> str:
 # ----------------------------------------------------------------------------- examples
 
 
-def choose_examples(traces: list[dict]) -> list[dict]:
+def choose_examples(traces: Iterable[dict]) -> list[dict]:
     """A right and a wrong trajectory of the same scenario, where there is one; else the first trajectory."""
-    by_scenario: dict[str, list[dict]] = {}
-    for trace in traces:
-        by_scenario.setdefault(trace["scenario_id"], []).append(trace)
-    for group in by_scenario.values():
+    first: list[dict] = []
+    for _, played in itertools.groupby(traces, key=lambda trace: trace["scenario_id"]):
+        group = list(played)
         best, worst = max(group, key=lambda t: t["reward"]), min(group, key=lambda t: t["reward"])
         if best["reward"] > 0.5 > worst["reward"] > 0:
             return [best, worst]
-    return traces[:1]
+        first = first or group[:1]
+    return first
 
 
 def render_example(trace: dict) -> str:

@@ -114,5 +114,5 @@ def test_failed_trajectories_teach_nothing():
     traces = [trace(0, 1.0, "YES"), trace(1, 0.1, "NO"), trace(2, -0.75, None) | {"failure": "Timeout"}]
     traces += [t | {"scenario_id": "t", "id": t["id"] + "t"} for t in traces]
     traces[3]["final_recommendation_parsed"], traces[4]["final_recommendation_parsed"] = "NO", "YES"
-    used = Counter(t["id"] for pair in same_prompt_pairs(traces, 0.5, 1.0, 2, 0) for t in pair)
+    used = Counter(t.id for pair in same_prompt_pairs(traces, 0.5, 1.0, 2, 999, 0) for t in pair)
     assert set(used) == {"0", "1", "0t", "1t"}

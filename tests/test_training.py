@@ -181,13 +181,15 @@ def test_pairs_share_a_prompt_stay_balanced_and_never_overuse_a_trajectory():
     for s in range(60):  # two of three scenarios succeed
         right, wrong = ("YES", "NO") if s % 3 else ("NO", "YES")
         traces += [trajectory(i, f"s{s}", 1.0 if i % 2 else 0.1, right if i % 2 else wrong) for i in range(6)]
-    found = same_prompt_pairs(traces, min_gap=0.5, min_chosen=0.9, most_uses=2, seed=1)
-    chosen = [c["final_recommendation_parsed"] for c, _ in found]
+    found = same_prompt_pairs(traces, min_gap=0.5, min_chosen=0.9, most_uses=2, most=999, seed=1)
+    chosen = [c.answer for c, _ in found]
     assert chosen.count("YES") == chosen.count("NO") > 0
-    assert all(c["initial_user_prompt"] == r["initial_user_prompt"] for c, r in found)
-    assert all(c["reward"] - r["reward"] >= 0.5 for c, r in found)
-    used = [t["id"] for pair in found for t in pair]
+    assert all(c.id.split("-")[0] == r.id.split("-")[0] for c, r in found)
+    assert all(c.reward - r.reward >= 0.5 for c, r in found)
+    used = [t.id for pair in found for t in pair]
     assert max(used.count(i) for i in used) <= 2
+    fewer = same_prompt_pairs(traces, min_gap=0.5, min_chosen=0.9, most_uses=2, most=11, seed=1)
+    assert [c.answer for c, _ in fewer].count("YES") == 5 == len(fewer) / 2
 
 
 def test_a_try_without_an_answer_is_in_no_pair():
@@ -196,9 +198,9 @@ def test_a_try_without_an_answer_is_in_no_pair():
         right, wrong = ("YES", "NO") if s % 2 else ("NO", "YES")
         traces += [trajectory(0, f"s{s}", 1.0, right), trajectory(1, f"s{s}", 0.1, wrong)]
         traces += [trajectory(2, f"s{s}", -1.0, None), trajectory(3, f"s{s}", -0.25, "PERHAPS")]
-    found = same_prompt_pairs(traces, min_gap=0.5, min_chosen=1.0, most_uses=9, seed=1)
+    found = same_prompt_pairs(traces, min_gap=0.5, min_chosen=1.0, most_uses=9, most=999, seed=1)
     assert len(found) == 20
-    assert all(rejected["reward"] == 0.1 for _, rejected in found)
+    assert all(rejected.reward == 0.1 for _, rejected in found)
 
 
 def test_a_faulty_trajectory_is_never_chosen():
@@ -207,9 +209,9 @@ def test_a_faulty_trajectory_is_never_chosen():
         right, wrong = ("YES", "NO") if s % 2 else ("NO", "YES")
         traces += [trajectory(0, f"s{s}", 0.95, right), trajectory(1, f"s{s}", 0.1, wrong)]
         traces += [trajectory(2, f"s{s}", 1.0, right)] * (s < 10)
-    found = same_prompt_pairs(traces, min_gap=0.5, min_chosen=1.0, most_uses=2, seed=1)
+    found = same_prompt_pairs(traces, min_gap=0.5, min_chosen=1.0, most_uses=2, most=999, seed=1)
     assert len(found) == 10
-    assert all(chosen["reward"] == 1.0 for chosen, _ in found)
+    assert all(chosen.reward == 1.0 for chosen, _ in found)
 
 
 def test_made_up_negatives_differ_in_one_ungrounded_claim():

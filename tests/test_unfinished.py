@@ -1,13 +1,22 @@
-"""A killed phase 2 goes on after its last finished block, and ends as if it had never been killed."""
+"""A killed phase 2 goes on after its finished blocks, alone or as several processes, and ends the same either way."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from data_classes import MeetingPredictor
-from starter_agentic_traces import AgentTraceCollector, UnfinishedTraces, make_scenarios
+from meeting_agent.files import write_json, write_json_array
+from starter_agentic_traces import (
+    MOST_MEETINGS,
+    AgentTraceCollector,
+    UnfinishedTraces,
+    conferences,
+    make_scenarios,
+)
 
 ASKED = {"seed": 1}
+ALONE = SimpleNamespace(is_main_process=True, wait_for_everyone=lambda: None)
 
 
 @pytest.fixture
@@ -15,44 +24,66 @@ def result(tmp_path):
     return tmp_path / "agent_traces.json"
 
 
-def add_blocks(result, *blocks, asked=ASKED):
-    with UnfinishedTraces(result, asked) as unfinished:
-        for block in blocks:
-            unfinished.add(block)
+def unfinished_with(result, *blocks, asked=ASKED):
+    unfinished = UnfinishedTraces(result, asked, ALONE)
+    for number, block in enumerate(blocks):
+        unfinished.add(number, block)
     return unfinished
 
 
-def test_goes_on_after_whole_blocks_only(result):
-    path = add_blocks(result, [{"id": "a"}, {"id": "b"}], [{"id": "c"}]).path
-    whole = path.read_bytes()
-    for cut in range(len(whole)):
-        path.write_bytes(whole[:cut])
-        kept = [t["id"] for t in UnfinishedTraces(result, ASKED).kept]
-        assert kept in ([], ["a", "b"])
-    path.write_bytes(whole)
-    assert [t["id"] for t in UnfinishedTraces(result, ASKED).kept] == ["a", "b", "c"]
+def test_keeps_whole_blocks_in_order(result):
+    unfinished_with(result, [{"id": "a"}, {"id": "b"}]).add(11, [{"id": "d"}])
+    UnfinishedTraces(result, ASKED, ALONE).add(2, [{"id": "c"}])
+    again = UnfinishedTraces(result, ASKED, ALONE)
+    assert [again.holds(n) for n in (0, 1, 2, 11)] == [True, False, True, True]
+    assert [t["id"] for t in again.traces()] == ["a", "b", "c", "d"]
+
+
+def test_a_block_that_was_cut_while_written_does_not_count(result):
+    unfinished = unfinished_with(result, [{"id": "a"}])
+    (unfinished.folder / ".block-00000001.partial.json").write_text('[{"id"')
+    again = UnfinishedTraces(result, ASKED, ALONE)
+    assert not again.holds(1)
+    assert [t["id"] for t in again.traces()] == ["a"]
 
 
 def test_another_question_starts_anew(result):
-    add_blocks(result, [{"id": "a"}])
-    assert UnfinishedTraces(result, {"seed": 2}).kept == []
-    assert UnfinishedTraces(result, ASKED).kept == []
+    unfinished_with(result, [{"id": "a"}])
+    assert not list(UnfinishedTraces(result, {"seed": 2}, ALONE).traces())
+    assert not list(UnfinishedTraces(result, ASKED, ALONE).traces())
 
 
 def test_nothing_is_left_when_done(result, tmp_path):
-    add_blocks(result, [{"id": "a"}]).delete()
+    unfinished_with(result, [{"id": "a"}]).delete()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_run_that_goes_on_equals_one_that_never_stopped():
+@pytest.mark.parametrize("items", [[], [1], [{"a": ["é\n", {}]}, [], "x", [{"b": None}]]])
+def test_an_array_written_item_by_item_is_the_same(tmp_path, items):
+    write_json(tmp_path / "whole.json", items)
+    write_json_array(tmp_path / "streamed.json", iter(items))
+    assert (tmp_path / "streamed.json").read_bytes() == (tmp_path / "whole.json").read_bytes()
+
+
+def test_large_runs_get_further_conferences():
+    first, second = conferences("traces", 5, MOST_MEETINGS + 3)
+    assert (len(first), len(second)) == (MOST_MEETINGS, 3)
+    assert first == make_scenarios("traces", 5, MOST_MEETINGS)
+    ids = [s.meeting.scenario_id for s in first + second]
+    assert len(set(ids)) == len(ids)
+    energies = {m.person_a.energy for m in (s.meeting for s in first)}
+    assert not energies & {s.meeting.person_a.energy for s in second}
+
+
+def test_blocks_do_not_depend_on_which_were_played_before():
     predictor = MeetingPredictor("models/base")
 
-    def blocks(skip=0):
+    def blocks(wanted=None):
         collector = AgentTraceCollector(predictor, make_scenarios("traces", 7, 8), 1.0, 7)
         with collector.agents_on(predictor.engine) as play:
-            return [json.dumps(b) for b in collector.collect(play, 3, "sft", 8, skip)]
+            return [json.dumps(b) for b in collector.collect(play, 3, "sft", 8, wanted)]
 
     whole = blocks()
     assert len(whole) == 3
     assert whole == blocks()
-    assert whole[2:] == blocks(skip=16)
+    assert whole[2:] == blocks([2])

@@ -228,7 +228,7 @@ def adapter_cases(script: str) -> list[Case]:
 def traces_cases() -> list[Case]:
     script = "starter_agentic_traces"
     settings = {
-        "num_scenarios": (0, -1, 2401),
+        "num_scenarios": (0, -1, 10_000_001),
         "samples_per_scenario": (0,),
         "temperature": (-1, "nan"),
         "concurrent_agents": (0,),
@@ -287,7 +287,7 @@ def rlft_cases() -> list[Case]:
         "an object": (traces(lambda some: {"traces": some}), "holds no trajectories"),
         "no objects": (traces(lambda some: [1, 2]), "trajectory 0: is no object"),
         "reward as text": (traces(put(reward="good")), "trajectory 3: reward is 'good'"),
-        "reward NaN": (traces(put(reward=float("nan"))), "trajectory 3: reward is nan"),
+        "reward NaN": (traces(put(reward=float("nan"))), "cannot be read as JSON"),
         "reward too high": (traces(put(reward=5)), "trajectory 3: reward is 5"),
         "messages as text": (traces(put(messages="hello")), "trajectory 3: messages is 'hello'"),
         "no messages": (traces(put(messages=[])), "trajectory 3: messages are not"),
@@ -314,6 +314,7 @@ def rlft_cases() -> list[Case]:
         "min_reward_gap": (0,),
         "min_chosen_reward": (2,),
         "most_uses": (0,),
+        "most_pairs": (0,),
         "num_eval_scenarios": (0, 99999),
         "eval_seed": (-1,),
         "eval_temperature": (-0.5,),

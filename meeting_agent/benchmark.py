@@ -1,0 +1,122 @@
+"""Speed, side by side: each of our ways against the usual one, in alternation on this machine.
+
+    python -m meeting_agent.benchmark            # into results/benchmark.json and benchmark.png
+    python -m meeting_agent.benchmark --quick    # fewer and smaller repeats, under three minutes
+
+A repeat runs ours and then the peer, so that what else the machine does meets both. A ratio is the median over the
+repeats, its range the smallest and the largest. `meeting_agent/peers.py` holds the usual ways.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from meeting_agent.evaluation import machine, versions
+from meeting_agent.files import ADAPTER_WEIGHTS, InputError, write_json
+from meeting_agent.settings import parse_settings, run_script, setting
+
+REPEATS, QUICK_REPEATS = 5, 2
+
+
+@dataclass
+class BenchmarkConfig:
+    """Settings of the benchmark."""
+
+    sft_model_path: str = setting("models/sft_prediction_model_gemma_270m", "the adapter that phase 1 wrote")
+    sft_data_path: str = setting("data/sft_training_data.csv", "rows to train on")
+    pairs_path: str = setting("trajectories/preference_pairs.json", "preference pairs to train on")
+    output: str = setting("results/benchmark.json", "where the figures go; the plot goes beside it")
+    quick: bool = setting(False, "fewer and smaller repeats")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """`ours` and `peer` do some work and return its rate in `unit`; they get the number of the repeat."""
+
+    name: str
+    unit: str
+    bar: float
+    ours: Callable[[int], float]
+    peer: Callable[[int], float]
+
+
+def rate(amount: float, work: Callable[[], object]) -> float:
+    """`amount` by the seconds that `work` takes."""
+    started = time.perf_counter()
+    work()
+    return amount / (time.perf_counter() - started)
+
+
+def measured(comparison: Comparison, repeats: int) -> dict:
+    """Medians and the ratio's range over `repeats`; repeat 0 warms both sides up and does not count."""
+    rates = [(comparison.ours(i), comparison.peer(i)) for i in range(repeats + 1)][1:]
+    ratios = [ours / peer for ours, peer in rates]
+    return {
+        "name": comparison.name,
+        "unit": comparison.unit,
+        "ours": statistics.median(ours for ours, _ in rates),
+        "peer": statistics.median(peer for _, peer in rates),
+        "ratio": statistics.median(ratios),
+        "ratio_low": min(ratios),
+        "ratio_high": max(ratios),
+        "repeats": repeats,
+        "bar": comparison.bar,
+    }
+
+
+def main() -> None:
+    config = parse_settings(BenchmarkConfig, __doc__.splitlines()[0])
+    if not (Path(config.sft_model_path) / ADAPTER_WEIGHTS).exists():
+        raise InputError(f"{config.sft_model_path} holds no adapter: run starter_sft.py first")
+    from meeting_agent.peers import comparisons
+
+    found = []
+    for comparison in comparisons(config):
+        print(f"{comparison.name} ...", end=" ", flush=True)
+        found.append(measured(comparison, QUICK_REPEATS if config.quick else REPEATS))
+        print(line(found[-1]), flush=True)
+    output = Path(config.output)
+    write_json(output, {"machine": machine(), "versions": versions(), "quick": config.quick, "comparisons": found})
+    draw(output.with_suffix(".png"), found)
+    print(f"Figures in {output}")
+
+
+def line(found: dict) -> str:
+    met = "met" if found["ratio"] >= found["bar"] else "MISSED"
+    return (
+        f"{found['ours']:.4g} against {found['peer']:.4g} {found['unit']}: {found['ratio']:.2f} "
+        f"({found['ratio_low']:.2f} to {found['ratio_high']:.2f}), bar {found['bar']:g} {met}"
+    )
+
+
+def draw(path: Path, found: list[dict]) -> None:
+    """Ratios with their ranges and bars, on a logarithmic scale."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    from meeting_agent.files import replacing
+
+    figure, axes = plt.subplots(figsize=(9, 0.6 * len(found) + 1.5))
+    rows = range(len(found))
+    ratios = [f["ratio"] for f in found]
+    spread = [[f["ratio"] - f["ratio_low"] for f in found], [f["ratio_high"] - f["ratio"] for f in found]]
+    axes.barh(rows, ratios, xerr=spread, color="#4c78a8", height=0.6, capsize=3)
+    axes.scatter([f["bar"] for f in found], rows, marker="|", s=400, color="#b04a4a", zorder=3, label="bar")
+    axes.set(xscale="log", yticks=list(rows), xlabel="ours / peer")
+    axes.set_yticklabels([f["name"].replace("_", " ") for f in found])
+    axes.invert_yaxis()
+    axes.legend(frameon=False)
+    figure.tight_layout()
+    with replacing(path) as temporary:
+        figure.savefig(temporary, metadata={"Software": None}, dpi=110)
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    run_script(main)

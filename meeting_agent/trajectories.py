@@ -1,0 +1,73 @@
+"""Reading trajectories from disk, one at a time: there may be more of them than fit into memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from meeting_agent.files import InputError
+
+# What later steps read of a trajectory, and the types they rely on.
+FIELDS: dict[str, type | tuple[type, ...]] = {
+    "id": str,
+    "scenario_id": str,
+    "system_prompt_name": str,
+    "initial_user_prompt": str,
+    "messages": list,
+    "tools_used": list,
+    "final_recommendation_parsed": (str, type(None)),
+    "true_outcome": str,
+    "reward": (int, float),
+}
+
+
+class TraceFile:
+    """The trajectories in a JSON array on disk; every loop over it reads the file anew.
+
+    Raises InputError that names the first trajectory, and the field, that cannot be used.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        seen: set[str] = set()
+        for number, trace in enumerate(self):
+            if found := problem(trace):
+                raise InputError(f"{path}, trajectory {number}: {found}; run starter_agentic_traces.py again")
+            if trace["id"] in seen:
+                raise InputError(f"{path}, trajectory {number}: id {trace['id']!r} occurs twice; leave one of them out")
+            seen.add(trace["id"])
+        if not seen:
+            raise InputError(f"{path} holds no trajectories: run starter_agentic_traces.py first")
+
+    def __iter__(self) -> Iterator[dict]:
+        import ijson
+
+        try:
+            with self.path.open("rb") as file:
+                yield from ijson.items(file, "item", use_float=True)
+        except FileNotFoundError:
+            raise InputError(f"{self.path} is missing: run starter_agentic_traces.py first") from None
+        except (OSError, ValueError, ijson.JSONError) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(
+                f"{self.path} cannot be read as JSON ({reason}): run starter_agentic_traces.py again"
+            ) from None
+
+
+def problem(trace: object) -> str | None:
+    """What is wrong with a trajectory, if anything."""
+    if not isinstance(trace, dict):
+        return "is no object"
+    for name, kind in FIELDS.items():
+        if name not in trace:
+            return f"{name} is missing"
+        if not isinstance(trace[name], kind):
+            return f"{name} is {str(trace[name])[:40]!r}, which is of the wrong type"
+    if not -1.0 <= trace["reward"] <= 1.0:
+        return f"reward is {trace['reward']}, not in -1..1"
+    roles = [
+        m.get("role") if isinstance(m, dict) and isinstance(m.get("content"), str) else None for m in trace["messages"]
+    ]
+    if roles[:2] != ["system", "user"] or len(roles) < 3 or not {"assistant", "tool"} >= set(roles[2:]):
+        return "messages are not a system prompt, a question and what the agent and its tools said"
+    return None
