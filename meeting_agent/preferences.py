@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -12,6 +13,8 @@ from trl.trainer.dpo_trainer import DataCollatorForPreference
 
 from meeting_agent.rewards import CLAIM, UNGROUNDED, calculate_reward, known_claims
 from meeting_agent.tools import MAIN_SCORES
+
+VERDICT = re.compile(r'"probability": \d\.(\d+), "recommendation": "(\w+)"')
 
 
 class Try(NamedTuple):
@@ -110,20 +113,22 @@ def agent_token_mask(tokenizer, messages: list[dict], tools: list[dict]) -> list
     return list(rendered["assistant_masks"])
 
 
-def fault_token_mask(tokenizer, messages: list[dict], tools: list[dict]) -> list[int]:
-    """`agent_token_mask` of a rejected side, which leaves out its grounded claims too: what is true is not unlearnt.
+def preference_token_mask(tokenizer, messages: list[dict], tools: list[dict], rejected: bool) -> list[int]:
+    """`agent_token_mask` without what a preference says nothing about.
 
-    DPO would push it down with the rest, and in answers after the same calls something made up would take its place.
+    That is the verdict, the digits of the closing probability and YES or NO: after the same look-ups it is chemistry
+    that made it right here and wrong there, and DPO would end up leaning to one answer. Of a rejected side also the
+    grounded claims: with what is true pushed down, something made up would take its place.
     """
     mask = agent_token_mask(tokenizer, messages, tools)
     text = tokenizer.apply_chat_template(messages, tools=tools, tokenize=False)
+    known = known_claims(messages) if rejected else set()
+    left_out = [claim.span() for claim in CLAIM.finditer(text) if claim.groups() in known]
+    left_out += [verdict.span(part) for verdict in VERDICT.finditer(text) for part in (1, 2)]
     spans = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
-    known = known_claims(messages)
-    for claim in CLAIM.finditer(text):
-        if claim.groups() in known:
-            for token, (start, end) in enumerate(spans):
-                if start < claim.end() and end > claim.start():
-                    mask[token] = 0
+    for token, (start, end) in enumerate(spans):
+        if any(start < last and end > first for first, last in left_out):
+            mask[token] = 0
     return mask
 
 

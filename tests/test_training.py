@@ -13,9 +13,10 @@ from data_classes import read_training_rows
 from meeting_agent.engine import load_tokenizer
 from meeting_agent.files import digest, read_json
 from meeting_agent.preferences import (
+    VERDICT,
     AgentPreferenceCollator,
     agent_token_mask,
-    fault_token_mask,
+    preference_token_mask,
     grounding_pairs,
     same_prompt_pairs,
 )
@@ -100,7 +101,19 @@ def test_collated_batch_masks_tool_answers(pairs, tokenizer):
 
 
 def packed(text):
-    return text.replace(" ", "")
+    """Without blanks and verdicts, neither of which the masks keep."""
+    return re.sub(r'("probability":0\.)\d*(,"recommendation":")\w*', r"\1\2", text.replace(" ", ""))
+
+
+def test_the_verdict_is_no_part_of_a_preference(pairs, tokenizer):
+    for pair in pairs[:20]:
+        for side in ("chosen", "rejected"):
+            messages = pair["prompt"] + pair[side]
+            ids = tokenizer.apply_chat_template(messages, tools=pair["tools"], return_dict=True)["input_ids"]
+            mask = preference_token_mask(tokenizer, messages, pair["tools"], side == "rejected")
+            learned = tokenizer.decode([t for t, m in zip(ids, mask, strict=True) if m])
+            assert VERDICT.search(messages[-1]["content"])
+            assert '{"probability": 0., "recommendation": "", "reasoning": "' in learned
 
 
 def test_only_faults_of_a_rejected_side_are_pushed_down(pairs, tokenizer):
@@ -109,7 +122,7 @@ def test_only_faults_of_a_rejected_side_are_pushed_down(pairs, tokenizer):
     for pair in made_up:
         messages = pair["prompt"] + pair["rejected"]
         ids = tokenizer.apply_chat_template(messages, tools=pair["tools"], return_dict=True)["input_ids"]
-        mask = fault_token_mask(tokenizer, messages, pair["tools"])
+        mask = preference_token_mask(tokenizer, messages, pair["tools"], rejected=True)
         said = agent_token_mask(tokenizer, messages, pair["tools"])
         assert all(a <= b for a, b in zip(mask, said, strict=True))
         learned = tokenizer.decode([t for t, m in zip(ids, mask, strict=True) if m])
