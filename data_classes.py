@@ -511,6 +511,10 @@ class MeetingPredictor:
 
         return self.predict_many([prediction_prompt(person_a_desc, person_b_desc, time_slot)])[0]
 
+    def forget(self) -> None:
+        """Drops the answers kept so far: of many conferences they would fill the memory."""
+        self._answers.clear()
+
     def predict_many(self, prompts: list[str]) -> list[dict]:
         """`predict` for prompts made by `prediction_prompt`, in batches."""
         from meeting_agent.prediction import predict_prompts

@@ -96,10 +96,11 @@ def generate_agent_traces_for_training(config: TraceConfig) -> dict:
     check_base(Path(config.sft_model_path))
     started = time.monotonic()
     processes = this_process()
+    predictor = MeetingPredictor(config.sft_model_path)  # before anything is written: the adapter may be broken
     path = Path(config.traces_path)
     adapter = digest(Path(config.sft_model_path) / ADAPTER_WEIGHTS)
     unfinished = UnfinishedTraces(path, {"settings": asdict(config), "adapter": adapter}, processes)
-    play_missing_blocks(config, unfinished, processes)
+    play_missing_blocks(config, predictor, unfinished, processes)
     processes.wait_for_everyone()
     summary = agent_statistics(unfinished.traces()) | {"settings": asdict(config)}
     if processes.is_main_process:
@@ -114,7 +115,9 @@ def generate_agent_traces_for_training(config: TraceConfig) -> dict:
     return summary
 
 
-def play_missing_blocks(config: TraceConfig, unfinished: UnfinishedTraces, processes) -> None:
+def play_missing_blocks(
+    config: TraceConfig, predictor: MeetingPredictor, unfinished: UnfinishedTraces, processes
+) -> None:
     """Plays the blocks of this process that are not on disk yet."""
     samples, at_once = config.samples_per_scenario, config.concurrent_agents
     first = 0
@@ -127,7 +130,7 @@ def play_missing_blocks(config: TraceConfig, unfinished: UnfinishedTraces, proce
             and not unfinished.holds(first + block)
         ]
         if mine:
-            predictor = MeetingPredictor(config.sft_model_path)
+            predictor.forget()
             collector = AgentTraceCollector(predictor, scenarios, config.temperature, config.seed)
             with collector.agents_on(predictor.engine, config.api_url, config.model) as play:
                 played = collector.collect(play, samples, "sft", at_once, mine)

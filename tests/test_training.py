@@ -16,8 +16,8 @@ from meeting_agent.preferences import (
     VERDICT,
     AgentPreferenceCollator,
     agent_token_mask,
-    preference_token_mask,
     grounding_pairs,
+    preference_token_mask,
     same_prompt_pairs,
 )
 from meeting_agent.rewards import CLAIM, UNGROUNDED, count_grounded_claims, known_claims
