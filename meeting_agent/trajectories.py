@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from meeting_agent.files import InputError
+
+DEEPEST = 100  # levels of a trajectory file; ours has seven
 
 # What later steps read of a trajectory, and the types they rely on.
 FIELDS: dict[str, type | tuple[type, ...]] = {
@@ -44,7 +47,8 @@ class TraceFile:
 
         try:
             with self.path.open("rb") as file:
-                yield from ijson.items(file, "item", use_float=True)
+                events = not_too_deep(ijson.basic_parse(file, use_float=True))
+                yield from ijson.items(ijson.parse(events), "item")
         except FileNotFoundError:
             raise InputError(f"{self.path} is missing: run starter_agentic_traces.py first") from None
         except (OSError, ValueError, ijson.JSONError) as error:
@@ -52,6 +56,17 @@ class TraceFile:
             raise InputError(
                 f"{self.path} cannot be read as JSON ({reason}): run starter_agentic_traces.py again"
             ) from None
+
+
+def not_too_deep(events: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """The events of a JSON parser; raises ValueError where a file nests so deeply that paths would fill the memory."""
+    depth = 0
+    for event, value in events:
+        depth += event.startswith("start_")
+        depth -= event.startswith("end_")
+        if depth > DEEPEST:
+            raise ValueError(f"more than {DEEPEST} levels of brackets")
+        yield event, value
 
 
 def problem(trace: object) -> str | None:
