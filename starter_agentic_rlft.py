@@ -130,7 +130,7 @@ def create_preference_dataset_from_traces(traces: Iterable[dict], config: RLFTCo
     from meeting_agent.tools import tool_schemas
 
     share = config.grounding_share
-    most = round(config.most_pairs * (1 - share))
+    most = max(2, round(config.most_pairs * (1 - share)))
     tries = same_prompt_pairs(
         traces, config.min_reward_gap, config.min_chosen_reward, config.most_uses, most, config.seed
     )

@@ -257,7 +257,7 @@ def lessons_section(m: dict) -> str:
         f"from {agent['ece']:.3f} to {dpo['ece']:.3f}, readable answers from {percent(agent['valid_rate'])} to "
         f"{percent(dpo['valid_rate'])}, repeated calls per scenario from {agent['repeated_calls_mean']:.3f} to "
         f"{dpo['repeated_calls_mean']:.3f}.",
-        f"**It is cheap.** All training, trajectories and evaluation took {minutes:.1f} minutes on {m['run']['machine']}.",
+        f"**It is cheap.** Training, trajectories and evaluation took {minutes:.1f} minutes on {m['run']['machine']}.",
     ]
     return "## 5. Lessons and challenges\n\n" + "\n".join(f"- {line}" for line in lines)
 
@@ -338,7 +338,8 @@ def readme_results(m: dict) -> str:
     """What stands between the README's markers."""
     minutes = {k: v / 60 for k, v in m["timing"].items()}
     timing = (
-        f"One run of the three phases: {sum(minutes.values()):.1f} minutes on {m['run']['machine']} (SFT "
+        f"Training, trajectories and evaluation of one run: {sum(minutes.values()):.1f} minutes on {m['run']['machine']}, "
+        f"without starting up, the audit and the reference policy's probabilities (SFT "
         f"{minutes['sft_training_seconds']:.1f}, trajectories {minutes['traces_seconds']:.1f}, DPO "
         f"{minutes['dpo_training_seconds']:.1f}, evaluation {minutes['evaluation_seconds']:.1f})."
     )
