@@ -5,7 +5,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 SHELL := /bin/bash
 
-.PHONY: run test check replicate base bench bad_input chaos fuzz injection soak
+.PHONY: run test check replicate base export bench bad_input chaos fuzz injection soak
 
 # PyTorch first: with it installed, nothing else pulls in its CUDA packages.
 .venv/ready: requirements.txt
@@ -48,3 +48,6 @@ bench: .venv/ready
 
 base: .venv/ready
 	$(BIN)/python -m meeting_agent.base.build
+
+export: .venv/ready
+	$(BIN)/python -m meeting_agent.export

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from data_classes import TimeSlot
 
 PREDICTION_QUESTION = (
@@ -93,3 +95,20 @@ CHAT_TEMPLATE = """\
 {{- '<start_of_turn>model\\n' -}}
 {%- endif -%}
 """
+
+# The way back, in Transformers' declarative form (its documentation, "Response parsing"): servers take text and tool
+# calls of what the model wrote from it.
+RESPONSE_TEMPLATE: dict[str, Any] = {
+    "defaults": {"role": "assistant"},
+    "start_anchor": "<start_of_turn>model\n",
+    "fields": {
+        "tool_calls": {
+            "open": "<tool_call>",
+            "close": "</tool_call>",
+            "repeats": True,
+            "content": "json",
+            "transform": {"type": "function", "function": "{content}"},
+        },
+        "content": {"close": "<end_of_turn>", "content": "text"},
+    },
+}

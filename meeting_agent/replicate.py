@@ -70,12 +70,12 @@ def replication(folder: Path, seed: int, threads: int) -> dict:
                 done = subprocess.run(command, check=False, env=environment, stdout=log, stderr=subprocess.STDOUT)
                 if done.returncode != 0:
                     raise InputError(f"seed {seed}: {' '.join(command[1:3])} failed, see {folder / 'run.log'}")
-        write_json(finished, result_row(seed, folder, time.monotonic() - started))
+        write_json(finished, result_row(seed, folder))
         print(f"seed {seed} done in {time.monotonic() - started:.0f} s", flush=True)
     return read_json(finished, "python -m meeting_agent.replicate")
 
 
-def result_row(seed: int, folder: Path, seconds: float) -> dict:
+def result_row(seed: int, folder: Path) -> dict:
     metrics = read_json(folder / "results" / "metrics.json", "starter_agentic_rlft.py")
     phases = {
         name: {key: metrics["phases"][name][key] for key in ("accuracy", "accuracy_ci95")}
@@ -85,7 +85,6 @@ def result_row(seed: int, folder: Path, seconds: float) -> dict:
     return {"seed": seed, **phases, "dpo_vs_agent_p": paired["p_value"], "dpo_vs_agent": paired["delta"]} | {
         "attainable": metrics["attainable"],
         "missed": missed(metrics),
-        "seconds": seconds,
     }
 
 

@@ -222,7 +222,6 @@ def replication_text(m: dict) -> str:
             str(r["seed"]),
             *(with_interval(r[k]) for k in ("sft", "agent", "dpo")),
             f"{100 * r['dpo_vs_agent']:+.1f} points, {p_text(r['dpo_vs_agent_p'])}",
-            f"{r['seconds'] / 60:.0f} min",
         ]
         for r in runs
     ]
@@ -231,7 +230,7 @@ def replication_text(m: dict) -> str:
     found = [f"with seed {r['seed']} {', '.join(r['missed'])}" for r in runs if r["missed"]]
     bars = f"Bars missed: {'; '.join(found)}." if found else "Every run met every bar."
     return "The whole pipeline again with other data, training and evaluation seeds:\n\n" + (
-        table(["seed", "SFT", "agent before DPO", "agent after DPO", "DPO gain", "time"], rows) + f"\n\n{bars}{warning}"
+        table(["seed", "SFT", "agent before DPO", "agent after DPO", "DPO gain"], rows) + f"\n\n{bars}{warning}"
     )
 
 

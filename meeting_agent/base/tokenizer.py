@@ -18,7 +18,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 from transformers import PreTrainedTokenizerFast
 
 from meeting_agent.base.corpus import dialogue_chat, sample_short
-from meeting_agent.prompts import AGENT_QUESTION, CHAT_TEMPLATE, PREDICTION_QUESTION
+from meeting_agent.prompts import AGENT_QUESTION, CHAT_TEMPLATE, PREDICTION_QUESTION, RESPONSE_TEMPLATE
 from meeting_agent.tools import tool_schemas
 
 SPECIAL_TOKENS = ["<pad>", "<eos>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_turn>", "<tool_call>", "</tool_call>"]
@@ -103,7 +103,7 @@ def merged(tokens: tuple[str, ...], pair: tuple[str, str]) -> tuple[str, ...]:
 
 
 def train_tokenizer() -> PreTrainedTokenizerFast:
-    """Words first, then phrases of them; with the chat template."""
+    """Words first, then phrases of them; with the chat template and its way back."""
     texts = list(training_texts())
     words = byte_level_bpe(models.BPE(), WORDS)
     words.train_from_iterator(
@@ -132,5 +132,5 @@ def train_tokenizer() -> PreTrainedTokenizerFast:
         model_max_length=2048,
         padding_side="left",
     )
-    wrapped.chat_template = CHAT_TEMPLATE
+    wrapped.chat_template, wrapped.response_template = CHAT_TEMPLATE, RESPONSE_TEMPLATE
     return wrapped

@@ -1,0 +1,87 @@
+"""Agents on a real server: our own model behind `transformers serve`, over the loopback."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from meeting_agent.engine import load_tokenizer
+from meeting_agent.files import read_json
+from meeting_agent.prompts import RESPONSE_TEMPLATE
+from meeting_agent.tools import TOOLS, tool_schemas
+
+SECONDS_TO_START = 180
+
+
+def run(*arguments: str) -> None:
+    environment = os.environ | {"OPENAI_API_KEY": "none"}
+    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def wait_for(url: str, server: subprocess.Popen) -> None:
+    for _ in range(SECONDS_TO_START):
+        assert server.poll() is None, "the server has ended"
+        try:
+            with urllib.request.urlopen(url):
+                return
+        except OSError:
+            time.sleep(1)
+    raise AssertionError("the server did not start")
+
+
+@pytest.fixture(scope="module")
+def merged(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("served") / "merged"
+    run("-m", "meeting_agent.export", "--adapter=models/sft_prediction_model_gemma_270m", f"--output={folder}")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def served(merged):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    serve = [str(Path(sys.executable).with_name("transformers")), "serve", str(merged)]
+    serve += ["--host", "127.0.0.1", "--port", str(port), "--device", "cpu"]
+    environment = os.environ | {"HF_HUB_OFFLINE": "1"}
+    server = subprocess.Popen(serve, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+    try:
+        wait_for(f"http://127.0.0.1:{port}/health", server)
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        server.kill()
+        server.wait()
+
+
+def test_agents_on_transformers_serve(served, merged, tmp_path):
+    traces = tmp_path / "traces.json"
+    flags = [f"--api_url={served}", f"--model={merged}", "--num_scenarios=4", "--samples_per_scenario=2"]
+    run("starter_agentic_traces.py", *flags, "--concurrent_agents=4", f"--traces_path={traces}")
+    played = read_json(traces, "starter_agentic_traces.py")
+    assert len(played) == 8
+    names = {tool.__name__ for tool in TOOLS}
+    for trace in played:
+        assert "failure" not in trace
+        assert trace["completed_naturally"]
+        assert trace["tools_used"]
+        assert set(trace["tools_used"]) <= names
+    assert sum(t["final_recommendation_parsed"] in ("YES", "NO") for t in played) >= 7
+
+
+def test_a_merged_export_speaks_and_is_read_like_the_base(merged):
+    tokenizer = load_tokenizer(str(merged))
+    assert tokenizer.response_template == load_tokenizer("models/base").response_template == RESPONSE_TEMPLATE
+    call = {"name": "predict_follow_up_potential", "arguments": {"person_a": "Ada", "person_b": "Bo"}}
+    said = {"role": "assistant", "content": "First.", "tool_calls": [{"type": "function", "function": call}]}
+    chat = [{"role": "user", "content": "Meet?"}]
+    asked = tokenizer.apply_chat_template(chat, tools=tool_schemas(), add_generation_prompt=True, tokenize=False)
+    whole = tokenizer.apply_chat_template([*chat, said], tools=tool_schemas(), tokenize=False)
+    parsed = tokenizer.parse_response(whole.removeprefix(asked).rstrip(), prefix=asked)
+    assert json.loads(json.dumps(parsed)) == said
