@@ -20,6 +20,7 @@ import math
 import random
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -187,8 +188,8 @@ def load_base_with_adapter(config: SFTConfig):
 # ----------------------------------------------------------------------------- training
 
 
-def train(config: SFTConfig, split: Split, model, tokenizer) -> TrainingMetrics:
-    """Trains the adapter in place and leaves it at its best epoch."""
+def train(config: SFTConfig, split: Split, model, tokenizer, callbacks: Sequence = ()) -> TrainingMetrics:
+    """Trains the adapter in place and leaves it at its best epoch; `callbacks` are Transformers' trainer callbacks."""
     import torch
     import trl
     from datasets import Dataset
@@ -248,7 +249,7 @@ def train(config: SFTConfig, split: Split, model, tokenizer) -> TrainingMetrics:
         eval_dataset=Dataset.from_list(selection),
         processing_class=tokenizer,
         optimizers=(optimizer, None),
-        callbacks=[ResumableEarlyStopping(config.patience)],
+        callbacks=[ResumableEarlyStopping(config.patience), *callbacks],
         raft_weight=config.raft_weight,
     )
     show_progress(trainer, {"loss": "loss", "eval_loss": "squared error on selection rows"}, every=50)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from meeting_agent.evaluation import machine, versions
@@ -35,13 +35,17 @@ class BenchmarkConfig:
 
 @dataclass(frozen=True)
 class Comparison:
-    """`ours` and `peer` do some work and return its rate in `unit`; they get the number of the repeat."""
+    """`ours` and `peer` do some work and return its rate in `unit`; they get the number of the repeat.
+
+    `also` is what else belongs to the figures, such as the loss that both reach.
+    """
 
     name: str
     unit: str
     bar: float
     ours: Callable[[int], float]
     peer: Callable[[int], float]
+    also: dict[str, float] = field(default_factory=dict)
 
 
 def rate(amount: float, work: Callable[[], object]) -> float:
@@ -65,7 +69,7 @@ def measured(comparison: Comparison, repeats: int) -> dict:
         "ratio_high": max(ratios),
         "repeats": repeats,
         "bar": comparison.bar,
-    }
+    } | comparison.also
 
 
 def main() -> None:

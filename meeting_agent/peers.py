@@ -12,17 +12,24 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+from transformers import TrainerCallback
 
 from data_classes import MeetingPredictor
 from meeting_agent.benchmark import BenchmarkConfig, Comparison, rate
 from meeting_agent.cache import Memories
 from meeting_agent.engine import Completion, Engine, Request, load_model, load_tokenizer, with_adapter
-from meeting_agent.files import read_json
+from meeting_agent.files import InputError, read_json
 from meeting_agent.prediction import MAX_ANSWER_TOKENS, chat_text, predict_probabilities
+from meeting_agent.provider import to_openai_message
+from meeting_agent.supervision import IGNORED, prediction_row
+from meeting_agent.tools import tool_schemas
 from starter_agentic_rlft import RLFTConfig, train_model_with_dpo
-from starter_agentic_traces import AgentToolLoop, AgentTraceCollector, make_scenarios
+from starter_agentic_traces import MAX_ANSWER_TOKENS as MAX_TURN_TOKENS
+from starter_agentic_traces import MAX_ITERATIONS, AgentToolLoop, AgentTraceCollector, Scenario, make_scenarios
 from starter_sft import SFTConfig, load_base_with_adapter, read_rows, split_rows, target, train
 
 FLOPS_SIZE = 2048
@@ -58,11 +65,36 @@ class SequentialEngine:
         return Completion(self.tokenizer.decode(new), read, len(new))
 
 
+def npcpy_trajectory(model_path: str, tokenizer, scenario: Scenario) -> list[dict]:
+    """One scenario by npcpy's own `lora` provider, which loads base and adapter at every turn.
+
+    It gives the chat template no tools and drops the markers of a call from the answer, so the tools are listed in the
+    system prompt here, and calls known by their JSON.
+    """
+    loop = AgentToolLoop(scenario.persona, model_path, "lora")
+    opening = [{"role": "system", "content": loop.npc.primary_directive}]
+    rendered = tokenizer.apply_chat_template(opening, tools=tool_schemas(), tokenize=False)
+    directive = rendered.partition("system\n")[2].partition("<end_of_turn>")[0]
+    messages: list[dict] = [
+        {"role": "system", "content": directive},
+        {"role": "user", "content": scenario.user_prompt},
+    ]
+    for _ in range(MAX_ITERATIONS):
+        said = loop.npc.get_llm_response(None, messages=messages, max_tokens=MAX_TURN_TOKENS)["response"]
+        text, marker, call = said.partition('{"name": ')
+        answer = to_openai_message(f"{text}<tool_call>{marker}{call}</tool_call>" if marker else said)
+        messages.append(answer)
+        if not answer.get("tool_calls"):
+            break
+        messages += [{"role": "tool", "content": loop.call_tool(c)} for c in answer["tool_calls"]]
+    return messages
+
+
 def inference_comparisons(config: BenchmarkConfig) -> Iterator[Comparison]:
     predictor = MeetingPredictor(config.sft_model_path)
     engine = predictor.engine
     sequential = SequentialEngine(engine)
-    many, few = (64, 2) if config.quick else (256, 4)
+    many, few = (128, 2) if config.quick else (512, 4)
     seeds = itertools.count(LAST_BENCHMARK_SEED)
 
     def rollouts(on, count: int, at_once: int) -> float:
@@ -81,10 +113,13 @@ def inference_comparisons(config: BenchmarkConfig) -> Iterator[Comparison]:
         return rollouts(engine, many, 128)
 
     def npcpy_lora(_: int) -> float:
-        scenario = make_scenarios("evaluation", next(seeds), 1)[0]
-        npc = AgentToolLoop(scenario.persona, config.sft_model_path, "lora").npc
+        seed = next(seeds)
+        scenarios = make_scenarios("evaluation", seed, few)
+        AgentTraceCollector(predictor, scenarios, 0.0, seed)  # opens the tools' records
         with contextlib.redirect_stdout(io.StringIO()):
-            return 60 * rate(1, lambda: npc.get_llm_response(scenario.user_prompt))
+            return 60 * rate(
+                few, lambda: [npcpy_trajectory(config.sft_model_path, engine.tokenizer, s) for s in scenarios]
+            )
 
     unit = "trajectories/min"
     yield Comparison("rollouts_vs_npcpy_lora", unit, 100, ours, npcpy_lora)
@@ -101,7 +136,9 @@ def inference_comparisons(config: BenchmarkConfig) -> Iterator[Comparison]:
         asked = [Request(chat_text(engine.tokenizer, p), MAX_ANSWER_TOKENS) for p in prompts(8 * few)]
         return rate(len(asked), lambda: sequential.generate(asked))
 
-    yield Comparison("predictor_vs_greedy", "scenarios/s", 30, expectations, greedy)
+    checked = read_json(Path(config.sft_model_path) / "validation.json", "starter_sft.py")
+    accuracies = {key: checked[key] for key in ("accuracy", "greedy_accuracy")}
+    yield Comparison("predictor_vs_greedy", "scenarios/s", 30, expectations, greedy, accuracies)
 
 
 # ----------------------------------------------------------------------------- training
@@ -110,32 +147,42 @@ def inference_comparisons(config: BenchmarkConfig) -> Iterator[Comparison]:
 def training_comparisons(config: BenchmarkConfig) -> Iterator[Comparison]:
     import torch
 
-    rows = 200 if config.quick else 800
+    rows = 300 if config.quick else 1000
     base = SFTConfig().base_model_name
-    chosen = read_rows(config.sft_data_path, rows)
-    split = split_rows(chosen, seed=0)
+    split = split_rows(read_rows(config.sft_data_path, rows), seed=0)
     pairs = read_json(Path(config.pairs_path), "starter_agentic_rlft.py")[: 16 if config.quick else 64]
     tokenizer = load_tokenizer(base)
     prompts = [(r.input_text, target(r)) for r in split.train]
-    tokens = sum(len(tokenizer(chat_text(tokenizer, p) + a, add_special_tokens=False)["input_ids"]) for p, a in prompts)
+    tokens = sum(len(prediction_row(tokenizer, *p)["input_ids"]) for p in prompts)
     parameters = sum(p.numel() for p in load_model(base).parameters())
+    held_out = [(r.input_text, target(r)) for r in split.selection]
+    ours_held_out = [prediction_row(tokenizer, *p) for p in held_out]
 
-    def our_sft(amount: float) -> float:
+    def our_sft(until: float = 0.0) -> float:
+        """Seconds that phase 1 takes for one epoch, or until its held-out loss is at most `until`."""
         with tempfile.TemporaryDirectory() as folder:
             settings = SFTConfig(num_train_epochs=1, rehearsal_share=0.0, output_model_path=f"{folder}/sft")
             model, own_tokenizer = load_base_with_adapter(settings)
+            goal = UntilLoss(lambda: completion_loss(model, ours_held_out), until)
             with contextlib.redirect_stdout(io.StringIO()):
-                return amount / train(settings, split, model, own_tokenizer).seconds
+                seconds = train(settings, split, model, own_tokenizer, [goal] if until else []).seconds
+            return goal.seconds if until else seconds
 
     def matrix_product(_: int) -> float:
         a = torch.randn(FLOPS_SIZE, FLOPS_SIZE)
         return rate(3 * 2 * FLOPS_SIZE**3, lambda: [a @ a for _ in range(3)]) / 1e9
 
+    _, reached = course_sft(base, prompts, held_out)
     yield Comparison(
-        "sft_vs_course_trl", "examples/s", 3, lambda _: our_sft(len(prompts)), lambda _: course_sft(base, prompts)
+        "sft_vs_course_trl",
+        "examples/s to an equal held-out loss",
+        3,
+        lambda _: len(prompts) / our_sft(until=reached),
+        lambda _: len(prompts) / course_sft(base, prompts, held_out)[0],
+        {"held_out_loss": reached},
     )
     yield Comparison(
-        "train_flops_vs_gemm", "GFLOP/s", 0.6, lambda _: our_sft(6 * parameters * tokens) / 1e9, matrix_product
+        "train_flops_vs_gemm", "GFLOP/s", 0.6, lambda _: 6 * parameters * tokens / our_sft() / 1e9, matrix_product
     )
 
     def our_dpo(_: int) -> float:
@@ -154,12 +201,53 @@ def training_comparisons(config: BenchmarkConfig) -> Iterator[Comparison]:
     )
 
 
-def course_sft(base: str, prompts: list[tuple[str, str]]) -> float:
-    """Examples per second of TRL's `SFTTrainer` as courses set it up: batch 2 x 4, eager, padded, loss on all text."""
+class UntilLoss(TrainerCallback):
+    """Ends training once `loss()`, taken every five steps, is at most `goal`; the taking does not count as time."""
+
+    def __init__(self, loss: Callable[[], float], goal: float):
+        self.loss, self.goal = loss, goal
+        self.started = self.looked = self.seconds = 0.0
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        self.started = time.perf_counter()
+
+    def on_step_end(self, args, state, control, **kwargs):
+        now = time.perf_counter()
+        self.seconds = now - self.started - self.looked
+        if state.global_step % 5 == 0 and self.loss() <= self.goal:
+            control.should_training_stop = True
+        self.looked += time.perf_counter() - now
+
+    def on_train_end(self, args, state, control, **kwargs):
+        if not control.should_training_stop:
+            raise InputError(f"an epoch of phase 1 did not reach a loss of {self.goal:.3f}: nothing to compare")
+
+
+def completion_loss(model, rows: list[dict]) -> float:
+    """Mean cross-entropy of the answers' tokens; rows as `prediction_row` makes them."""
+    import torch
+
+    longest = max(len(r["input_ids"]) for r in rows)
+    ids = torch.tensor([r["input_ids"] + [0] * (longest - len(r["input_ids"])) for r in rows])
+    labels = torch.tensor([r["labels"] + [IGNORED] * (longest - len(r["labels"])) for r in rows])
+    training = model.training
+    model.eval()
+    with torch.no_grad():
+        logits = model(input_ids=ids).logits[:, :-1]
+    model.train(training)
+    return float(torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels[:, 1:].flatten()))
+
+
+def course_sft(base: str, prompts: list[tuple[str, str]], held_out: list[tuple[str, str]]) -> tuple[float, float]:
+    """Seconds and held-out loss of an epoch of TRL's `SFTTrainer` as courses set it up.
+
+    Batch 2 x 4, eager attention, padding, loss on all of the text, plain LoRA at the usual rate.
+    """
     import trl
     from datasets import Dataset
     from peft import LoraConfig
 
+    tokenizer = load_tokenizer(base)
     texts = [{"text": f"{prompt}\n{answer}"} for prompt, answer in prompts]
     with tempfile.TemporaryDirectory() as folder:
         trainer = trl.SFTTrainer(
@@ -169,6 +257,7 @@ def course_sft(base: str, prompts: list[tuple[str, str]]) -> float:
                 per_device_train_batch_size=2,
                 gradient_accumulation_steps=4,
                 gradient_checkpointing=False,
+                learning_rate=2e-4,
                 num_train_epochs=1,
                 bf16=False,
                 save_strategy="no",
@@ -176,11 +265,17 @@ def course_sft(base: str, prompts: list[tuple[str, str]]) -> float:
                 disable_tqdm=True,
             ),
             train_dataset=Dataset.from_list(texts),
-            processing_class=load_tokenizer(base),
+            processing_class=tokenizer,
             peft_config=LoraConfig(r=16, lora_alpha=32, lora_dropout=0.15, target_modules="all-linear"),
         )
         with contextlib.redirect_stdout(io.StringIO()):
-            return rate(len(texts), trainer.train)
+            seconds = len(texts) / rate(len(texts), trainer.train)
+    rows = []
+    for prompt, answer in held_out:
+        asked, said = (tokenizer(t, add_special_tokens=False)["input_ids"] for t in (f"{prompt}\n", answer))
+        said = [*said, tokenizer.eos_token_id]
+        rows.append({"input_ids": asked + said, "labels": [IGNORED] * len(asked) + said})
+    return seconds, completion_loss(trainer.model, rows)
 
 
 def default_dpo(base: str, adapter: str, pairs: list[dict]) -> float:
@@ -188,9 +283,8 @@ def default_dpo(base: str, adapter: str, pairs: list[dict]) -> float:
     import trl
     from datasets import Dataset
 
-    few = pairs[:8]
-    dataset = Dataset.from_list([{k: p[k] for k in ("prompt", "chosen", "rejected")} for p in few])
-    with tempfile.TemporaryDirectory() as folder:
+    def train_on_pairs() -> None:
+        dataset = Dataset.from_list([{k: p[k] for k in ("prompt", "chosen", "rejected")} for p in pairs])
         trainer = trl.DPOTrainer(
             model=with_adapter(load_model(base), adapter, trainable=True),
             args=trl.DPOConfig(
@@ -206,8 +300,10 @@ def default_dpo(base: str, adapter: str, pairs: list[dict]) -> float:
             train_dataset=dataset,
             processing_class=load_tokenizer(base),
         )
-        with contextlib.redirect_stdout(io.StringIO()):
-            return rate(len(few), trainer.train)
+        trainer.train()
+
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        return rate(len(pairs), train_on_pairs)
 
 
 # ----------------------------------------------------------------------------- processes
