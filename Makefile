@@ -3,6 +3,9 @@
 # make test            the tests
 PYTHON ?= python3.11
 BIN := .venv/bin
+# Two processes of one thread each get more out of two cores than one of two threads; a GPU wants one process.
+PROCESSES ?= $(if $(shell command -v nvidia-smi),1,2)
+PHASE := $(BIN)/$(if $(filter 1,$(PROCESSES)),python,accelerate launch --multi_gpu --num_processes $(PROCESSES) --num_machines 1 --mixed_precision no --dynamo_backend no)
 SHELL := /bin/bash
 
 .PHONY: run test check replicate base export bench bad_input chaos fuzz injection soak
@@ -16,14 +19,14 @@ SHELL := /bin/bash
 
 run: .venv/ready
 ifdef OUT
-	$(BIN)/python starter_sft.py --output_model_path $(OUT)/sft
-	$(BIN)/python starter_agentic_traces.py --sft_model_path $(OUT)/sft --traces_path $(OUT)/agent_traces.json
-	$(BIN)/python starter_agentic_rlft.py --sft_model_path $(OUT)/sft --traces_path $(OUT)/agent_traces.json \
+	$(PHASE) starter_sft.py --output_model_path $(OUT)/sft
+	$(PHASE) starter_agentic_traces.py --sft_model_path $(OUT)/sft --traces_path $(OUT)/agent_traces.json
+	$(PHASE) starter_agentic_rlft.py --sft_model_path $(OUT)/sft --traces_path $(OUT)/agent_traces.json \
 		--pairs_path $(OUT)/preference_pairs.json --adapter_path $(OUT)/dpo --results_dir $(OUT)/results
 else
-	$(BIN)/python starter_sft.py
-	$(BIN)/python starter_agentic_traces.py
-	$(BIN)/python starter_agentic_rlft.py
+	$(PHASE) starter_sft.py
+	$(PHASE) starter_agentic_traces.py
+	$(PHASE) starter_agentic_rlft.py
 	$(BIN)/python -m meeting_agent.report
 endif
 

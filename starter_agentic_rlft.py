@@ -86,10 +86,9 @@ def main() -> None:
     check_origin(config)
     pairs = create_preference_dataset_from_traces(traces, config)
     metrics = train_model_with_dpo(pairs, config)
-    if not this_process().is_main_process:
-        return
     evaluate_model_performance(config, traces, pairs, metrics)
-    shutil.rmtree(unfinished_folder(Path(config.adapter_path)))
+    if this_process().is_main_process:
+        shutil.rmtree(unfinished_folder(Path(config.adapter_path)))
 
 
 def check_config(config: RLFTConfig) -> None:
@@ -310,7 +309,10 @@ steps ({metrics.seconds:.0f} s).
 def evaluate_model_performance(
     config: RLFTConfig, traces: Iterable[dict], pairs: list[dict], dpo: TrainingMetrics
 ) -> dict:
-    """Scores base, SFT, agent and aligned agent on the same held-out scenarios; writes metrics, report and plots."""
+    """Scores base, SFT, agent and aligned agent on the same held-out scenarios; writes metrics, report and plots.
+
+    Under `accelerate launch` each process plays its share of the scenarios; all but the first then return nothing.
+    """
     from meeting_agent.ceilings import ceiling_accuracies
     from meeting_agent.engine import Engine, base_of_adapter
     from meeting_agent.error_patterns import error_patterns
@@ -328,6 +330,7 @@ def evaluate_model_performance(
     )
     from meeting_agent.plots import draw_plots
     from meeting_agent.prediction import greedy_answers, predict_probabilities
+    from meeting_agent.processes import this_process
     from meeting_agent.report import add_other_records, choose_examples, render_report
     from meeting_agent.statistics import paired_comparison, score_probabilities
     from starter_agentic_traces import AgentTraceCollector, make_scenarios
@@ -338,22 +341,25 @@ def evaluate_model_performance(
     success = [s.meeting.success_probability for s in scenarios]
     base = base_of_adapter(Path(config.sft_model_path))
 
-    probabilities: dict[str, Sequence[float | None]] = {"base": predict_probabilities(Engine(base), prompts)}
     predictor = MeetingPredictor(config.sft_model_path)
-    sft_says = predict_probabilities(predictor.engine, prompts)
-    probabilities["sft"] = sft_says
-    phases = {name: score_probabilities(p, success) for name, p in probabilities.items()}
-    phases["sft"]["greedy"] = score_probabilities(greedy_answers(predictor.engine, prompts), success)
-
-    phases["sft"]["errors"] = error_patterns(prompts, [s.meeting.reason for s in scenarios], sft_says, success)
-
     collector = AgentTraceCollector(predictor, scenarios, config.eval_temperature, config.eval_seed)
     played = {}
     for name, engine in (("agent", predictor.engine), ("dpo", Engine(base, config.adapter_path))):
         with collector.agents_on(engine) as play:
-            played[name] = [trace for block in collector.collect(play, 1, policy=name) for trace in block]
-        phases[name] = agent_statistics(played[name])
-        probabilities[name] = [t["final_probability"] for t in played[name]]
+            played[name] = collector.collect_share(play, name, this_process())
+    if not this_process().is_main_process:
+        return {}
+
+    sft_says = predict_probabilities(predictor.engine, prompts)
+    probabilities: dict[str, Sequence[float | None]] = {
+        "base": predict_probabilities(Engine(base), prompts),
+        "sft": sft_says,
+        **{name: [t["final_probability"] for t in traces] for name, traces in played.items()},
+    }
+    phases = {name: score_probabilities(probabilities[name], success) for name in ("base", "sft")}
+    phases["sft"]["greedy"] = score_probabilities(greedy_answers(predictor.engine, prompts), success)
+    phases["sft"]["errors"] = error_patterns(prompts, [s.meeting.reason for s in scenarios], sft_says, success)
+    phases |= {name: agent_statistics(traces) for name, traces in played.items()}
 
     log = read_json(Path(config.sft_model_path) / "training_log.json", "starter_sft.py")
     baselines = baseline_probabilities(config, log["settings"], scenarios)

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -48,13 +49,12 @@ from meeting_agent.files import (
 from meeting_agent.prompts import prediction_prompt, scenario_prompt, system_prompt_configurations
 from meeting_agent.rewards import calculate_reward
 from meeting_agent.settings import parse_settings, run_script, setting
-from meeting_agent.tools import TOOLS, ConferenceRecords, ToolError, open_records, render_result
+from meeting_agent.tools import MOST_CALLS_A_TURN, TOOLS, ConferenceRecords, ToolError, open_records, render_result
 
 MAX_ITERATIONS = 8
 SESSION_HEADER = "x-session"  # tells the engine which conversation a request goes on, and seeds its sampling
 MAX_ANSWER_TOKENS = 160
 SERVER_TIMEOUT_SECONDS = 60  # the OpenAI client that litellm uses retries twice, with exponential back-off
-MOST_CALLS_A_TURN = 8  # a server may send thousands
 CONCURRENT_AGENTS = 128
 MOST_MEETINGS = 2400  # of a conference where nobody meets twice: there are names for 4900 people
 SEEDS = 2**32  # a user's seed is smaller
@@ -353,6 +353,15 @@ class AgentTraceCollector:
         for number in range(math.ceil(len(jobs) / at_once)) if wanted is None else wanted:
             block = jobs[number * at_once : (number + 1) * at_once]
             yield [self.trajectory(*job, run, policy) for job, run in zip(block, play(block), strict=True)]
+
+    def collect_share(self, play, policy: str, processes) -> list[dict]:
+        """Every scenario once: each of `processes` (Accelerate's state) plays its share of the blocks, all get all."""
+        from accelerate.utils import gather_object
+
+        blocks = range(math.ceil(len(self.scenarios) / CONCURRENT_AGENTS))
+        mine = blocks[processes.process_index :: processes.num_processes]
+        played = gather_object(list(zip(mine, self.collect(play, 1, policy, wanted=mine), strict=True)))
+        return [trace for _, block in sorted(played, key=itemgetter(0)) for trace in block]
 
     def trajectory(self, scenario: Scenario, sample: int, run: dict, policy: str) -> dict:
         recommendation, probability = parse_recommendation(run["messages"][-1].get("content") or "")

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from meeting_agent.engine import Completion, Engine, Request
+from meeting_agent.tools import MOST_CALLS_A_TURN
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # or importing litellm fetches a price list
 
@@ -127,9 +128,9 @@ def serve_engine(engine: Engine) -> Batcher:
 
 
 def to_openai_message(text: str) -> dict:
-    """What the model wrote, as an assistant message; only well-formed calls become tool calls."""
+    """What the model wrote, as an assistant message; only well-formed calls become tool calls, and only so many."""
     calls = []
-    for number, part in enumerate(text.split("<tool_call>")[1:]):
+    for number, part in enumerate(text.split("<tool_call>", MOST_CALLS_A_TURN)[1:]):
         written, closed, _ = part.partition("</tool_call>")
         if not closed:
             continue

@@ -26,6 +26,7 @@ from data_classes import (
 READING_NOISE_SD = 0.05
 TIRED_BELOW = 0.3
 NEUTRAL_SENIORITY_MATCH = 0.635  # of a random pair
+MOST_CALLS_A_TURN = 8  # a model may write thousands, a server send them
 HIGHEST_SCORE = 0.99  # so that every fraction starts with "0.", as small models have read them
 
 Predict = Callable[[str, str, TimeSlot], dict]

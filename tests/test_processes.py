@@ -5,7 +5,10 @@ import os
 import subprocess
 import sys
 
+import pandas as pd
+
 from meeting_agent.files import digest
+from starter_agentic_traces import CONCURRENT_AGENTS
 
 SINGLE_THREAD = os.environ | {"OMP_NUM_THREADS": "1"}  # sums of several threads differ in the last digit
 LAUNCH = ("-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes=2")
@@ -44,14 +47,22 @@ def test_two_processes_train_one_adapter(tmp_path):
     assert names(tmp_path) == ["sft"]
 
 
-def test_two_processes_align_one_adapter(tmp_path):
-    said = run(
-        *(*LAUNCH, "starter_agentic_rlft.py", f"--sft_model_path={SFT}", f"--pairs_path={tmp_path / 'pairs.json'}"),
-        *(f"--adapter_path={tmp_path / 'dpo'}", f"--results_dir={tmp_path / 'results'}", "--max_steps=2"),
-        *("--batch_size=2", "--num_eval_scenarios=12"),
-    )
-    assert said.count("Adapter saved in") == 1
-    assert said.count("held-out scenarios:") == 1
-    history = json.loads((tmp_path / "dpo" / "training_log.json").read_text())["history"]
+def test_two_processes_align_and_evaluate_one_adapter(tmp_path):
+    scenarios = CONCURRENT_AGENTS + 8  # two blocks, one for each process
+    said = {}
+    for name, launch in (("one", ()), ("two", LAUNCH)):
+        folder = tmp_path / name
+        said[name] = run(
+            *(*launch, "starter_agentic_rlft.py", f"--sft_model_path={SFT}", f"--pairs_path={folder / 'pairs.json'}"),
+            *(f"--adapter_path={folder / 'dpo'}", f"--results_dir={folder / 'results'}", "--max_steps=2"),
+            *("--batch_size=2", f"--num_eval_scenarios={scenarios}"),
+        )
+        assert names(folder) == ["dpo", "pairs.json", "results"]
+    assert said["two"].count("Adapter saved in") == said["two"].count("held-out scenarios:") == 1
+    history = json.loads((tmp_path / "two" / "dpo" / "training_log.json").read_text())["history"]
     assert [entry["step"] for entry in history if "loss" in entry] == [1, 2]
-    assert names(tmp_path) == ["dpo", "pairs.json", "results"]
+    one, two = (pd.read_csv(tmp_path / name / "results" / "evaluation_scenarios.csv") for name in ("one", "two"))
+    assert len(two) == scenarios
+    assert two["dpo_recommendation"].isin(["YES", "NO"]).all()
+    before = ["scenario_id", "sft", "agent", "agent_recommendation"]  # what DPO has not touched
+    pd.testing.assert_frame_equal(one[before], two[before])

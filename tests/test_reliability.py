@@ -16,7 +16,7 @@ from starter_agentic_traces import make_scenarios
 def test_broken_strings_break_nothing():
     found = fuzz(400, seed=3)
     assert found["exceptions"] == found["smuggled_tokens"] == 0
-    assert found["slowest_megabyte_seconds"] < 0.5  # a nested loop would take minutes
+    assert found["slowest_megabyte_seconds"] < 0.3  # 0.1 on an idle machine; a nested loop would take minutes
 
 
 def test_orders_reach_the_agent_as_text():

@@ -9,6 +9,7 @@ adapters within float tolerance, and no file more or less than the undisturbed r
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import shutil
 import signal
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from meeting_agent.files import ADAPTER_WEIGHTS, digest
@@ -46,19 +48,22 @@ PHASES = {
 }
 
 
+ONE_THREAD = os.environ | {"OMP_NUM_THREADS": "1"}  # two runs at a time then disturb each other little
+
+
 def command(phase: str, given: Path, out: Path) -> list[str]:
     return [sys.executable, *(part.format(given=given, out=out) for part in PHASES[phase])]
 
 
 def run_to_the_end(line: list[str]) -> None:
-    done = subprocess.run(line, capture_output=True, text=True)
+    done = subprocess.run(line, capture_output=True, text=True, env=ONE_THREAD)
     if done.returncode:
         raise SystemExit(f"{' '.join(line)} failed:\n{done.stderr[-2000:]}")
 
 
 def killed_after(line: list[str], seconds: float) -> bool:
     """Starts a command and kills it; False if it had ended before."""
-    process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ONE_THREAD)
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:
@@ -89,28 +94,34 @@ def differences(expected: Path, found: Path) -> list[str]:
     return wrong
 
 
-def torment(phase: str, given: Path, work: Path, kills: int, rng: random.Random) -> dict:
+def torment(phase: str, given: Path, work: Path, kills: int, jobs: int, rng: random.Random) -> dict:
     """Kills one phase `kills` times; `given` keeps what the undisturbed run wrote, for the next phase."""
     alone = work / f"{phase}-alone"
     started = time.monotonic()
     run_to_the_end(command(phase, given, alone))
     seconds = time.monotonic() - started
-    good = killed = 0
-    for number in range(kills):
+
+    def kill_and_start_again(number: int, moment: float) -> tuple[bool, bool]:
         out = work / f"{phase}-{number}"
-        killed += killed_after(command(phase, given, out), rng.uniform(0.0, seconds))
+        killed = killed_after(command(phase, given, out), moment)
         run_to_the_end(command(phase, given, out))
         wrong = differences(alone, out)
-        good += not wrong
         print(f"{phase} {number + 1}/{kills}: {'; '.join(wrong) or 'as if never killed'}", flush=True)
         shutil.rmtree(out)
+        return killed, not wrong
+
+    moments = [rng.uniform(0.0, seconds) for _ in range(kills)]
+    with ThreadPoolExecutor(jobs) as pool:
+        ended = list(pool.map(kill_and_start_again, range(kills), moments))
     shutil.copytree(alone, given, dirs_exist_ok=True)
+    killed, good = (sum(flags) for flags in zip(*ended, strict=True))
     return {"starts": kills, "killed": killed, "as_if_never_killed": good}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20, help="of each phase")
+    parser.add_argument("--jobs", type=int, default=2, help="runs at a time")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, default=RECORD)
     arguments = parser.parse_args()
@@ -118,7 +129,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         work, given = Path(folder), Path(folder) / "given"
         given.mkdir()
-        figures = {phase: torment(phase, given, work, arguments.kills, rng) for phase in PHASES}
+        figures = {phase: torment(phase, given, work, arguments.kills, arguments.jobs, rng) for phase in PHASES}
     keep("chaos", figures, arguments.output)
 
 

@@ -10,9 +10,12 @@ million characters, built to make a careless reader slow, are timed.
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from operator import itemgetter
 from pathlib import Path
 
 from data_classes import safe_extract_json
@@ -97,8 +100,8 @@ def special_tokens(tokenizer, content: str) -> list[int]:
     return [i for i in ids if i in special]
 
 
-def fuzz(count: int, seed: int, base: str = "models/base") -> dict:
-    """Counts of what went wrong, and the slowest reading of a huge string in seconds."""
+def read_broken_strings(count: int, seed: int, base: str) -> tuple[int, int]:
+    """How many strings raised something, and how many became other special tokens than harmless text."""
     tokenizer = load_tokenizer(base)
     expected = special_tokens(tokenizer, "harmless")
     raised = smuggled = 0
@@ -110,31 +113,49 @@ def fuzz(count: int, seed: int, base: str = "models/base") -> dict:
                 raised += 1
                 print(f"raised {error!r} on {text[:200]!r}")
         smuggled += special_tokens(tokenizer, text) != expected
-    slowest = ("", 0.0)
+    return raised, smuggled
+
+
+def slowest_huge_string() -> tuple[str, float]:
+    """The reader and the huge string that took longest together, and their seconds."""
+    times = {}
     for name, text in huge_strings().items():
         for reader, read in readers().items():
             started = time.perf_counter()
             read(text)
-            seconds = time.perf_counter() - started
-            if seconds > slowest[1]:
-                slowest = (f"{reader} of {name}", seconds)
+            times[f"{reader} of {name}"] = time.perf_counter() - started
+    return max(times.items(), key=itemgetter(1))
+
+
+def fuzz(count: int, seed: int, jobs: int = 1, base: str = "models/base") -> dict:
+    """Counts of what went wrong over `count` strings, read by `jobs` processes, and the seconds of the slowest reading."""
+    shares = [count // jobs + (job < count % jobs) for job in range(jobs)]
+    seeds = [seed * jobs + job for job in range(jobs)]
+    if jobs == 1:
+        found = [read_broken_strings(count, seed, base)]
+    else:
+        with ProcessPoolExecutor(jobs) as pool:
+            found = list(pool.map(read_broken_strings, shares, seeds, [base] * jobs))
+    raised, smuggled = (sum(counts) for counts in zip(*found, strict=True))
+    slowest, seconds = slowest_huge_string()
     return {
         "strings": count,
         "readers": len(readers()) + 1,
         "exceptions": raised,
         "smuggled_tokens": smuggled,
-        "slowest_megabyte": slowest[0],
-        "slowest_megabyte_seconds": round(slowest[1], 4),
+        "slowest_megabyte": slowest,
+        "slowest_megabyte_seconds": round(seconds, 4),
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--strings", type=int, default=200_000)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, default=RECORD)
     arguments = parser.parse_args()
-    keep("fuzz", fuzz(arguments.strings, arguments.seed), arguments.output)
+    keep("fuzz", fuzz(arguments.strings, arguments.seed, arguments.jobs), arguments.output)
 
 
 if __name__ == "__main__":
