@@ -128,7 +128,7 @@ def slowest_huge_string() -> tuple[str, float]:
 
 
 def fuzz(count: int, seed: int, jobs: int = 1, base: str = "models/base") -> dict:
-    """Counts of what went wrong over `count` strings, read by `jobs` processes, and the seconds of the slowest reading."""
+    """What went wrong over `count` strings, read by `jobs` processes, and the seconds of the slowest reading."""
     shares = [count // jobs + (job < count % jobs) for job in range(jobs)]
     seeds = [seed * jobs + job for job in range(jobs)]
     if jobs == 1:
