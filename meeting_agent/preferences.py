@@ -86,9 +86,10 @@ def good_and_twin(traces: Iterable[dict], min_chosen: float, rng: random.Random)
 
 
 def ungrounded_twin(trace: dict, rng: random.Random) -> dict | None:
-    """The trajectory with one claim of its closing JSON put under a tool that was not called; None without one.
+    """The trajectory with one claim of its closing JSON made up; None without a claim.
 
-    Where every tool was called, the value is changed instead.
+    Half of the time a score of a tool that was not called takes the place of the claim's own; else another claim's
+    value, or any value, takes the place of its own. These are the ways in which answers go wrong.
     """
     answer = trace["messages"][-1]["content"]
     claims = list(CLAIM.finditer(answer, max(0, answer.rfind("{"))))
@@ -96,11 +97,15 @@ def ungrounded_twin(trace: dict, rng: random.Random) -> dict | None:
         return None
     claim = rng.choice(claims)
     field, value = claim.groups()
-    uncalled = [score for tool, score in MAIN_SCORES.items() if tool not in trace["tools_used"]]
-    if uncalled:
-        field = rng.choice(uncalled)
-    else:
-        value = rng.choice([v for v in (f"{i / 100:.2f}" for i in range(100)) if v != value])
+    ways = [
+        [(score, value) for tool, score in MAIN_SCORES.items() if tool not in trace["tools_used"]],
+        [(field, other.group(2)) for other in claims],
+        [(field, f"{hundredths / 100:.2f}") for hundredths in range(100)],
+    ]
+    known = known_claims(trace["messages"])
+    made_up = [[said for said in way if said not in known] for way in ways]
+    weights = [share * bool(way) for share, way in zip((2, 1, 1), made_up, strict=True)]
+    field, value = rng.choice(rng.choices(made_up, weights)[0])
     said = f"{answer[: claim.start()]}{field} {value}{answer[claim.end() :]}"
     messages = [*trace["messages"][:-1], trace["messages"][-1] | {"content": said}]
     twin = trace | {"id": f"{trace['id']}{UNGROUNDED}", "messages": messages}
