@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -232,12 +233,17 @@ def test_made_up_negatives_differ_in_one_ungrounded_claim():
     found = grounding_pairs(traces, min_chosen=1.0, count=40, seed=1)
     assert len(found) == 40
     assert sum(chosen["final_recommendation_parsed"] == "YES" for chosen, _ in found) == 20
+    kinds = Counter()
     for chosen, rejected in found:
         assert chosen["messages"][:-1] == rejected["messages"][:-1]
+        said, twisted = (CLAIM.findall(t["messages"][-1]["content"]) for t in (chosen, rejected))
+        ((claim, made_up),) = [(a, b) for a, b in zip(said, twisted, strict=True) if a != b]
+        kinds["score" if claim[0] != made_up[0] else "value"] += 1
         grounded, claims = count_grounded_claims(chosen["messages"])
         assert grounded == claims
         assert count_grounded_claims(rejected["messages"]) == (claims - 1, claims)
         assert rejected["reward"] == pytest.approx(chosen["reward"] - 0.05)
+    assert min(kinds["score"], kinds["value"]) > 5
 
 
 def test_committed_artifacts_belong_together():
