@@ -203,6 +203,7 @@ def train_model_with_dpo(pairs: list[dict], config: RLFTConfig) -> TrainingMetri
         precompute_ref_log_probs=True,
         gradient_checkpointing=False,
         use_cpu=not torch.cuda.is_available(),
+        ddp_find_unused_parameters=False,
         bf16=torch.cuda.is_available() and torch.cuda.is_bf16_supported(),
         remove_unused_columns=False,
         logging_steps=1,

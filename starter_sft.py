@@ -220,6 +220,7 @@ def train(config: SFTConfig, split: Split, model, tokenizer, callbacks: Sequence
         max_length=None,
         gradient_checkpointing=False,
         use_cpu=not torch.cuda.is_available(),
+        ddp_find_unused_parameters=False,
         bf16=torch.cuda.is_available() and torch.cuda.is_bf16_supported(),
         train_sampling_strategy="group_by_length",
         eval_strategy="steps",
