@@ -80,7 +80,7 @@ def accuracy_ladder(metrics: dict):
         if key in metrics["baselines"]:
             value = metrics["baselines"][key]["accuracy"]
             axis.axhline(value, color="#bbbbbb", linewidth=1, linestyle=":")
-            axis.text(-0.95, value, f"{label} {value:.1%}", va="bottom", fontsize=9, color="#777777")
+            axis.text(-0.95, value, f"{label} {value:.1%}", va="top", fontsize=9, color="#777777")
     axis.set_xticks(range(len(NAMES)), NAMES.values())
     axis.set(ylim=(0.4, 1.0), xlim=(-1, 5), ylabel="accuracy, held-out scenarios", title="Every phase, same scenarios")
     return figure
