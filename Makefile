@@ -1,5 +1,6 @@
 # make run             the whole pipeline into models/, trajectories/ and results/
 # make run OUT=folder  the same into a folder of your own
+# make run PROCESSES=1 in one process instead of two
 # make test            the tests
 PYTHON ?= python3.11
 BIN := .venv/bin

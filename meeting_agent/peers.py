@@ -69,7 +69,8 @@ def npcpy_trajectory(model_path: str, tokenizer, scenario: Scenario) -> list[dic
     """One scenario by npcpy's own `lora` provider, which loads base and adapter at every turn.
 
     It gives the chat template no tools and drops the markers of a call from the answer, so the tools are listed in the
-    system prompt here, and calls known by their JSON.
+    system prompt here, and calls known by their JSON. It also loads with `trust_remote_code=True`, as nothing else here
+    does; the folder is our own and holds no code.
     """
     loop = AgentToolLoop(scenario.persona, model_path, "lora")
     opening = [{"role": "system", "content": loop.npc.primary_directive}]
@@ -207,6 +208,7 @@ class UntilLoss(TrainerCallback):
     def __init__(self, loss: Callable[[], float], goal: float):
         self.loss, self.goal = loss, goal
         self.started = self.looked = self.seconds = 0.0
+        self.reached = False
 
     def on_train_begin(self, args, state, control, **kwargs):
         self.started = time.perf_counter()
@@ -215,11 +217,11 @@ class UntilLoss(TrainerCallback):
         now = time.perf_counter()
         self.seconds = now - self.started - self.looked
         if state.global_step % 5 == 0 and self.loss() <= self.goal:
-            control.should_training_stop = True
+            self.reached = control.should_training_stop = True
         self.looked += time.perf_counter() - now
 
     def on_train_end(self, args, state, control, **kwargs):
-        if not control.should_training_stop:
+        if not self.reached:  # the trainer also stops at its last step
             raise InputError(f"an epoch of phase 1 did not reach a loss of {self.goal:.3f}: nothing to compare")
 
 
