@@ -128,7 +128,7 @@ def serve_engine(engine: Engine) -> Batcher:
 
 
 def to_openai_message(text: str) -> dict:
-    """What the model wrote, as an assistant message; only well-formed calls become tool calls, `MOST_CALLS_A_TURN` at most."""
+    """What the model wrote, as an assistant message with its well-formed calls, `MOST_CALLS_A_TURN` at most."""
     calls = []
     for number, part in enumerate(text.split("<tool_call>", MOST_CALLS_A_TURN)[1:]):
         written, closed, _ = part.partition("</tool_call>")
