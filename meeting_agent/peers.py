@@ -51,6 +51,7 @@ class SequentialEngine:
 
     def __init__(self, engine: Engine):
         self.model, self.tokenizer, self.device = engine.model, engine.tokenizer, engine.device
+        self.unsaid = {*engine.end_ids, engine.tokenizer.pad_token_id}
         self.memories = Memories(1)
 
     def generate(self, requests: list[Request]) -> list[Completion]:
@@ -61,7 +62,7 @@ class SequentialEngine:
         options = {"max_new_tokens": request.max_new_tokens, "do_sample": False}
         out = self.model.generate(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], **options)
         read = batch["input_ids"].shape[1]
-        new = [t for t in out[0, read:].tolist() if t not in self.tokenizer.all_special_ids]
+        new = [t for t in out[0, read:].tolist() if t not in self.unsaid]
         return Completion(self.tokenizer.decode(new), read, len(new))
 
 

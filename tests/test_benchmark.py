@@ -1,0 +1,27 @@
+"""The benchmark's peers do the same work as we do, or the ratios would say nothing."""
+
+from data_classes import MeetingPredictor
+from meeting_agent.peers import SequentialEngine, npcpy_trajectory
+from starter_agentic_traces import AgentTraceCollector, make_scenarios
+
+SFT = "models/sft_prediction_model_gemma_270m"
+
+
+def test_one_agent_at_a_time_plays_what_many_play():
+    predictor = MeetingPredictor(SFT)
+    collector = AgentTraceCollector(predictor, make_scenarios("evaluation", 5, 6), 0.0, 5)
+    played = []
+    for engine in (predictor.engine, SequentialEngine(predictor.engine)):
+        with collector.agents_on(engine) as play:
+            played.append([trace for block in collector.collect(play, 1, "benchmark") for trace in block])
+    ours, theirs = ([t["tools_used"] for t in traces] for traces in played)
+    assert ours == theirs
+    assert min(map(len, ours)) >= 1
+
+
+def test_npcpys_own_provider_calls_tools():
+    predictor = MeetingPredictor(SFT)
+    scenarios = make_scenarios("evaluation", 5, 2)
+    AgentTraceCollector(predictor, scenarios, 0.0, 5)
+    conversations = [npcpy_trajectory(SFT, predictor.engine.tokenizer, s) for s in scenarios]
+    assert any(m["role"] == "tool" and "error" not in m["content"] for c in conversations for m in c)
