@@ -13,15 +13,10 @@ import matplotlib.pyplot as plt
 from matplotlib.ticker import MaxNLocator
 
 from meeting_agent.files import replacing
+from meeting_agent.tools import SHORT_NAMES
 
 COLORS = {"base": "#9aa0a6", "sft": "#4c78a8", "agent": "#f2a541", "dpo": "#3a9d5d"}
 NAMES = {"base": "untouched base", "sft": "SFT", "agent": "agent before DPO", "dpo": "agent after DPO"}
-TOOL_NAMES = {
-    "assess_time_slot_fit_and_energy": "energy",
-    "extract_common_interests_and_topics": "topics",
-    "predict_follow_up_potential": "follow-up",
-    "predict_meeting_success_tool": "prediction",
-}
 
 
 def draw_plots(results: Path, metrics: dict, traces: Iterable[dict]) -> None:
@@ -111,11 +106,11 @@ def calibration(scenarios: Path):
 def tool_use(phases: dict):
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.6))
     for offset, name in ((-0.2, "agent"), (0.2, "dpo")):
-        shares = [phases[name]["tool_share"].get(tool, 0.0) for tool in TOOL_NAMES]
+        shares = [phases[name]["tool_share"].get(tool, 0.0) for tool in SHORT_NAMES]
         left.bar([i + offset for i in range(len(shares))], shares, 0.38, color=COLORS[name], label=NAMES[name])
         calls = {int(k): v for k, v in phases[name]["calls_distribution"].items()}
         right.bar([k + offset for k in calls], list(calls.values()), 0.38, color=COLORS[name])
-    left.set_xticks(range(len(TOOL_NAMES)), TOOL_NAMES.values())
+    left.set_xticks(range(len(SHORT_NAMES)), SHORT_NAMES.values())
     left.set(title="Which tools agents consult", ylabel="share of trajectories", ylim=(0, 1.3))
     left.legend(frameon=False, fontsize=9, loc="upper left", ncols=2)
     right.xaxis.set_major_locator(MaxNLocator(integer=True))

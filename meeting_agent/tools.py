@@ -170,6 +170,15 @@ MAIN_SCORES = {
 }
 
 
+# What readers see of a tool's name.
+SHORT_NAMES = {
+    "assess_time_slot_fit_and_energy": "energy",
+    "extract_common_interests_and_topics": "topics",
+    "predict_follow_up_potential": "follow-up",
+    "predict_meeting_success_tool": "prediction",
+}
+
+
 def tool_schemas() -> list[dict]:
     """OpenAI schemas of `TOOLS`, made by npcpy's own `auto_tools` conventions from signatures and docstrings."""
     from transformers.utils import get_json_schema

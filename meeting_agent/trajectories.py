@@ -30,17 +30,17 @@ class TraceFile:
     Raises InputError that names the first trajectory, and the field, that cannot be used.
     """
 
-    def __init__(self, path: Path):
-        self.path = path
+    def __init__(self, path: Path, written_by: str = "starter_agentic_traces.py"):
+        self.path, self.written_by = path, written_by
         seen: set[str] = set()
         for number, trace in enumerate(self):
             if found := problem(trace):
-                raise InputError(f"{path}, trajectory {number}: {found}; run starter_agentic_traces.py again")
+                raise InputError(f"{path}, trajectory {number}: {found}; run {written_by} again")
             if trace["id"] in seen:
                 raise InputError(f"{path}, trajectory {number}: id {trace['id']!r} occurs twice; leave one of them out")
             seen.add(trace["id"])
         if not seen:
-            raise InputError(f"{path} holds no trajectories: run starter_agentic_traces.py first")
+            raise InputError(f"{path} holds no trajectories: run {written_by} first")
 
     def __iter__(self) -> Iterator[dict]:
         import ijson
@@ -50,12 +50,10 @@ class TraceFile:
                 events = not_too_deep(ijson.basic_parse(file, use_float=True))
                 yield from ijson.items(ijson.parse(events), "item")
         except FileNotFoundError:
-            raise InputError(f"{self.path} is missing: run starter_agentic_traces.py first") from None
+            raise InputError(f"{self.path} is missing: run {self.written_by} first") from None
         except (OSError, ValueError, ijson.JSONError) as error:
             reason = str(error).splitlines()[0]
-            raise InputError(
-                f"{self.path} cannot be read as JSON ({reason}): run starter_agentic_traces.py again"
-            ) from None
+            raise InputError(f"{self.path} cannot be read as JSON ({reason}): run {self.written_by} again") from None
 
 
 def not_too_deep(events: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
