@@ -29,6 +29,7 @@ else
 	$(PHASE) starter_agentic_traces.py
 	$(PHASE) starter_agentic_rlft.py
 	$(BIN)/python -m meeting_agent.report
+	$(BIN)/python -m meeting_agent.page
 endif
 
 test: .venv/ready
@@ -42,10 +43,12 @@ check: .venv/ready
 replicate: .venv/ready
 	$(BIN)/python -m meeting_agent.replicate
 	$(BIN)/python -m meeting_agent.report
+	$(BIN)/python -m meeting_agent.page
 
 bad_input chaos fuzz injection soak: .venv/ready
 	$(BIN)/python -m meeting_agent.reliability.$@
 	$(BIN)/python -m meeting_agent.report
+	$(BIN)/python -m meeting_agent.page
 
 bench: .venv/ready
 	$(BIN)/python -m meeting_agent.benchmark

@@ -34,6 +34,7 @@ from meeting_agent.files import (
     replacing_files,
     replacing_folder,
     write_json,
+    write_json_array,
     write_text,
 )
 from meeting_agent.rewards import calculate_reward
@@ -56,7 +57,7 @@ class RLFTConfig:
     traces_path: str = setting("trajectories/agent_traces.json", "the trajectories that phase 2 wrote")
     pairs_path: str = setting("trajectories/preference_pairs.json", "where the preference pairs go")
     adapter_path: str = setting("models/dpo_aligned_adapter", "where the aligned adapter goes")
-    results_dir: str = setting("results", "where metrics, report and plots go")
+    results_dir: str = setting("results", "where metrics, report, plots and page go")
     seed: int = setting(42, "decides the choice and the order of pairs", 0, 2**32 - 1)
     beta: float = setting(0.1, "DPO's beta: how much straying from the SFT policy costs", 1e-3, 10.0)
     sft_weight: float = setting(0.5, "weight of the chosen side's cross-entropy beside DPO; 0 is plain DPO", 0.0, 1e3)
@@ -96,6 +97,11 @@ def check_config(config: RLFTConfig) -> None:
         raise InputError(f"{config.sft_model_path} holds no adapter: run starter_sft.py first")
     results = Path(config.results_dir) / "metrics.json"
     check_writable(Path(config.pairs_path), Path(config.adapter_path), results)
+
+
+def evaluation_path(config: RLFTConfig) -> Path:
+    """Where the trajectories of the evaluation go: beside the pairs."""
+    return Path(config.pairs_path).with_name("evaluation_traces.json")
 
 
 def trace_summary(config: RLFTConfig) -> dict:
@@ -310,7 +316,7 @@ steps ({metrics.seconds:.0f} s).
 def evaluate_model_performance(
     config: RLFTConfig, traces: Iterable[dict], pairs: list[dict], dpo: TrainingMetrics
 ) -> dict:
-    """Scores base, SFT, agent and aligned agent on the same held-out scenarios; writes metrics, report and plots.
+    """Scores base, SFT, agent and aligned agent on the same held-out scenarios; writes metrics, report, plots and page.
 
     Under `accelerate launch` each process plays its share of the scenarios; all but the first then return nothing.
     """
@@ -329,6 +335,7 @@ def evaluate_model_performance(
         versions,
         was_right,
     )
+    from meeting_agent.page import write_page
     from meeting_agent.plots import draw_plots
     from meeting_agent.prediction import greedy_answers, predict_probabilities
     from meeting_agent.processes import this_process
@@ -405,12 +412,15 @@ def evaluate_model_performance(
     }
     add_other_records(metrics, Path(config.results_dir))
     examples = choose_examples(traces)
+    evaluation = [*played["agent"], *played["dpo"]]
+    write_json_array(evaluation_path(config), evaluation)
     with replacing_files(Path(config.results_dir)) as folder:
         write_json(folder / "metrics.json", metrics)
         write_scenarios(folder / "evaluation_scenarios.csv", scenarios, probabilities, played)
         draw_plots(folder, metrics, traces)
         write_json(folder / "examples.json", examples)
         write_text(folder / "evaluation_report.md", render_report(metrics, examples))
+        write_page(folder / "report.html", folder, traces, evaluation)
     print_ladder(metrics)
     return metrics
 

@@ -128,6 +128,9 @@ def test_miniature_run_of_all_phases(tmp_path):
     assert metrics["phases"]["dpo"]["n"] == 12
     for name in ("evaluation_report.md", "accuracy_ladder.png", "loss_curves.png", "evaluation_scenarios.csv"):
         assert (results / name).exists()
+    assert "Evaluation report" in (results / "report.html").read_text(encoding="utf-8")
+    evaluated = json.loads((tmp_path / "evaluation_traces.json").read_text())
+    assert [t["policy"] for t in evaluated] == ["agent"] * 12 + ["dpo"] * 12
     assert not list(Path(tmp_path).rglob(".*"))
     weights = sft / "adapter_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-4] + b"\0\0\0\1")
