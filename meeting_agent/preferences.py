@@ -88,8 +88,9 @@ def good_and_twin(traces: Iterable[dict], min_chosen: float, rng: random.Random)
 def ungrounded_twin(trace: dict, rng: random.Random) -> dict | None:
     """The trajectory with one claim of its closing JSON made up; None without a claim.
 
-    Half of the time a score of a tool that was not called takes the place of the claim's own; else another claim's
-    value, or any value, takes the place of its own. These are the ways in which answers go wrong.
+    Half of the time a score of a tool that was not called takes the place of the claim's own. Else the score is misread
+    where it is first told and told wrongly ever after, one digit of it changed: these are the ways in which answers go
+    wrong.
     """
     answer = trace["messages"][-1]["content"]
     claims = list(CLAIM.finditer(answer, max(0, answer.rfind("{"))))
@@ -97,19 +98,27 @@ def ungrounded_twin(trace: dict, rng: random.Random) -> dict | None:
         return None
     claim = rng.choice(claims)
     field, value = claim.groups()
-    ways = [
-        [(score, value) for tool, score in MAIN_SCORES.items() if tool not in trace["tools_used"]],
-        [(field, other.group(2)) for other in claims],
-        [(field, f"{hundredths / 100:.2f}") for hundredths in range(100)],
-    ]
     known = known_claims(trace["messages"])
-    made_up = [[said for said in way if said not in known] for way in ways]
-    weights = [share * bool(way) for share, way in zip((2, 1, 1), made_up, strict=True)]
-    field, value = rng.choice(rng.choices(made_up, weights)[0])
-    said = f"{answer[: claim.start()]}{field} {value}{answer[claim.end() :]}"
-    messages = [*trace["messages"][:-1], trace["messages"][-1] | {"content": said}]
+    not_called = [score for tool, score in MAIN_SCORES.items() if tool not in trace["tools_used"]]
+    misread = [v for v in one_digit_off(value) if (field, v) not in known]
+    messages = list(trace["messages"])
+    if not_called and rng.random() < 0.5:
+        said = f"{answer[: claim.start()]}{rng.choice(not_called)} {value}{answer[claim.end() :]}"
+        messages[-1] = messages[-1] | {"content": said}
+    else:
+        right, wrong = f"{field} {value}", f"{field} {rng.choice(misread)}"
+        messages = [
+            m | {"content": m["content"].replace(right, wrong)} if m["role"] == "assistant" else m for m in messages
+        ]
     twin = trace | {"id": f"{trace['id']}{UNGROUNDED}", "messages": messages}
     return twin | {"reward": calculate_reward(twin)}
+
+
+def one_digit_off(value: str) -> list[str]:
+    """Every other value with two decimals that differs from `value` in one digit after the point."""
+    tenths, hundredths = value[-2:]
+    others = [f"0.{digit}{hundredths}" for digit in "0123456789"] + [f"0.{tenths}{digit}" for digit in "0123456789"]
+    return [other for other in others if other != value]
 
 
 def agent_token_mask(tokenizer, messages: list[dict], tools: list[dict]) -> list[int]:

@@ -82,8 +82,17 @@ def count_grounded_claims(messages: list[dict]) -> tuple[int, int]:
 
     A claim is grounded if a tool's answer in the same conversation holds that field with that value.
     """
+    return len(grounded_claims(messages)), len(closing_claims(messages))
+
+
+def closing_claims(messages: list[dict]) -> list[tuple[str, str]]:
+    """(field, value) of every claim in the agent's closing answer."""
     if not messages or messages[-1].get("role") != "assistant":
-        return 0, 0
+        return []
+    return CLAIM.findall(messages[-1].get("content") or "")
+
+
+def grounded_claims(messages: list[dict]) -> list[tuple[str, str]]:
+    """Those of `closing_claims` that a tool answered."""
     known = known_claims(messages)
-    claims = CLAIM.findall(messages[-1].get("content") or "")
-    return sum((field, f"{float(value):.2f}") in known for field, value in claims), len(claims)
+    return [(field, value) for field, value in closing_claims(messages) if (field, f"{float(value):.2f}") in known]

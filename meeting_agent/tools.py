@@ -86,6 +86,12 @@ def noisy_engagement(person: Person) -> float:
     return _with_noise(person.engagement, "engagement", person)
 
 
+def compatibility(a: Person, b: Person) -> float:
+    """What two people have in common and can do for each other, in [0, 1]."""
+    shared = len(set(a.interests) & set(b.interests))
+    return (interest_overlap(shared) + need_fit(a.seeking in b.offering, b.seeking in a.offering)) / 2
+
+
 def predict_meeting_success_tool(person_a: str, person_b: str, time_slot: str) -> dict:
     """Predicted probability from the descriptions.
 
@@ -110,9 +116,9 @@ def extract_common_interests_and_topics(person_a: str, person_b: str, time_slot:
     """
     _, a, b, _ = _look_up(person_a, person_b, time_slot)
     shared = sorted(set(a.interests) & set(b.interests))
-    a_gets, b_gets = a.seeking in b.offering, b.seeking in a.offering
-    score = (interest_overlap(len(shared)) + need_fit(a_gets, b_gets)) / 2
-    return {"compatibility_score": round(_bounded(score), 2), "shared_interests": shared, "needs_met": a_gets + b_gets}
+    needs_met = (a.seeking in b.offering) + (b.seeking in a.offering)
+    score = round(_bounded(compatibility(a, b)), 2)
+    return {"compatibility_score": score, "shared_interests": shared, "needs_met": needs_met}
 
 
 def assess_time_slot_fit_and_energy(person_a: str, person_b: str, time_slot: str) -> dict:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import resource
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from data_classes import MeetingPredictor
@@ -29,17 +30,22 @@ def soak(model: str, count: int, at_once: int, seed: int) -> dict:
     started = time.monotonic()
     predictor = MeetingPredictor(model)
     collector = AgentTraceCollector(predictor, make_scenarios("traces", seed, count), 1.0, seed)
-    memory, traces = [], []
+    memory: list[float] = []
+    names: set[str] = set()
     with collector.agents_on(predictor.engine) as play:
-        for block in collector.collect(play, 1, "sft", at_once):
-            traces += block
-            memory.append(resident_mebibytes())
-    statistics = agent_statistics(traces)
+
+        def watched() -> Iterator[dict]:
+            for block in collector.collect(play, 1, "sft", at_once):
+                names.update(trace["id"] for trace in block)
+                memory.append(resident_mebibytes())
+                yield from block
+
+        statistics = agent_statistics(watched())
     steady = memory[min(WARM_UP_BLOCKS, len(memory) - 1)]
     return {
         "scenarios": count,
         "concurrent_agents": at_once,
-        "trajectories": len({t["id"] for t in traces}),
+        "trajectories": len(names),
         "completed_rate": statistics["completed_rate"],
         "seconds": round(time.monotonic() - started, 1),
         "memory_steady_mib": round(steady, 1),

@@ -1,0 +1,119 @@
+"""How good the schedule is where the truth is known: simulated conferences, against simpler ways and the best there is.
+
+    python -m meeting_agent.schedule_study
+
+Counted are the meetings expected to succeed in one slot, over the chemistry that nobody can know. The oracle knows
+every attribute of everybody and the weights of the success factors.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from data_classes import (
+    CHEMISTRY_SD,
+    ConferenceSimulator,
+    Person,
+    TimeSlot,
+    conference_seed,
+    success_contributions,
+    success_factors,
+)
+from meeting_agent.calibration import read_calibration
+from meeting_agent.evaluation import machine
+from meeting_agent.files import write_json
+from meeting_agent.matching import Pair, best_matching, best_partners
+from meeting_agent.schedule import ScheduleConfig, Scheduler
+from meeting_agent.settings import parse_settings, run_script, setting
+from meeting_agent.statistics import bootstrap_interval
+
+FIRST_SEED = 60_000  # no evaluation or tuning of the agents used these people
+ORACLE_PARTNERS = 15  # more change nothing: what is lost lies below the fourth decimal
+
+
+@dataclass
+class StudyConfig(ScheduleConfig):
+    """Settings of the study: those of the schedule, but `attendees`, `slots` and `output`."""
+
+    conferences: int = setting(5, "simulated conferences", 1, 1000)
+    people: int = setting(300, "attendees of each", 4, 2000)
+    study: str = setting("results/schedule.json", "where the figures go")
+
+
+def main() -> None:
+    config = parse_settings(StudyConfig, __doc__.splitlines()[0])
+    scheduler = Scheduler(config.sft_model_path, config.adapter_path, read_calibration(Path(config.calibration)))
+    rows = []
+    for number in range(config.conferences):
+        rows.append(one_conference(scheduler, FIRST_SEED + number, config.people, config.candidates))
+        print(
+            f"conference {number + 1}/{config.conferences}: " + ", ".join(f"{k} {v:.3f}" for k, v in rows[-1].items())
+        )
+    write_json(Path(config.study), summary(rows, config))
+
+
+def one_conference(scheduler: Scheduler, seed: int, count: int, candidates: int) -> dict[str, float]:
+    """Expected share of successful meetings, of as many as there could be, by each way of making a schedule."""
+    people = list(ConferenceSimulator(count, conference_seed("evaluation", seed)).attendees.values())
+    slot = list(TimeSlot)[seed % len(TimeSlot)]
+    truth = expected_success(people, slot)
+    alike = np.array([[len(set(a.interests) & set(b.interests)) for b in people] for a in people], dtype=float)
+    np.fill_diagonal(alike, np.nan)
+    started = time.monotonic()
+    ours = scheduler.slot(people, slot, candidates, set())
+    seconds = time.monotonic() - started
+    considered = list(scheduler.considered(people, slot, set()))
+    predicted = dict(zip(considered, scheduler.predicted(people, slot, considered), strict=True))
+
+    def share(pairs: Iterable[Pair]) -> float:
+        return sum(truth[pair] for pair in pairs) / (count // 2)
+
+    return {
+        "random": float(np.nanmean(truth)),
+        "same_interests": share(best_matching({pair: alike[pair] for pair in best_partners(alike, ORACLE_PARTNERS)})),
+        "sft_only": share(best_matching(predicted)),
+        "agent": share(ours),
+        "oracle": share(best_matching({pair: truth[pair] for pair in best_partners(truth, ORACLE_PARTNERS)})),
+        "stated": sum(meeting.probability for meeting in ours.values()) / (count // 2),
+        "seconds": seconds,
+    }
+
+
+def expected_success(people: Sequence[Person], slot: TimeSlot) -> np.ndarray:
+    """(n, n) probabilities that two people's meeting succeeds, before its chemistry is known; NaN on the diagonal."""
+    points, weights = np.polynomial.hermite_e.hermegauss(21)
+    expected = np.full((len(people), len(people)), np.nan)
+    for a, b in itertools.combinations(range(len(people)), 2):
+        known = sum(success_contributions(success_factors(people[a], people[b], slot)).values())
+        success = 1.0 / (1.0 + np.exp(-(known + CHEMISTRY_SD * points)))
+        expected[a, b] = expected[b, a] = float(success @ weights / weights.sum())
+    return expected
+
+
+def summary(rows: list[dict[str, float]], config: StudyConfig) -> dict:
+    """Means over the conferences, and the share of the oracle's gain over random pairing with a bootstrap interval."""
+    means = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+    gains = {}
+    for name in ("same_interests", "sft_only", "agent"):
+        shares = np.array([(row[name] - row["random"]) / (row["oracle"] - row["random"]) for row in rows])
+        low, high = bootstrap_interval(lambda chosen, s=shares: float(s[chosen].mean()), len(shares))
+        gains[name] = {"share": float(shares.mean()), "ci95": [low, high], "least": float(shares.min())}
+    return {
+        "conferences": config.conferences,
+        "people": config.people,
+        "candidates": config.candidates,
+        "machine": machine(),
+        "slowest_seconds": max(row["seconds"] for row in rows),
+        "expected_success": means,
+        "share_of_oracle_gain": gains,
+    }
+
+
+if __name__ == "__main__":
+    run_script(main)
