@@ -134,7 +134,7 @@ def bayes_votes(meeting: Meeting, descriptor: PersonDescriptor, seed: int, draws
         _weighted(rng, engagement_a, _likelihood(engagement_a, noisy_engagement(a))),
         _weighted(rng, engagement_b, _likelihood(engagement_b, noisy_engagement(b))),
     )
-    match = seniority_match(a.person_type, b.person_type)
+    match = seniority_match(a, b)
     chemistry = rng.normal(0.0, CHEMISTRY_SD, draws)
     rest = WEIGHTS["seniority"] * (match - FACTOR_MEANS["seniority"]) + chemistry
 
