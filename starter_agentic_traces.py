@@ -240,9 +240,10 @@ class AgentToolLoop:
         )
         self.temperature = temperature
 
-    def run(self, user_prompt: str, sampling_key: str = "") -> dict:
+    def run(self, user_prompt: str, sampling_key: str = "", watch: Callable[[dict], object] = bool) -> dict:
         """Plays one scenario; never raises for anything that the model or a server does.
 
+        `watch` is given every message of the agent and its tools as it comes.
         Returns `messages` (OpenAI chat format), `tools_used`, `total_iterations`, `completed_naturally` and `tokens`;
         where a server failed for good also `failure`, the kind of error.
         """
@@ -278,12 +279,15 @@ class AgentToolLoop:
             ]
             messages.append({"role": "assistant", "content": answer.content or ""})
             if not calls:
+                watch(messages[-1])
                 completed = True
                 break
             messages[-1]["tool_calls"] = calls
+            watch(messages[-1])
             for call in calls:
                 tools_used.append(call["function"]["name"])
                 messages.append({"role": "tool", "tool_call_id": call["id"], "content": self.call_tool(call)})
+                watch(messages[-1])
         return {
             "messages": messages,
             "tools_used": tools_used,

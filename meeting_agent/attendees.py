@@ -2,7 +2,7 @@
 
 | column | holds |
 |---|---|
-| name | unique; agents call the tools with it |
+| name | unique |
 | role | one of the ten roles ("senior_engineer", "VC partner") or words of your own |
 | seniority | 1 (entry) to 5 (top); empty: the role's; needed for a role in words of your own |
 | interests | one to ten, between semicolons |
@@ -13,18 +13,30 @@
 | chronotype | morning, neutral or evening; without it neutral |
 | introversion | 0 to 1; without it 0.5 |
 
-Interests, needs and offers are compared without regard to case. Those of `data/phrases.toml` are described in its many
-ways, others by their own words.
+Agents know attendees by names of the simulator's list (`under_known_names`). Interests, needs and offers are compared
+without regard to case. Those of `data/phrases.toml` are described in its many ways, others by their own words.
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
+import random
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
-from data_classes import CHRONOTYPES, MOST_MEETINGS_A_DAY, PHRASES_PATH, Person, PersonType, all_interests, all_needs
+from data_classes import (
+    CHRONOTYPES,
+    MOST_MEETINGS_A_DAY,
+    PHRASES_PATH,
+    Person,
+    PersonType,
+    all_interests,
+    all_needs,
+    phrases,
+)
 from meeting_agent.files import InputError
 from meeting_agent.tables import Row, read_table
 
@@ -97,6 +109,22 @@ def role_of(row: Row) -> PersonType | str:
     return words
 
 
+def under_known_names(people: list[Person]) -> dict[str, Person]:
+    """The attendees by their own names, each called by a name of the simulator's list.
+
+    An agent must copy a name into every call, and a small base copies only names that it grew up with. Who has one of
+    them keeps it; no seed changes the others. Trajectories and pairs therefore hold none of the user's other names.
+    """
+    names = phrases()["names"]
+    known = [f"{first} {last}" for first, last in itertools.product(names["first"], names["last"])]
+    if len(people) > len(known):
+        raise InputError(f"--attendees holds {len(people)} people: give {len(known)} at most")
+    own = {p.name for p in people}
+    free = (name for name in random.Random("known names").sample(known, len(known)) if name not in own)
+    kept = own & set(known)
+    return {p.name: p if p.name in kept else replace(p, name=next(free)) for p in people}
+
+
 # ----------------------------------------------------------------------------- words
 
 
@@ -113,7 +141,7 @@ def known_words() -> set[str]:
 def warn_of_new_words(path: Path, people: list[Person]) -> None:
     """Says in one line how many words of the attendees the embedded base has hardly seen."""
     named = [str(p.person_type) for p in people if not isinstance(p.person_type, PersonType)]
-    used = words_of([text for p in people for text in (p.name, *p.interests, p.seeking, *p.offering)] + named)
+    used = words_of([text for p in people for text in (*p.interests, p.seeking, *p.offering)] + named)
     new = sorted(used - known_words())
     if new:
         some = ", ".join(new[:SHOWN_WORDS]) + (", ..." if len(new) > SHOWN_WORDS else "")

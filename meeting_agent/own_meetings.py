@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_classes import Meeting, Person, TimeSlot
-from meeting_agent.attendees import read_attendees
+from meeting_agent.attendees import read_attendees, under_known_names
 from meeting_agent.files import InputError
 from meeting_agent.tables import Row, read_table
 
@@ -41,12 +41,12 @@ def read_own_meetings(attendees: str, meetings: str) -> OwnMeetings | None:
         raise InputError("--attendees and --meetings go together: a reward needs to know how meetings ended")
     if not attendees:
         return None
-    people = {person.name: person for person in read_attendees(Path(attendees))}
+    people = under_known_names(read_attendees(Path(attendees)))
     return divide(Path(meetings), read_meetings(Path(meetings), people))
 
 
 def read_meetings(path: Path, people: dict[str, Person]) -> list[Meeting]:
-    """The meetings in a CSV; raises InputError naming the row and the field."""
+    """The meetings in a CSV of `people` by name; raises InputError naming the row and the field."""
     first: dict[tuple, Row] = {}
     meetings = []
     for number, row in enumerate(read_table(path, COLUMNS, "--meetings"), start=1):

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from data_classes import SENIORITY, PersonDescriptor, PersonType, TimeSlot, random_person, seniority_match
-from meeting_agent.attendees import COLUMNS, read_attendees
+from data_classes import SENIORITY, PersonDescriptor, PersonType, TimeSlot, phrases, random_person, seniority_match
+from meeting_agent.attendees import COLUMNS, read_attendees, under_known_names
 from meeting_agent.files import InputError
 from meeting_agent.own_meetings import FEWEST, OwnMeetings, read_own_meetings
 from meeting_agent.prompts import scenario_prompt
@@ -81,6 +81,18 @@ def test_words_of_ones_own_are_compared_described_and_counted(path, capsys):
     )
     results = [tool(a.name, b.name, "Day1 Morning") for tool in TOOLS]
     assert results[1] == {"compatibility_score": 0.8, "shared_interests": ["ML ops", "robotics"], "needs_met": 1}
+
+
+def test_agents_know_people_by_names_that_the_base_can_copy(path):
+    people = read_attendees(table(path, {"name": "Ada Berg"}, {}, {"name": "李 明"}, {"name": "Åsa Öst"}))
+    called = under_known_names(people)
+    assert list(called) == ["Ada Berg", "Åsa Öst 1", "李 明", "Åsa Öst"]
+    assert called["Ada Berg"].name == "Ada Berg"
+    new = [called[p.name].name for p in people]
+    assert len(set(new)) == 4
+    first, last = (set(phrases()["names"][part]) for part in ("first", "last"))
+    assert all(name.split()[0] in first and name.split()[1] in last for name in new)
+    assert called == under_known_names(people)
 
 
 def test_chat_markers_are_data(path):
