@@ -20,7 +20,7 @@ import math
 import random
 import tomllib
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
@@ -95,7 +95,7 @@ class Person:
 
     person_id: int
     name: str
-    person_type: PersonType
+    person_type: PersonType | str  # of one's own attendees also words of their own; `seniority` then has a value
     interests: tuple[str, ...]
     seeking: str
     offering: tuple[str, ...]
@@ -104,6 +104,13 @@ class Person:
     meetings_today: int
     introversion: float
     engagement: float
+    # No part of the repr, which seeds the descriptions: the simulator's people, who have none, keep theirs.
+    seniority: int | None = field(default=None, repr=False)
+
+    @property
+    def rung(self) -> int:
+        """1 (entry) to 5 (top): the attendee's own, or else the role's."""
+        return SENIORITY[PersonType(self.person_type)] if self.seniority is None else self.seniority
 
 
 @dataclass(frozen=True)
@@ -185,7 +192,7 @@ def energy_at(person: Person, slot: TimeSlot) -> float:
 
 def interest_overlap(shared: int) -> float:
     """Topic overlap in [0, 1] from the number of shared interests."""
-    return (0.0, 0.6, 1.0, 1.0)[shared]
+    return (0.0, 0.6, 1.0)[min(shared, 2)]
 
 
 def need_fit(a_gets: bool, b_gets: bool) -> float:
@@ -193,9 +200,9 @@ def need_fit(a_gets: bool, b_gets: bool) -> float:
     return (0.0, 0.6, 1.0)[int(a_gets) + int(b_gets)]
 
 
-def seniority_match(a: PersonType, b: PersonType) -> float:
+def seniority_match(a: Person, b: Person) -> float:
     """1 for equal seniority, 0 for the two ends of the ladder."""
-    return 1.0 - abs(SENIORITY[a] - SENIORITY[b]) / 4
+    return 1.0 - abs(a.rung - b.rung) / 4
 
 
 # ----------------------------------------------------------------------------- what makes a meeting succeed
@@ -213,7 +220,7 @@ def success_factors(a: Person, b: Person, slot: TimeSlot) -> dict[str, float]:
         "needs": need_fit(a.seeking in b.offering, b.seeking in a.offering),
         "energy": (energy_at(a, slot) + energy_at(b, slot)) / 2,
         "engagement": (a.engagement + b.engagement) / 2,
-        "seniority": seniority_match(a.person_type, b.person_type),
+        "seniority": seniority_match(a, b),
     }
 
 
@@ -330,7 +337,7 @@ class PersonDescriptor:
         interests = [i for i in person.interests if self._mention(rng, 0.25)]
         offering = [o for o in person.offering if self._mention(rng, 0.3)]
         rng.shuffle(interests)
-        seeking = person.seeking if self._mention(rng, 0.25) else None
+        seeking = (person.seeking or None) if self._mention(rng, 0.25) else None
         energy = level_of(person.energy, ENERGY_LEVELS) if self._mention(rng, 0.2) else None
         meetings = next(i for i, group in enumerate(MEETINGS_PER_LEVEL) if person.meetings_today in group)
         meetings_level = meetings if self._mention(rng, 0.45) else None
@@ -338,13 +345,14 @@ class PersonDescriptor:
         engagement = level_of(person.engagement, ENGAGEMENT_LEVELS) if self._mention(rng, 0.2) else None
         chronotype = person.chronotype if self._mention(rng, 0.5) else None
 
+        # Who looks for or offers something that is not in the vocabulary is described in these words.
         sentences = []
         if interests:
-            words = [self._pick(rng, bank["interests"][i]) for i in interests]
+            words = [self._pick(rng, bank["interests"].get(i, [i])) for i in interests]
             sentences.append(self._pick(rng, bank["interest_sentences"]["variants"]).format(list=listed(words)))
-        sentences += [self._pick(rng, bank["offering"][o]) for o in offering]
+        sentences += [self._pick(rng, bank["offering"].get(o, [f"Offers {o}."])) for o in offering]
         if seeking is not None:
-            sentences.append(self._pick(rng, bank["seeking"][seeking]))
+            sentences.append(self._pick(rng, bank["seeking"].get(seeking, [f"Looking for {seeking}."])))
         if chronotype is not None:
             sentences.append(self._pick(rng, bank["chronotype"][chronotype]))
         for topic, level in (
@@ -357,7 +365,8 @@ class PersonDescriptor:
                 sentences.append(self._pick(rng, bank[topic]["levels"][level]))
         if self.temperature > 0:
             rng.shuffle(sentences)
-        role = self._pick(rng, bank["roles"][person.person_type.value]) + "."
+        named = person.person_type
+        role = self._pick(rng, bank["roles"][named.value] if isinstance(named, PersonType) else [named]) + "."
         return Description(
             text=" ".join([role, *sentences]),
             interests=tuple(interests),

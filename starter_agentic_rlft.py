@@ -2,6 +2,7 @@
 
     python starter_agentic_rlft.py
     python starter_agentic_rlft.py --max_steps 100 --beta 0.3 --num_eval_scenarios 1000
+    python starter_agentic_rlft.py --attendees people.csv --meetings past.csv  # your own, as in phase 2
 
 Pairs come from the same prompt: what the agent did well against what it did badly there. DPO (Rafailov et al., 2023)
 over whole trajectories follows ETO (Song et al., ACL 2024). The SFT adapter goes on training, its frozen copy is the
@@ -37,6 +38,7 @@ from meeting_agent.files import (
     write_json_array,
     write_text,
 )
+from meeting_agent.own_meetings import read_own_meetings
 from meeting_agent.rewards import calculate_reward
 from meeting_agent.settings import parse_settings, run_script, setting
 from meeting_agent.trajectories import TraceFile
@@ -76,6 +78,8 @@ class RLFTConfig:
     eval_seed: int = setting(9203, "decides who meets in the evaluation", 0, 2**32 - 1)
     data_seed: int = setting(42, "seed that the training data was made with (for the boosting baseline)", 0, 2**32 - 1)
     eval_temperature: float = setting(0.0, "sampling temperature of the evaluated agents; 0 is greedy", 0.0, 5.0)
+    attendees: str = setting("", "CSV of your own attendees to evaluate on; needs --meetings, both as in phase 2")
+    meetings: str = setting("", "CSV of their past meetings; those that phase 2 did not play are evaluated")
 
 
 def main() -> None:
@@ -95,6 +99,7 @@ def main() -> None:
 def check_config(config: RLFTConfig) -> None:
     if not (Path(config.sft_model_path) / ADAPTER_WEIGHTS).exists():
         raise InputError(f"{config.sft_model_path} holds no adapter: run starter_sft.py first")
+    read_own_meetings(config.attendees, config.meetings)
     results = Path(config.results_dir) / "metrics.json"
     check_writable(Path(config.pairs_path), Path(config.adapter_path), results)
 
@@ -117,6 +122,13 @@ def check_origin(config: RLFTConfig) -> None:
     if origin.get("adapter") != digest(Path(config.sft_model_path) / ADAPTER_WEIGHTS):
         raise InputError(
             f"{config.traces_path} was not played by {config.sft_model_path}: run starter_agentic_traces.py again"
+        )
+    own = digests(attendees=Path(config.attendees), meetings=Path(config.meetings))
+    played = {name: origin[name] for name in own if name in origin}
+    if played and played != own:
+        raise InputError(
+            f"{config.traces_path} was played with other attendees or meetings than --attendees and --meetings name: "
+            "give the same, or some of the evaluation may have been trained on"
         )
     if origin.get("traces") != digest(Path(config.traces_path)):
         print(f"warning: {config.traces_path} has been changed since phase 2 wrote it", flush=True)
@@ -320,7 +332,7 @@ def evaluate_model_performance(
 
     Under `accelerate launch` each process plays its share of the scenarios; all but the first then return nothing.
     """
-    from meeting_agent.ceilings import ceiling_accuracies
+    from meeting_agent.ceilings import ceiling_accuracies, majority_share
     from meeting_agent.engine import Engine, base_of_adapter
     from meeting_agent.error_patterns import error_patterns
     from meeting_agent.evaluation import (
@@ -341,10 +353,11 @@ def evaluate_model_performance(
     from meeting_agent.processes import this_process
     from meeting_agent.report import add_other_records, choose_examples, render_report
     from meeting_agent.statistics import paired_comparison, score_probabilities
-    from starter_agentic_traces import AgentTraceCollector, make_scenarios
+    from starter_agentic_traces import AgentTraceCollector
 
     started = time.monotonic()
-    scenarios = make_scenarios("evaluation", config.eval_seed, config.num_eval_scenarios)
+    scenarios = scenarios_to_evaluate(config)
+    simulated = not config.attendees
     prompts = [s.prediction_prompt for s in scenarios]
     success = [s.meeting.success_probability for s in scenarios]
     base = base_of_adapter(Path(config.sft_model_path))
@@ -370,7 +383,7 @@ def evaluate_model_performance(
     phases |= {name: agent_statistics(traces) for name, traces in played.items()}
 
     log = read_json(Path(config.sft_model_path) / "training_log.json", "starter_sft.py")
-    baselines = baseline_probabilities(config, log["settings"], scenarios)
+    baselines = baseline_probabilities(config, log["settings"], scenarios, simulated)
     right = {name: is_right(p, success) for name, p in (probabilities | baselines).items()}
     right |= {name: was_right(traces) for name, traces in played.items()}
 
@@ -385,7 +398,9 @@ def evaluate_model_performance(
             "machine": machine(),
         },
         "audit": log["audit"],
-        "ceilings": ceiling_accuracies([s.meeting for s in scenarios], PersonDescriptor()),
+        "ceilings": ceiling_accuracies([s.meeting for s in scenarios], PersonDescriptor())
+        if simulated
+        else {"majority": majority_share(success)},
         "baselines": {name: score_probabilities(p, success) for name, p in baselines.items()},
         "phases": phases,
         "paired": {
@@ -406,9 +421,9 @@ def evaluate_model_performance(
         },
     }
     metrics["attainable"] = {
-        "sft": attainable_share(phases["sft"]["accuracy"], metrics["ceilings"], "text_only"),
-        "agent": attainable_share(phases["agent"]["accuracy"], metrics["ceilings"], "all_tools"),
-        "dpo": attainable_share(phases["dpo"]["accuracy"], metrics["ceilings"], "all_tools"),
+        name: attainable_share(phases[name]["accuracy"], metrics["ceilings"], view)
+        for name, view in (("sft", "text_only"), ("agent", "all_tools"), ("dpo", "all_tools"))
+        if simulated
     }
     add_other_records(metrics, Path(config.results_dir))
     examples = choose_examples(traces)
@@ -425,6 +440,15 @@ def evaluate_model_performance(
     return metrics
 
 
+def scenarios_to_evaluate(config: RLFTConfig) -> list:
+    """Meetings of one's own attendees that phase 2 left alone, where there are such, else a conference of its own."""
+    from starter_agentic_traces import make_scenarios, put_into_words
+
+    if own := read_own_meetings(config.attendees, config.meetings):
+        return put_into_words(own.held_out[: config.num_eval_scenarios], f"own-evaluation-{config.eval_seed}")
+    return make_scenarios("evaluation", config.eval_seed, config.num_eval_scenarios)
+
+
 # What is compared with what on the same scenarios, as (after, before).
 COMPARISONS = (
     ("sft", "base"),
@@ -436,8 +460,10 @@ COMPARISONS = (
 )
 
 
-def baseline_probabilities(config: RLFTConfig, sft: dict, scenarios: list) -> dict[str, Sequence[float | None]]:
-    """Baselines fitted on the rows that phase 1 trained on; boosting only where those rows are our own world's."""
+def baseline_probabilities(
+    config: RLFTConfig, sft: dict, scenarios: list, simulated: bool
+) -> dict[str, Sequence[float | None]]:
+    """Baselines fitted on the rows that phase 1 trained on; boosting only where rows and scenarios are simulated."""
     from meeting_agent.baselines import boosting_baseline, tfidf_baseline
     from meeting_agent.make_data import training_meetings
     from meeting_agent.prompts import prediction_prompt
@@ -455,7 +481,7 @@ def baseline_probabilities(config: RLFTConfig, sft: dict, scenarios: list) -> di
         prediction_prompt(describe(m.person_a, m.time_slot), describe(m.person_b, m.time_slot), m.time_slot): m
         for m in training_meetings(config.data_seed, len(rows))
     }
-    if all(r.input_text in behind for r in fitted):
+    if simulated and all(r.input_text in behind for r in fitted):
         meetings = [behind[r.input_text] for r in fitted]
         found["boosting_visible"] = boosting_baseline(meetings, [s.meeting for s in scenarios], descriptor, config.seed)
     return found

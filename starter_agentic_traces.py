@@ -2,6 +2,7 @@
 
     python starter_agentic_traces.py                                   # 720 scenarios x 4 samples, in process
     python starter_agentic_traces.py --num_scenarios 20                # a quick look
+    python starter_agentic_traces.py --attendees people.csv --meetings past.csv         # your own, not the simulator's
     python starter_agentic_traces.py --api_url http://localhost:8000/v1 --model qwen3   # any OpenAI-compatible server
 
 Each scenario gets one of seven advisor personas and is played several times: the samples differ only in what the agent
@@ -42,10 +43,12 @@ from meeting_agent.files import (
     InputError,
     check_writable,
     digest,
+    digests,
     read_json,
     write_json,
     write_json_array,
 )
+from meeting_agent.own_meetings import read_own_meetings
 from meeting_agent.prompts import prediction_prompt, scenario_prompt, system_prompt_configurations
 from meeting_agent.rewards import calculate_reward
 from meeting_agent.settings import parse_settings, run_script, setting
@@ -76,6 +79,8 @@ class TraceConfig:
     api_url: str = setting("", "OpenAI-compatible server to run the agents on instead of the phase 1 model")
     model: str = setting("", "name of the model on that server")
     max_failed_share: float = setting(0.1, "share of a block's trajectories that the server may fail in", 0.0, 1.0)
+    attendees: str = setting("", "CSV of your own attendees instead of the simulator's; needs --meetings")
+    meetings: str = setting("", "CSV of their past meetings, a part of which phase 3 keeps for the evaluation")
 
 
 def main() -> None:
@@ -99,14 +104,15 @@ def generate_agent_traces_for_training(config: TraceConfig) -> dict:
     predictor = MeetingPredictor(config.sft_model_path)  # before anything is written: the adapter may be broken
     path = Path(config.traces_path)
     adapter = digest(Path(config.sft_model_path) / ADAPTER_WEIGHTS)
-    unfinished = UnfinishedTraces(path, {"settings": asdict(config), "adapter": adapter}, processes)
+    own = digests(attendees=Path(config.attendees), meetings=Path(config.meetings))
+    unfinished = UnfinishedTraces(path, {"settings": asdict(config), "adapter": adapter} | own, processes)
     play_missing_blocks(config, predictor, unfinished, processes)
     processes.wait_for_everyone()
     summary = agent_statistics(unfinished.traces()) | {"settings": asdict(config)}
     if processes.is_main_process:
         write_json_array(path, unfinished.traces())
         summary["seconds"] = time.monotonic() - started
-        summary["sha256"] = {"adapter": adapter, "traces": digest(path)}
+        summary["sha256"] = {"adapter": adapter, "traces": digest(path)} | own
         write_json(path.with_suffix(".summary.json"), summary)
         print_statistics(summary)
         print(f"{summary['n']} trajectories in {config.traces_path}, {summary['seconds']:.0f} s")
@@ -121,7 +127,7 @@ def play_missing_blocks(
     """Plays the blocks of this process that are not on disk yet."""
     samples, at_once = config.samples_per_scenario, config.concurrent_agents
     first = 0
-    for scenarios in conferences("traces", config.seed, config.num_scenarios):
+    for scenarios in scenarios_to_play(config):
         blocks = math.ceil(len(scenarios) * samples / at_once)
         mine = [
             block
@@ -156,6 +162,7 @@ def check_config(config: TraceConfig) -> None:
         raise InputError(f"{config.sft_model_path} holds no adapter: run starter_sft.py first")
     if bool(config.api_url) != bool(config.model):
         raise InputError("--api_url and --model go together: give both or neither")
+    read_own_meetings(config.attendees, config.meetings)
     check_writable(Path(config.traces_path))
 
 
@@ -175,6 +182,14 @@ class Scenario:
 Job = tuple[Scenario, int]  # a scenario and the index of the sample
 
 
+def scenarios_to_play(config: TraceConfig) -> Iterator[list[Scenario]]:
+    """Meetings of one's own attendees, where there are such, else the simulator's."""
+    if own := read_own_meetings(config.attendees, config.meetings):
+        yield put_into_words(own.played[: config.num_scenarios], f"own-{config.seed}")
+    else:
+        yield from conferences("traces", config.seed, config.num_scenarios)
+
+
 def conferences(purpose: str, seed: int, count: int) -> Iterator[list[Scenario]]:
     """`count` scenarios, as many as the names allow from one conference and the rest from further ones."""
     for number, start in enumerate(range(0, count, MOST_MEETINGS)):
@@ -184,10 +199,15 @@ def conferences(purpose: str, seed: int, count: int) -> Iterator[list[Scenario]]
 def make_scenarios(conference: str, seed: int, count: int) -> list[Scenario]:
     """The first `count` meetings of one of the three conferences of a seed, put into words."""
     people = ConferenceSimulator(max(2, 2 * count), conference_seed(conference, seed))
+    return put_into_words(people.meetings(count), f"{conference}-{seed}")
+
+
+def put_into_words(meetings: list[Meeting], key: str) -> list[Scenario]:
+    """What agents are asked about each meeting, and by which persona; `key` decides the personas."""
     describe = PersonDescriptor().generate_description
-    rng = random.Random(f"personas-{conference}-{seed}")
+    rng = random.Random(f"personas-{key}")
     scenarios = []
-    for m in people.meetings(count):
+    for m in meetings:
         said_a, said_b = describe(m.person_a, m.time_slot), describe(m.person_b, m.time_slot)
         scenarios.append(
             Scenario(
@@ -220,9 +240,10 @@ class AgentToolLoop:
         )
         self.temperature = temperature
 
-    def run(self, user_prompt: str, sampling_key: str = "") -> dict:
+    def run(self, user_prompt: str, sampling_key: str = "", watch: Callable[[dict], object] = bool) -> dict:
         """Plays one scenario; never raises for anything that the model or a server does.
 
+        `watch` is given every message of the agent and its tools as it comes.
         Returns `messages` (OpenAI chat format), `tools_used`, `total_iterations`, `completed_naturally` and `tokens`;
         where a server failed for good also `failure`, the kind of error.
         """
@@ -258,12 +279,15 @@ class AgentToolLoop:
             ]
             messages.append({"role": "assistant", "content": answer.content or ""})
             if not calls:
+                watch(messages[-1])
                 completed = True
                 break
             messages[-1]["tool_calls"] = calls
+            watch(messages[-1])
             for call in calls:
                 tools_used.append(call["function"]["name"])
                 messages.append({"role": "tool", "tool_call_id": call["id"], "content": self.call_tool(call)})
+                watch(messages[-1])
         return {
             "messages": messages,
             "tools_used": tools_used,

@@ -43,7 +43,6 @@ def visible_attributes(meeting: Meeting, descriptor: PersonDescriptor) -> list[f
     """Everything the two texts state, as numbers; what they leave out is NaN."""
     slot = meeting.time_slot
     a, b = descriptor.describe(meeting.person_a, slot), descriptor.describe(meeting.person_b, slot)
-    person_types = meeting.person_a.person_type, meeting.person_b.person_type
 
     def number(value: int | None) -> float:
         return np.nan if value is None else float(value)
@@ -51,7 +50,7 @@ def visible_attributes(meeting: Meeting, descriptor: PersonDescriptor) -> list[f
     def gets(seeker: Description, giver: Description) -> float:
         return np.nan if seeker.seeking is None else float(seeker.seeking in giver.offering)
 
-    features = [float(slot.day), seniority_match(*person_types), gets(a, b), gets(b, a)]
+    features = [float(slot.day), seniority_match(meeting.person_a, meeting.person_b), gets(a, b), gets(b, a)]
     features += [float(len(set(a.interests) & set(b.interests))), float(len(a.interests)), float(len(b.interests))]
     features += [float(len(a.offering)), float(len(b.offering))]
     # A pair has no order: sums first, so that few trees suffice, then each person.

@@ -134,7 +134,7 @@ def bayes_votes(meeting: Meeting, descriptor: PersonDescriptor, seed: int, draws
         _weighted(rng, engagement_a, _likelihood(engagement_a, noisy_engagement(a))),
         _weighted(rng, engagement_b, _likelihood(engagement_b, noisy_engagement(b))),
     )
-    match = seniority_match(a.person_type, b.person_type)
+    match = seniority_match(a, b)
     chemistry = rng.normal(0.0, CHEMISTRY_SD, draws)
     rest = WEIGHTS["seniority"] * (match - FACTOR_MEANS["seniority"]) + chemistry
 
@@ -148,11 +148,18 @@ def bayes_votes(meeting: Meeting, descriptor: PersonDescriptor, seed: int, draws
     return {view: float(np.mean(value + rest > 0)) for view, value in logits.items()}
 
 
+def majority_share(success: list[float]) -> float:
+    """Accuracy in [0, 1] of always giving the more frequent answer."""
+    share = float(np.mean([p > 0.5 for p in success]))
+    return max(share, 1 - share)
+
+
 def ceiling_accuracies(
     meetings: list[Meeting], descriptor: PersonDescriptor, seed: int = 0, draws: int = 400
 ) -> dict[str, float]:
     """Accuracy in [0, 1] of the Bayes decision under each of `VIEWS`, and of the majority class, on `meetings`."""
-    truth = np.array([m.success_probability > 0.5 for m in meetings])
+    success = [m.success_probability for m in meetings]
+    truth = np.array([p > 0.5 for p in success])
     votes = [bayes_votes(m, descriptor, seed, draws) for m in meetings]
-    ceilings = {"majority": float(max(truth.mean(), 1 - truth.mean()))}
+    ceilings = {"majority": majority_share(success)}
     return ceilings | {view: float(np.mean((np.array([v[view] for v in votes]) > 0.5) == truth)) for view in VIEWS}

@@ -15,15 +15,23 @@ from meeting_agent.settings import run_script
 
 
 def criteria(m: dict) -> list[tuple[str, float, str, float]]:
-    """(what, measured, comparison, bound) of every criterion; boosting is compared only on this project's own rows."""
+    """(what, measured, comparison, bound) of every criterion.
+
+    Boosting is compared only on this project's own rows, and shares of what can be attained only where that is known.
+    """
     phases, paired, training = m["phases"], m["paired"], m["training"]
     sft, agent, dpo = phases["sft"], phases["agent"], phases["dpo"]
     boosting = paired.get("sft_vs_boosting_visible")
     against_boosting = [("SFT against boosting, points", boosting["delta"], ">=", -0.02)] if boosting else []
+    attained = {
+        name: [(f"{label} share of the attainable gain", m["attainable"][name], ">=", bound)]
+        for name, label, bound in (("sft", "SFT", 0.80), ("dpo", "DPO", 0.70))
+        if name in m["attainable"]
+    }
     return [
         ("held-out scenarios", sft["n"], ">=", 500),
         ("SFT accuracy, lower 95% bound", sft["accuracy_ci95"][0], ">", 0.65),
-        ("SFT share of the attainable gain", m["attainable"]["sft"], ">=", 0.80),
+        *attained.get("sft", []),
         ("SFT against TF-IDF, points", paired["sft_vs_tfidf_logistic"]["delta"], ">", 0.0),
         ("SFT against TF-IDF, p", paired["sft_vs_tfidf_logistic"]["p_value"], "<", 0.01),
         ("SFT valid outputs", sft["valid_rate"], ">=", 1.0),
@@ -37,7 +45,7 @@ def criteria(m: dict) -> list[tuple[str, float, str, float]]:
         ("DPO accuracy, lower 95% bound", dpo["accuracy_ci95"][0], ">", 0.70),
         ("DPO gain over the agent, points", paired["dpo_vs_agent"]["delta"], ">", 0.0),
         ("DPO gain over the agent, p", paired["dpo_vs_agent"]["p_value"], "<", 0.01),
-        ("DPO share of the attainable gain", m["attainable"]["dpo"], ">=", 0.70),
+        *attained.get("dpo", []),
         ("DPO grounded claims against before", dpo["grounded_claim_rate"] - agent["grounded_claim_rate"], ">=", 0.0),
         ("DPO grounded answers against before, upper 95% bound", m["grounding"]["ci95"][1], ">=", 0.0),
         ("SFT loss, last against first", training["sft"]["loss_last"] - training["sft"]["loss_first"], "<", 0.0),

@@ -30,7 +30,8 @@ def error_patterns(
     groups: dict[tuple[str, str], list[tuple[bool, float]]] = defaultdict(list)
     for prompt, reason, p, t in zip(prompts, reasons, probabilities, truth, strict=True):
         for group in {*groups_of_text(prompt), ("confidence", confidence(p)), ("factor that decides", reason)}:
-            groups[group].append(((p > 0.5) == (t > 0.5), abs(p - t)))
+            if group[1]:  # nobody knows why one's own meetings ended as they did
+                groups[group].append(((p > 0.5) == (t > 0.5), abs(p - t)))
     return [
         {
             "by": by,

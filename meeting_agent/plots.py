@@ -68,9 +68,10 @@ def accuracy_ladder(metrics: dict):
         "text_only": "ceiling, text only",
         "all_tools": "ceiling, text and all tools",
     }
-    for key, label in lines.items():
-        axis.axhline(metrics["ceilings"][key], color="#555555", linewidth=1, linestyle="--")
-        axis.text(3.45, metrics["ceilings"][key], f"{label} {metrics['ceilings'][key]:.1%}", va="bottom", fontsize=9)
+    for key, value in metrics["ceilings"].items():
+        if key in lines:
+            axis.axhline(value, color="#555555", linewidth=1, linestyle="--")
+            axis.text(3.45, value, f"{lines[key]} {value:.1%}", va="bottom", fontsize=9)
     for key, label in {"tfidf_logistic": "TF-IDF", "boosting_visible": "boosting"}.items():
         if key in metrics["baselines"]:
             value = metrics["baselines"][key]["accuracy"]

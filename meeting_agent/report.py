@@ -60,8 +60,13 @@ def table(header: list[str], rows: list[list[str]]) -> str:
 def ladder_table(metrics: dict) -> str:
     """Accuracy of every phase and baseline with its interval, and what each could reach at most."""
     reach = {"base": "text_only", "sft": "text_only", "agent": "all_tools", "dpo": "all_tools"}
+    found = metrics["phases"] | metrics["baselines"]
+    if not ceilings_known(metrics):
+        known = [["majority class", percent(metrics["ceilings"]["majority"])]]
+        known += [[NAMES[name], with_interval(scores)] for name, scores in found.items()]
+        return table(["who", "accuracy (95% interval)"], known)
     rows = []
-    for name, scores in (metrics["phases"] | metrics["baselines"]).items():
+    for name, scores in found.items():
         ceiling = metrics["ceilings"][reach.get(name, "text_only")]
         share = percent(metrics["attainable"][name]) if name in metrics["attainable"] else ""
         rows.append([NAMES[name], with_interval(scores), percent(ceiling), share])
@@ -74,7 +79,7 @@ def render_report(metrics: dict, examples: list[dict]) -> str:
     sections = [
         "# Evaluation report",
         f"Seed {run['seed']}, evaluation seed {run['eval_seed']}, base model `{run['base_model']}`, "
-        f"{phases['sft']['n']} held-out scenarios from a conference that no training saw, {run['machine']}.",
+        f"{phases['sft']['n']} {held_out_text(metrics)}, {run['machine']}.",
         ladder_table(metrics),
         "![Accuracy of every phase](accuracy_ladder.png)",
         sft_section(metrics),
@@ -85,6 +90,18 @@ def render_report(metrics: dict, examples: list[dict]) -> str:
         *([reliability_section(metrics["reliability"])] if "reliability" in metrics else []),
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def ceilings_known(m: dict) -> bool:
+    """They need the simulator's truth: of one's own attendees only the majority class is known."""
+    return "text_only" in m["ceilings"]
+
+
+def held_out_text(m: dict) -> str:
+    own = m["run"]["settings"]["rlft"].get("meetings")
+    if own:
+        return f"meetings of `{own}`, whose attendees no trajectory holds (what anybody could reach at most is not known of them)"
+    return "held-out scenarios from a conference that no training saw"
 
 
 def sft_section(m: dict) -> str:
@@ -100,12 +117,17 @@ def sft_section(m: dict) -> str:
         if audit
         else ""
     )
+    reach = (
+        f" No reader of these texts could exceed\n{percent(m['ceilings']['text_only'])}: the model has "
+        f"{percent(m['attainable']['sft'])} of the attainable gain."
+        if ceilings_known(m)
+        else ""
+    )
     return f"""## 1. SFT accuracy and analysis
 
 {found}On the held-out scenarios the SFT model reaches {with_interval(sft)}, correlation {sft["correlation"]:.2f} with the
 true probability, MAE {sft["mae"]:.3f}, Brier score {sft["brier"]:.3f}, expected calibration error {sft["ece"]:.3f};
-{percent(sft["valid_rate"])} of its outputs are valid. No reader of these texts could exceed
-{percent(m["ceilings"]["text_only"])}: the model has {percent(m["attainable"]["sft"])} of the attainable gain.
+{percent(sft["valid_rate"])} of its outputs are valid.{reach}
 Greedy text instead of the expectation over digits (RAIL) gives {percent(sft["greedy"]["accuracy"])} with
 {percent(sft["greedy"]["valid_rate"])} valid.
 
@@ -188,16 +210,18 @@ def comparison_section(m: dict) -> str:
             for name, c in m["paired"].items()
         ],
     )
-    ceilings = table(["ceiling", "accuracy"], [[CEILINGS[k], percent(v)] for k, v in m["ceilings"].items()])
+    ceilings = (
+        "What anybody could reach at most, by Monte Carlo over what is hidden:\n\n"
+        + table(["ceiling", "accuracy"], [[CEILINGS[k], percent(v)] for k, v in m["ceilings"].items()])
+        + "\n\n"
+        if ceilings_known(m)
+        else ""
+    )
     return f"""## 4. All phases compared
 
 {paired}
 
-What anybody could reach at most, by Monte Carlo over what is hidden:
-
-{ceilings}
-
-{replication_text(m)}
+{ceilings}{replication_text(m)}
 
 This project's bars, those of the brief first:
 
@@ -238,19 +262,31 @@ def lessons_section(m: dict) -> str:
     phases, c, paired = m["phases"], m["ceilings"], m["paired"]
     minutes = sum(v for k, v in m["timing"].items()) / 60
     sft, agent, dpo = phases["sft"], phases["agent"], phases["dpo"]
+    ceiling_lines = (
+        [
+            f"**Know the ceiling first.** Text alone allows {percent(c['text_only'])}, all tools {percent(c['all_tools'])}. "
+            f"Without these two numbers {percent(sft['accuracy'])} would look like a mediocre model; it is "
+            f"{percent(m['attainable']['sft'])} of what can be had.",
+            f"**What stays hard.** {percent(c['all_tools'] - dpo['accuracy'])} of scenarios lie between the aligned agent "
+            f"and the ceiling, and {percent(1 - c['all_tools'])} cannot be decided by anybody: chemistry shows "
+            f"only in the meeting, and tools measure with noise.",
+        ]
+        if ceilings_known(m)
+        else []
+    )
+    gain = paired["dpo_vs_sft"]["delta"]
+    gain_line = (
+        "**Looking things up beats guessing better.** The aligned agent beats its own SFT predictor by "
+        f"{100 * gain:.1f} points, because it consults what the text leaves out."
+    )
     lines = [
-        f"**Know the ceiling first.** Text alone allows {percent(c['text_only'])}, all tools {percent(c['all_tools'])}. "
-        f"Without these two numbers {percent(sft['accuracy'])} would look like a mediocre model; it is "
-        f"{percent(m['attainable']['sft'])} of what can be had.",
-        f"**Looking things up beats guessing better.** The aligned agent beats its own SFT predictor by "
-        f"{100 * paired['dpo_vs_sft']['delta']:.1f} points, because it consults what the text leaves out.",
+        *ceiling_lines[:1],
+        *([gain_line] if gain > 0 else []),
         f"**DPO teaches where to look.** Calls per scenario went from {agent['calls_mean']:.2f} to "
         f"{dpo['calls_mean']:.2f}, accuracy from {percent(agent['accuracy'])} to {percent(dpo['accuracy'])}.",
         f"**Read numbers from the distribution.** Plain greedy decoding of the same SFT model reaches "
         f"{percent(sft['greedy']['accuracy'])}, the expectation over its digits {percent(sft['accuracy'])}.",
-        f"**What stays hard.** {percent(c['all_tools'] - dpo['accuracy'])} of scenarios lie between the aligned agent "
-        f"and the ceiling, and {percent(1 - c['all_tools'])} cannot be decided by anybody: chemistry shows "
-        f"only in the meeting, and tools measure with noise.",
+        *ceiling_lines[1:],
         f"**Watch what else is learned.** From before DPO to after, the share of claims that are grounded went from "
         f"{agent['grounded_claim_rate']:.2%} to {dpo['grounded_claim_rate']:.2%}, expected calibration error "
         f"from {agent['ece']:.3f} to {dpo['ece']:.3f}, readable answers from {percent(agent['valid_rate'])} to "
@@ -356,6 +392,8 @@ def fill_readme(readme: str, metrics: dict) -> str:
 
 def add_other_records(metrics: dict, results: Path) -> None:
     """Adds what was measured apart from the three phases: replications, and the harnesses of `reliability/`."""
+    if metrics["run"]["settings"]["rlft"].get("meetings"):
+        return  # these records are of the simulator's conference
     for name in ("replications", "reliability"):
         metrics.pop(name, None)
         if (results / f"{name}.json").exists():

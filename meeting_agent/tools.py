@@ -151,7 +151,7 @@ def predict_follow_up_potential(person_a: str, person_b: str, time_slot: str) ->
     _, a, b, _ = _look_up(person_a, person_b, time_slot)
     engagement_a, engagement_b = noisy_engagement(a), noisy_engagement(b)
     mean_engagement = (engagement_a + engagement_b) / 2
-    level = seniority_match(a.person_type, b.person_type) - NEUTRAL_SENIORITY_MATCH
+    level = seniority_match(a, b) - NEUTRAL_SENIORITY_MATCH
     return {
         "relationship_potential": round(_bounded(mean_engagement + 0.25 * level), 2),
         "engagement_a": round(engagement_a, 2),

@@ -99,7 +99,7 @@ READINGS = {
     "need of B": lambda p: gets_reading(p.said_b, p.said_a),
     "interests": interests_reading,
     "needs": needs_reading,
-    "seniority": lambda p: seniority_match(p.person_a.person_type, p.person_b.person_type),
+    "seniority": lambda p: seniority_match(p.person_a, p.person_b),
     "energy": lambda p: (energy_reading(p.said_a, p.slot) + energy_reading(p.said_b, p.slot)) / 2,
     "engagement": lambda p: (engagement_reading(p.said_a) + engagement_reading(p.said_b)) / 2,
     "topics": lambda p: (interests_reading(p) + needs_reading(p)) / 2,

@@ -16,6 +16,7 @@ DATA = Path("data/sft_training_data.csv")
 BASE = Path("models/base")
 SFT = Path("models/sft_prediction_model_gemma_270m")
 TRACES = Path("trajectories/agent_traces.json")
+ATTENDEES, MEETINGS = Path("data/sample_attendees.csv"), Path("data/sample_meetings.csv")
 HEADER = "input_text,target_probability,target_reason,ground_truth_prob\n"
 
 # What a script is started with when the case does not say otherwise; `{here}` is the case's own folder.
@@ -225,6 +226,48 @@ def adapter_cases(script: str) -> list[Case]:
     return [Case(script, f"adapter: {n}", says, given, prepare(change)) for n, (change, says) in changes.items()]
 
 
+OWN = {"attendees": "{here}/people.csv", "meetings": "{here}/meetings.csv"}
+
+
+def own(name: str, old: str, new: str, then: Prepare = nothing) -> Prepare:
+    """The samples of one's own attendees and meetings, with `old` replaced once in the file `name`."""
+
+    def prepare(here: Path) -> None:
+        then(here)
+        for file, sample in (("people.csv", ATTENDEES), ("meetings.csv", MEETINGS)):
+            text = sample.read_text(encoding="utf-8")
+            (here / file).write_text(text.replace(old, new, 1) if file == name else text, encoding="utf-8")
+
+    return prepare
+
+
+def own_cases(script: str, prepared: Prepare) -> list[Case]:
+    first, meeting = (path.read_text(encoding="utf-8").splitlines()[1] for path in (ATTENDEES, MEETINGS))
+    name, a = first.split(",")[0], meeting.split(",")[0]
+    changes = {
+        "no column": ("people.csv", "mood", "moods", "column mood is missing"),
+        "same name": ("people.csv", "\n", f"\n{first}\n", f"row 2: name is '{name}', as in"),
+        "unknown role": ("people.csv", first, f"{name},{','.join(['cook', *first.split(',')[2:]])}", "'cook', none of"),
+        "escape in a name": ("people.csv", name, "A\x1bB", "row 1: name holds the control character"),
+        "unknown attendee": ("meetings.csv", a, "Nobody", "row 1: person_a is 'Nobody', none of the attendees"),
+        "no answer": ("meetings.csv", meeting, meeting.rpartition(",")[0] + ",", "row 1: success is '', not a number"),
+        "no slot": ("meetings.csv", meeting.split(",")[2], "noon", "time_slot is 'noon', no slot"),
+        "same meeting": ("meetings.csv", "\n", f"\n{meeting}\n", "row 2 is the same meeting as"),
+    }
+    cases = [
+        Case(script, f"own people: {what}", says, OWN, own(file, old, new, prepared))
+        for what, (file, old, new, says) in changes.items()
+    ]
+    few = own("meetings.csv", "\n".join(MEETINGS.read_text(encoding="utf-8").splitlines()[9:]), "", prepared)
+    return [
+        *cases,
+        Case(script, "own people: few meetings", "too few, each side needs", OWN, few),
+        Case(script, "own people: none", "cannot be read", OWN, prepared),
+        Case(script, "people without meetings", "go together", {"attendees": str(ATTENDEES)}, prepared),
+        Case(script, "meetings without people", "go together", {"meetings": str(MEETINGS)}, prepared),
+    ]
+
+
 def traces_cases() -> list[Case]:
     script = "starter_agentic_traces"
     settings = {
@@ -243,6 +286,7 @@ def traces_cases() -> list[Case]:
     return [
         *cases,
         *adapter_cases(script),
+        *own_cases(script, nothing),
         Case(script, "no adapter", "run starter_sft.py first", {"sft_model_path": "{here}/none"}, nothing),
         Case(script, "server without model", "go together", {"api_url": "http://127.0.0.1:9"}, nothing),
         Case(script, "model without server", "go together", {"model": "m"}, nothing),
@@ -324,7 +368,7 @@ def rlft_cases() -> list[Case]:
             cases.append(Case(script, f"{name} {value}", f"--{name} is", {name: value}, traces()))
     given = {"results_dir": "{here}/traces.json/results"}
     cases.append(Case(script, "results inside a file", "cannot be written", given, traces()))
-    return cases + adapter_cases(script)
+    return cases + adapter_cases(script) + own_cases(script, traces())
 
 
 def all_cases() -> list[Case]:
