@@ -23,7 +23,7 @@ from uuid import NAMESPACE_OID, uuid5
 import numpy as np
 
 from data_classes import Meeting, MeetingPredictor, Person, PersonDescriptor, TimeSlot, listed
-from meeting_agent.attendees import read_attendees
+from meeting_agent.attendees import read_attendees, under_known_names
 from meeting_agent.calibration import Calibration, read_calibration
 from meeting_agent.files import ADAPTER_WEIGHTS, InputError, check_writable, replacing
 from meeting_agent.matching import Pair, best_matching, best_partners, disjoint_matchings
@@ -57,8 +57,8 @@ class ScheduleConfig:
 class ScheduledMeeting:
     """Two people who should meet, the probability in [0, 1] that it succeeds, and what the agent says for it."""
 
-    person_a: Person
-    person_b: Person
+    person_a: str
+    person_b: str
     slot: TimeSlot
     probability: float
     recommendation: str
@@ -69,10 +69,14 @@ class ScheduledMeeting:
 def main() -> None:
     config = parse_settings(ScheduleConfig, __doc__.splitlines()[0])
     slots, first_day = read_slots(config.slots), read_date(config.first_day)
-    people = read_attendees(config.attendees)
+    known = under_known_names(read_attendees(Path(config.attendees)))
     check_config(config)
     scheduler = Scheduler(config.sft_model_path, config.adapter_path, read_calibration(Path(config.calibration)))
-    meetings = scheduler.day(people, slots, config.candidates, config.min_probability)
+    own_names = {person.name: name for name, person in known.items()}
+    meetings = [
+        replace(m, person_a=own_names[m.person_a], person_b=own_names[m.person_b])
+        for m in scheduler.day(list(known.values()), slots, config.candidates, config.min_probability)
+    ]
     write_csv(Path(config.output), meetings)
     write_calendar(Path(config.output).with_suffix(".ics"), meetings, first_day)
     print_table(meetings)
@@ -192,8 +196,8 @@ class Scheduler:
             recommendation, probability = None, 0.0
         shared = [topic for result in tool_results(messages) for topic in result.get("shared_interests", [])]
         return ScheduledMeeting(
-            meeting.person_a,
-            meeting.person_b,
+            meeting.person_a.name,
+            meeting.person_b.name,
             meeting.time_slot,
             self.calibration.success(probability),
             recommendation or "no answer",
@@ -208,7 +212,7 @@ def write_csv(path: Path, meetings: list[ScheduledMeeting]) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         for m in meetings:
-            row = (m.slot.value, m.person_a.name, m.person_b.name, f"{m.probability:.3f}", m.recommendation)
+            row = (m.slot.value, m.person_a, m.person_b, f"{m.probability:.3f}", m.recommendation)
             writer.writerow(map(no_formula, (*row, m.reason, m.evidence)))
 
 
@@ -227,11 +231,11 @@ def write_calendar(path: Path, meetings: list[ScheduledMeeting], first_day: date
     for m in meetings:
         start = datetime.combine(first_day + timedelta(days=m.slot.day - 1), STARTS[m.slot.part_of_day])
         event = Event()
-        event.add("uid", uuid5(NAMESPACE_OID, f"{start} {m.person_a.name} {m.person_b.name}"))
+        event.add("uid", uuid5(NAMESPACE_OID, f"{start} {m.person_a} {m.person_b}"))
         event.add("dtstamp", datetime.now(UTC))
         event.add("dtstart", start)
         event.add("dtend", start + LENGTH)
-        event.add("summary", f"{m.person_a.name} and {m.person_b.name}")
+        event.add("summary", f"{m.person_a} and {m.person_b}")
         event.add("description", f"Probability of success {m.probability:.2f}. {m.reason}\n{m.evidence}")
         calendar.add_component(event)
     with replacing(path) as temporary:
@@ -245,7 +249,7 @@ def print_table(meetings: list[ScheduledMeeting]) -> None:
 
     table = Table("slot", "who", "with", "success", "reason", "evidence")
     for m in meetings:
-        words = (m.slot.label, m.person_a.name, m.person_b.name, f"{m.probability:.2f}", m.reason, m.evidence)
+        words = (m.slot.label, m.person_a, m.person_b, f"{m.probability:.2f}", m.reason, m.evidence)
         table.add_row(*map(Text, words))
     Console(width=None if sys.stdout.isatty() else 160).print(table)
 
