@@ -52,7 +52,14 @@ from meeting_agent.own_meetings import read_own_meetings
 from meeting_agent.prompts import prediction_prompt, scenario_prompt, system_prompt_configurations
 from meeting_agent.rewards import calculate_reward
 from meeting_agent.settings import parse_settings, run_script, setting
-from meeting_agent.tools import MOST_CALLS_A_TURN, TOOLS, ConferenceRecords, ToolError, open_records, render_result
+from meeting_agent.tools import (
+    MOST_CALLS_A_TURN,
+    TOOLS,
+    ConferenceRecords,
+    checked_arguments,
+    open_records,
+    render_result,
+)
 
 MAX_ITERATIONS = 8
 SESSION_HEADER = "x-session"  # tells the engine which conversation a request goes on, and seeds its sampling
@@ -322,11 +329,9 @@ class AgentToolLoop:
             return json.dumps({"error": f"unknown tool {name[:60]!r}: use one of {', '.join(self.npc.tool_map)}"})
         try:
             arguments = json.loads(call["function"]["arguments"] or "{}")
-            return render_result(tool(**arguments))
-        except (ToolError, ValueError) as error:
+            return render_result(tool(**checked_arguments(tool, arguments)))
+        except ValueError as error:  # a ToolError among them
             return json.dumps({"error": str(error)})
-        except TypeError:
-            return json.dumps({"error": f"{name} needs person_a, person_b and time_slot as text"})
 
 
 def parse_recommendation(answer: str) -> tuple[str | None, float | None]:
