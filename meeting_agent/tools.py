@@ -191,16 +191,16 @@ def checked_arguments(tool: Callable[..., dict], arguments: object) -> dict:
     if (
         isinstance(arguments, dict)
         and needed <= arguments.keys() <= known.keys()
-        and all(_is_of(value, hints[name]) for name, value in arguments.items())
+        and all(_is_of(value, hints.get(name)) for name, value in arguments.items())
     ):
         return arguments
-    kinds = {name: KINDS.get(hints[name], str(hints[name])) for name in known}
+    kinds = {name: KINDS.get(hints.get(name, object), "a value") for name in known}
     if set(kinds.values()) == {"text"}:
         raise ToolError(f"{tool.__name__} needs {listed(list(kinds))} as text")
     raise ToolError(f"{tool.__name__} needs {listed([f'{name} as {kind}' for name, kind in kinds.items()])}")
 
 
-def _is_of(value: object, kind: type) -> bool:
+def _is_of(value: object, kind: object) -> bool:
     if kind is float:
         return isinstance(value, int | float) and not isinstance(value, bool)
     return type(value) is kind if kind in KINDS else True
