@@ -365,6 +365,7 @@ def evaluate_model_performance(
     for name, engine in (("agent", predictor.engine), ("dpo", Engine(base, config.adapter_path))):
         with collector.agents_on(engine) as play:
             played[name] = collector.collect_share(play, name, this_process())
+        check_readable(config, played[name])
     if not this_process().is_main_process:
         return {}
 
@@ -442,6 +443,13 @@ def scenarios_to_evaluate(config: RLFTConfig) -> list:
     if own := read_own_meetings(config.attendees, config.meetings):
         return put_into_words(own.held_out[: config.num_eval_scenarios], f"own-evaluation-{config.eval_seed}")
     return make_scenarios("evaluation", config.eval_seed, config.num_eval_scenarios)
+
+
+def check_readable(config: RLFTConfig, traces: list[dict]) -> None:
+    """There is nothing to measure where a base meets only words that it does not know."""
+    if all(t["final_probability"] is None for t in traces):
+        what = config.meetings or "the held-out scenarios"
+        raise InputError(f"no answer of the agents on {what} can be read: take a base that knows its words")
 
 
 # What is compared with what on the same scenarios, as (after, before).
