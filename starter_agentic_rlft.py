@@ -39,6 +39,7 @@ from meeting_agent.files import (
     write_text,
 )
 from meeting_agent.own_meetings import read_own_meetings
+from meeting_agent.reporting import check_reporter
 from meeting_agent.rewards import calculate_reward
 from meeting_agent.settings import parse_settings, run_script, setting
 from meeting_agent.trajectories import TraceFile
@@ -78,6 +79,7 @@ class RLFTConfig:
     eval_seed: int = setting(9203, "decides who meets in the evaluation", 0, 2**32 - 1)
     data_seed: int = setting(42, "seed that the training data was made with (for the boosting baseline)", 0, 2**32 - 1)
     eval_temperature: float = setting(0.0, "sampling temperature of the evaluated agents; 0 is greedy", 0.0, 5.0)
+    report_to: str = setting("none", "where losses are reported too: tensorboard, wandb, or what Transformers offers")
     attendees: str = setting("", "CSV of your own attendees to evaluate on; needs --meetings, both as in phase 2")
     meetings: str = setting("", "CSV of their past meetings; those that phase 2 did not play are evaluated")
 
@@ -100,6 +102,7 @@ def check_config(config: RLFTConfig) -> None:
     if not (Path(config.sft_model_path) / ADAPTER_WEIGHTS).exists():
         raise InputError(f"{config.sft_model_path} holds no adapter: run starter_sft.py first")
     read_own_meetings(config.attendees, config.meetings)
+    check_reporter(config.report_to, Path(config.adapter_path))
     results = Path(config.results_dir) / "metrics.json"
     check_writable(Path(config.pairs_path), Path(config.adapter_path), results)
 
@@ -227,7 +230,7 @@ def train_model_with_dpo(pairs: list[dict], config: RLFTConfig) -> TrainingMetri
         logging_steps=1,
         save_steps=20,
         save_total_limit=1,
-        report_to="none",
+        report_to=config.report_to,
         disable_tqdm=True,
         seed=config.seed,
     )
@@ -301,16 +304,17 @@ def save_adapter(config: RLFTConfig, base: str, model, tokenizer, metrics: Train
         model.save_pretrained(folder, selected_adapters=["default"])
         tokenizer.save_pretrained(folder)
         write_json(folder / "training_log.json", log)
-        write_text(folder / "README.md", model_card(config, base, metrics))
+        write_text(folder / "README.md", model_card(config, base, metrics, {}))
     print(f"Adapter saved in {output} after {metrics.seconds:.0f} s of training.", flush=True)
 
 
-def model_card(config: RLFTConfig, base: str, metrics: TrainingMetrics) -> str:
+def model_card(config: RLFTConfig, base: str, metrics: TrainingMetrics, evaluation: dict) -> str:
+    """The card of the aligned adapter; `evaluation` is empty until the adapter has been evaluated."""
+    from meeting_agent.cards import front_matter
+
     settings = "\n".join(f"| {name} | {value} |" for name, value in asdict(config).items())
-    return f"""---
-base_model: {base}
-library_name: peft
----
+    dataset = f"held-out meetings of {config.meetings or 'a simulated conference'}"
+    return f"""{front_matter(base, "Aligned meeting agent", dataset, evaluation)}
 # Aligned meeting agent (phase 3)
 
 LoRA adapter over `{base}`: the phase 1 adapter, trained on with DPO over agent trajectories for {config.max_steps}
@@ -368,6 +372,7 @@ def evaluate_model_performance(
     for name, engine in (("agent", predictor.engine), ("dpo", Engine(base, config.adapter_path))):
         with collector.agents_on(engine) as play:
             played[name] = collector.collect_share(play, name, this_process())
+        check_readable(config, played[name])
     if not this_process().is_main_process:
         return {}
 
@@ -436,6 +441,7 @@ def evaluate_model_performance(
         write_json(folder / "examples.json", examples)
         write_text(folder / "evaluation_report.md", render_report(metrics, examples))
         write_page(folder / "report.html", folder, traces, evaluation)
+    write_text(Path(config.adapter_path) / "README.md", model_card(config, base, dpo, phases["dpo"]))
     print_ladder(metrics)
     return metrics
 
@@ -447,6 +453,13 @@ def scenarios_to_evaluate(config: RLFTConfig) -> list:
     if own := read_own_meetings(config.attendees, config.meetings):
         return put_into_words(own.held_out[: config.num_eval_scenarios], f"own-evaluation-{config.eval_seed}")
     return make_scenarios("evaluation", config.eval_seed, config.num_eval_scenarios)
+
+
+def check_readable(config: RLFTConfig, traces: list[dict]) -> None:
+    """There is nothing to measure where a base meets only words that it does not know."""
+    if all(t["final_probability"] is None for t in traces):
+        what = config.meetings or "the held-out scenarios"
+        raise InputError(f"no answer of the agents on {what} can be read: take a base that knows its words")
 
 
 # What is compared with what on the same scenarios, as (after, before).

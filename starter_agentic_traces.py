@@ -52,7 +52,14 @@ from meeting_agent.own_meetings import read_own_meetings
 from meeting_agent.prompts import prediction_prompt, scenario_prompt, system_prompt_configurations
 from meeting_agent.rewards import calculate_reward
 from meeting_agent.settings import parse_settings, run_script, setting
-from meeting_agent.tools import MOST_CALLS_A_TURN, TOOLS, ConferenceRecords, ToolError, open_records, render_result
+from meeting_agent.tools import (
+    MOST_CALLS_A_TURN,
+    TOOLS,
+    ConferenceRecords,
+    checked_arguments,
+    open_records,
+    render_result,
+)
 
 MAX_ITERATIONS = 8
 SESSION_HEADER = "x-session"  # tells the engine which conversation a request goes on, and seeds its sampling
@@ -125,7 +132,11 @@ def play_missing_blocks(
     config: TraceConfig, predictor: MeetingPredictor, unfinished: UnfinishedTraces, processes
 ) -> None:
     """Plays the blocks of this process that are not on disk yet."""
+    from meeting_agent.progress import Pace
+
     samples, at_once = config.samples_per_scenario, config.concurrent_agents
+    total = sum(math.ceil(count * samples / at_once) for count in scenarios_at_a_time(config))
+    pace = Pace(unfinished.count(), total)
     first = 0
     for scenarios in scenarios_to_play(config):
         blocks = math.ceil(len(scenarios) * samples / at_once)
@@ -143,6 +154,9 @@ def play_missing_blocks(
                 for number, block in zip(mine, played, strict=True):
                     check_failures(block, config)
                     unfinished.add(first + number, block)
+                    if processes.is_main_process:
+                        done = unfinished.count()
+                        print(f"  block {done}/{total}  {pace.left(done)}", flush=True)
         first += blocks
 
 
@@ -190,10 +204,21 @@ def scenarios_to_play(config: TraceConfig) -> Iterator[list[Scenario]]:
         yield from conferences("traces", config.seed, config.num_scenarios)
 
 
-def conferences(purpose: str, seed: int, count: int) -> Iterator[list[Scenario]]:
+def scenarios_at_a_time(config: TraceConfig) -> list[int]:
+    """How many scenarios each list of `scenarios_to_play` holds."""
+    if own := read_own_meetings(config.attendees, config.meetings):
+        return [min(config.num_scenarios, len(own.played))]
+    return conference_sizes(config.num_scenarios)
+
+
+def conference_sizes(count: int) -> list[int]:
     """`count` scenarios, as many as the names allow from one conference and the rest from further ones."""
-    for number, start in enumerate(range(0, count, MOST_MEETINGS)):
-        yield make_scenarios(purpose, seed + number * SEEDS, min(MOST_MEETINGS, count - start))
+    return [min(MOST_MEETINGS, count - start) for start in range(0, count, MOST_MEETINGS)]
+
+
+def conferences(purpose: str, seed: int, count: int) -> Iterator[list[Scenario]]:
+    for number, size in enumerate(conference_sizes(count)):
+        yield make_scenarios(purpose, seed + number * SEEDS, size)
 
 
 def make_scenarios(conference: str, seed: int, count: int) -> list[Scenario]:
@@ -304,11 +329,9 @@ class AgentToolLoop:
             return json.dumps({"error": f"unknown tool {name[:60]!r}: use one of {', '.join(self.npc.tool_map)}"})
         try:
             arguments = json.loads(call["function"]["arguments"] or "{}")
-            return render_result(tool(**arguments))
-        except (ToolError, ValueError) as error:
+            return render_result(tool(**checked_arguments(tool, arguments)))
+        except ValueError as error:  # a ToolError among them
             return json.dumps({"error": str(error)})
-        except TypeError:
-            return json.dumps({"error": f"{name} needs person_a, person_b and time_slot as text"})
 
 
 def parse_recommendation(answer: str) -> tuple[str | None, float | None]:
@@ -382,10 +405,16 @@ class AgentTraceCollector:
         """Every scenario once: each of `processes` (Accelerate's state) plays its share of the blocks, all get all."""
         from accelerate.utils import gather_object
 
+        from meeting_agent.progress import Pace
+
         blocks = range(math.ceil(len(self.scenarios) / CONCURRENT_AGENTS))
         mine = blocks[processes.process_index :: processes.num_processes]
-        played = gather_object(list(zip(mine, self.collect(play, 1, policy, wanted=mine), strict=True)))
-        return [trace for _, block in sorted(played, key=itemgetter(0)) for trace in block]
+        pace, own = Pace(0, len(mine)), []
+        for number, block in zip(mine, self.collect(play, 1, policy, wanted=mine), strict=True):
+            own.append((number, block))
+            if processes.is_main_process:
+                print(f"  evaluating {policy}: block {len(own)}/{len(mine)}  {pace.left(len(own))}", flush=True)
+        return [trace for _, block in sorted(gather_object(own), key=itemgetter(0)) for trace in block]
 
     def trajectory(self, scenario: Scenario, sample: int, run: dict, policy: str) -> dict:
         recommendation, probability = parse_recommendation(run["messages"][-1].get("content") or "")
@@ -435,6 +464,9 @@ class UnfinishedTraces:
 
     def _path(self, number: int) -> Path:
         return self.folder / f"block-{number:08d}.json"
+
+    def count(self) -> int:
+        return len(self._blocks())
 
     def holds(self, number: int) -> bool:
         return self._path(number).exists()

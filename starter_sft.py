@@ -37,6 +37,7 @@ from meeting_agent.files import (
     write_text,
 )
 from meeting_agent.prediction import target_text
+from meeting_agent.reporting import check_reporter
 from meeting_agent.settings import parse_settings, run_script, setting
 from meeting_agent.supervision import marks_turns, prediction_row, rehearsal_rows
 
@@ -67,6 +68,7 @@ class SFTConfig:
     )
     max_train_rows: int = setting(0, "use only this many rows; 0 is all", 0, 10_000_000)
     use_4bit: bool = setting(False, "QLoRA: load the base in 4 bits (needs a GPU)")
+    report_to: str = setting("none", "where losses are reported too: tensorboard, wandb, or what Transformers offers")
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,7 @@ def run_sft_fine_tuning(config: SFTConfig) -> TrainingMetrics:
         save(folder, config, model, tokenizer, metrics, audit)
         report = validate_model(folder, split.test, config.base_model_name)
         write_json(folder / "validation.json", report)
+        write_text(folder / "README.md", model_card(config, metrics, report))
     shutil.rmtree(unfinished_folder(output))
     print_validation(report)
     print(f"Adapter in {output} after {metrics.seconds:.0f} s of training.", flush=True)
@@ -119,6 +122,7 @@ def run_sft_fine_tuning(config: SFTConfig) -> TrainingMetrics:
 def check_config(config: SFTConfig) -> None:
     if not config.base_model_name.strip():
         raise InputError("--base_model_name is empty: give a folder or a hub name")
+    check_reporter(config.report_to, Path(config.output_model_path))
 
 
 def read_rows(path: str, at_most: int) -> list[TrainingRow]:
@@ -232,7 +236,7 @@ def train(config: SFTConfig, split: Split, model, tokenizer, callbacks: Sequence
         restore_callback_states_from_checkpoint=True,
         metric_for_best_model="eval_loss",
         logging_steps=min(10, steps_per_epoch),
-        report_to="none",
+        report_to=config.report_to,
         disable_tqdm=True,
         seed=config.seed,
     )
@@ -297,21 +301,20 @@ def target(row: TrainingRow) -> str:
 
 
 def save(folder: Path, config: SFTConfig, model, tokenizer, metrics: TrainingMetrics, audit) -> None:
-    """Writes adapter, tokenizer, model card and training log, which names the bytes that the adapter was made from."""
+    """Writes adapter, tokenizer and training log, which names the bytes that the adapter was made from."""
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     log = asdict(metrics) | {"settings": asdict(config), "audit": asdict(audit) if audit else None}
     log["sha256"] = digests(data=Path(config.sft_data_path), base=Path(config.base_model_name) / BASE_WEIGHTS)
     write_json(folder / "training_log.json", log)
-    write_text(folder / "README.md", model_card(config, metrics))
 
 
-def model_card(config: SFTConfig, metrics: TrainingMetrics) -> str:
+def model_card(config: SFTConfig, metrics: TrainingMetrics, validation: dict) -> str:
+    from meeting_agent.cards import front_matter
+
     settings = "\n".join(f"| {name} | {value} |" for name, value in asdict(config).items())
-    return f"""---
-base_model: {config.base_model_name}
-library_name: peft
----
+    name, dataset = "Meeting prediction adapter", f"test rows of {config.sft_data_path}"
+    return f"""{front_matter(config.base_model_name, name, dataset, validation)}
 # Meeting prediction adapter (phase 1)
 
 LoRA adapter over `{config.base_model_name}`: reads two attendees and a time slot, writes

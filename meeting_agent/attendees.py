@@ -145,4 +145,8 @@ def warn_of_new_words(path: Path, people: list[Person]) -> None:
     new = sorted(used - known_words())
     if new:
         some = ", ".join(new[:SHOWN_WORDS]) + (", ..." if len(new) > SHOWN_WORDS else "")
-        print(f"warning: {path}: the embedded base hardly knows {len(new)} of {len(used)} words ({some})", flush=True)
+        print(
+            f"warning: {path}: the embedded base hardly knows {len(new)} of {len(used)} words ({some}): "
+            "with many of them take a larger base",
+            flush=True,
+        )

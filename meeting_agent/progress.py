@@ -1,8 +1,21 @@
-"""One short line of progress instead of the trainer's dictionaries."""
+"""One short line of progress, with the time left, instead of the trainer's dictionaries."""
 
 from __future__ import annotations
 
+import time
+
 from transformers import PrinterCallback, TrainerCallback
+
+
+class Pace:
+    """Tells how long the rest will take, from what was done since this run started, at `done` of `total`."""
+
+    def __init__(self, done: int, total: int):
+        self.first, self.total, self.started = done, total, time.monotonic()
+
+    def left(self, done: int) -> str:
+        each = (time.monotonic() - self.started) / max(1, done - self.first)
+        return f"about {each * (self.total - done) / 60:.1f} minutes left"
 
 
 class ProgressLine(TrainerCallback):
@@ -11,10 +24,14 @@ class ProgressLine(TrainerCallback):
     def __init__(self, names: dict[str, str], every: int = 1):
         self.names, self.every = names, every
 
+    def on_train_begin(self, args, state, control, **kwargs):
+        self.pace = Pace(state.global_step, state.max_steps)
+
     def on_log(self, args, state, control, logs=None, **kwargs):
         shown = [f"{label} {logs[key]:.4f}" for key, label in self.names.items() if key in (logs or {})]
         if shown and state.is_world_process_zero and (state.global_step % self.every == 0 or "eval_loss" in logs):
-            print(f"  step {state.global_step}/{state.max_steps}  {'  '.join(shown)}", flush=True)
+            step, left = state.global_step, self.pace.left(state.global_step)
+            print(f"  step {step}/{state.max_steps}  {'  '.join(shown)}  {left}", flush=True)
 
 
 def show_progress(trainer, names: dict[str, str], every: int = 1) -> None:

@@ -7,9 +7,11 @@ so asking twice tells nothing new.
 
 from __future__ import annotations
 
+import inspect
 import json
 import random
 import re
+import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -19,6 +21,7 @@ from data_classes import (
     TimeSlot,
     energy_at,
     interest_overlap,
+    listed,
     need_fit,
     seniority_match,
 )
@@ -190,6 +193,32 @@ def tool_schemas() -> list[dict]:
     from transformers.utils import get_json_schema
 
     return [get_json_schema(tool) for tool in TOOLS]
+
+
+KINDS: dict[type, str] = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+
+
+def checked_arguments(tool: Callable[..., dict], arguments: object) -> dict:
+    """What a model wrote as a call's arguments; raises ToolError unless the tool's signature takes names and types."""
+    known = inspect.signature(tool).parameters
+    hints = typing.get_type_hints(tool)
+    needed = {name for name, parameter in known.items() if parameter.default is inspect.Parameter.empty}
+    if (
+        isinstance(arguments, dict)
+        and needed <= arguments.keys() <= known.keys()
+        and all(_is_of(value, hints.get(name)) for name, value in arguments.items())
+    ):
+        return arguments
+    kinds = {name: KINDS.get(hints.get(name, object), "a value") for name in known}
+    if set(kinds.values()) == {"text"}:
+        raise ToolError(f"{tool.__name__} needs {listed(list(kinds))} as text")
+    raise ToolError(f"{tool.__name__} needs {listed([f'{name} as {kind}' for name, kind in kinds.items()])}")
+
+
+def _is_of(value: object, kind: object) -> bool:
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return type(value) is kind if kind in KINDS else True
 
 
 def render_result(result: dict) -> str:

@@ -34,7 +34,7 @@ from meeting_agent.base.readings import (
     shared_interests,
 )
 from meeting_agent.prompts import pair_context, scenario_prompt, system_prompt_configurations
-from meeting_agent.tools import MAIN_SCORES, TOOLS, render_result
+from meeting_agent.tools import MAIN_SCORES, render_result
 
 Chat = list[dict]
 
@@ -314,7 +314,7 @@ def random_result(rng: random.Random, tool: str) -> dict:
 
 def plan_calls(rng: random.Random, persona: str) -> list[str]:
     count = rng.choices([n for n, _ in CALL_COUNTS], [w for _, w in CALL_COUNTS])[0]
-    names = [tool.__name__ for tool in TOOLS]
+    names = list(MAIN_SCORES)
     rng.shuffle(names)
     favourite = FIRST_CHOICE.get(persona)
     if favourite and rng.random() < 0.4:
@@ -353,7 +353,7 @@ def call_chat(rng: random.Random) -> Chat:
     pair = random_pair(rng)
     a, b = pair.person_a.name, pair.person_b.name
     said_a, said_b = few_facts(rng).text, few_facts(rng).text
-    tool = rng.choice(TOOLS).__name__
+    tool = rng.choice(list(MAIN_SCORES))
     context = pair_context(f"{a}. {said_a}", f"{b}. {said_b}", pair.slot)
     return [
         {"role": "user", "content": f"{context}\n\nCall the tool for {WHAT_TOOLS_SHOW[tool].removeprefix('the ')}."},
@@ -368,7 +368,7 @@ def tool_call(tool: str, a: str, b: str, slot: TimeSlot) -> dict:
 
 def results_chat(rng: random.Random) -> Chat:
     """The end of a dialogue alone: tool results, what each says, and the answer that combines them."""
-    names = rng.sample([tool.__name__ for tool in TOOLS], rng.randint(2, 4))
+    names = rng.sample(list(MAIN_SCORES), rng.randint(2, 4))
     known = {name: random_result(rng, name) for name in names}
     seen = " ".join(f"{observation(name, result)}." for name, result in known.items())
     return [

@@ -163,6 +163,7 @@ def sft_cases() -> list[Case]:
         "text for a number": ({"lora_r": "abc"}, "invalid int value"),
         "unknown flag": ({"lora": 3}, "unrecognized arguments"),
         "no room for a row": ({"max_length": 5}, "raise --max_length to"),
+        "unknown reporter": ({"report_to": "nowhere"}, "nowhere is not supported"),
         "no base named": ({"base_model_name": " "}, "--base_model_name is empty"),
         "output inside a file": ({"output_model_path": "{here}/data.csv/sft"}, "cannot be written"),
     }
