@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from jinja2 import TemplateError
@@ -112,6 +113,20 @@ def turn_end(tokenizer) -> str:
     return said.removeprefix(asked).removeprefix(PROBE[-1]["content"]).strip()
 
 
+def own_spans(tokenizer, text: str) -> list[tuple[int, int]]:
+    """Where in a rendered chat the model's own turns start and end: after the header that the prompt for a turn ends
+    with, and with the token that ends it. No content can hold either. A template's own marks say nearly the same, where
+    it has any: some take in the header, a line break, or the empty thoughts that the prompt brings along.
+    """
+    return [turn.span(1) for turn in _own_turn(tokenizer, tokenizer.chat_template).finditer(text)]
+
+
+@lru_cache(maxsize=8)
+def _own_turn(tokenizer, _template: str) -> re.Pattern[str]:
+    header = render(tokenizer, PROBE[:2], ask=True).removeprefix(render(tokenizer, PROBE[:2]))
+    return re.compile(f"{re.escape(header)}(.*?{re.escape(turn_end(tokenizer))})", re.DOTALL)
+
+
 def read_message(tokenizer, prompt: str, text: str) -> dict:
     """What the model wrote after `prompt` (without its end token), as an assistant message with well-formed calls."""
     if tokenizer.response_template["fields"]["tool_calls"] == RESPONSE_TEMPLATE["fields"]["tool_calls"]:
@@ -179,21 +194,27 @@ def _keep_own_format(tokenizer) -> bool:
 
 
 def _dialogue_survives(tokenizer) -> bool:
-    whole = render(tokenizer, PROBE, [PROBE_TOOL])
+    whole, end = render(tokenizer, PROBE, [PROBE_TOOL]), turn_end(tokenizer)
+    spans = []
     for i, message in enumerate(PROBE):
         if message["role"] == "assistant":
             asked = render(tokenizer, PROBE[:i], [PROBE_TOOL], ask=True)
-            said = render(tokenizer, PROBE[: i + 1], [PROBE_TOOL])
+            said = render(tokenizer, PROBE[: i + 1], [PROBE_TOOL]).rstrip()
             if not (whole.startswith(said) and said.startswith(asked)):
                 return False
-            read = read_message(tokenizer, asked, said.removeprefix(asked).rstrip().removesuffix(turn_end(tokenizer)))
+            spans.append((len(asked), len(said)))
+            read = read_message(tokenizer, asked, said.removeprefix(asked).removesuffix(end))
             calls = [call["function"] for call in read.get("tool_calls", [])]
             if calls != [call["function"] for call in message.get("tool_calls", [])]:
                 return False
             if read["content"] != message["content"]:
                 return False
     words = ["Finds somebody.", *(message["content"] for message in PROBE)]
-    return turn_end(tokenizer) in tokenizer.get_added_vocab() and all(word in whole for word in words)
+    return (
+        end in tokenizer.get_added_vocab()
+        and own_spans(tokenizer, whole) == spans
+        and all(word in whole for word in words)
+    )
 
 
 def _give_our_format(tokenizer) -> None:

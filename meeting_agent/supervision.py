@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 
-from meeting_agent.chat_format import render
+from meeting_agent.chat_format import own_spans, render
+from meeting_agent.files import InputError
 
 IGNORED = -100  # PyTorch's mark for labels that do not count
 
@@ -20,20 +21,13 @@ def prediction_row(tokenizer, prompt: str, completion: str) -> dict[str, list[in
 
 
 def own_tokens(tokenizer, messages: list[dict], tools: list[dict] | None) -> tuple[list[int], list[int]]:
-    """Token ids of a chat, and 1 for each that the model itself writes, 0 for prompts, tool results and markup.
-
-    A turn is the model's from where the prompt for it ends to the token that closes it. A template's own marks say
-    nearly the same, where it has any: some take in the header, a line break, or the empty thoughts in the prompt.
-    """
-    encoded = tokenizer(render(tokenizer, messages, tools), add_special_tokens=False, return_offsets_mapping=True)
-    own = [0] * len(encoded["input_ids"])
-    for i, message in enumerate(messages):
-        if message["role"] == "assistant":
-            start = len(render(tokenizer, messages[:i], tools, ask=True))
-            end = len(render(tokenizer, messages[: i + 1], tools).rstrip())
-            for token, (first, last) in enumerate(encoded["offset_mapping"]):
-                if last > start and first < end:
-                    own[token] = 1
+    """Token ids of a chat, and 1 for each that the model itself writes, 0 for prompts, tool results and markup."""
+    text = render(tokenizer, messages, tools)
+    spans = own_spans(tokenizer, text)
+    if len(spans) != sum(message["role"] == "assistant" for message in messages):
+        raise InputError("this model's chat template hides the turns of a conversation: take another base model")
+    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    own = [int(any(last > start and first < end for start, end in spans)) for first, last in encoded["offset_mapping"]]
     return encoded["input_ids"], own
 
 

@@ -342,12 +342,12 @@ def run(monkeypatch, phase, **settings) -> None:
 
 @pytest.fixture(scope="session")
 def tries():
-    return committed_tries(2)
+    return committed_tries(1)
 
 
 def test_all_three_phases(base, tries, tmp_path, monkeypatch):
     sft, traces = tmp_path / "sft", tmp_path / "traces.json"
-    few = {"max_train_rows": 20, "num_train_epochs": 1, "rehearsal_share": 0.1, "max_length": 8192}
+    few = {"max_train_rows": 12, "num_train_epochs": 1, "rehearsal_share": 0.1, "max_length": 8192}
     run(monkeypatch, starter_sft, base_model_name=base, output_model_path=sft, **few)
     history = read_json(sft / "training_log.json", "starter_sft.py")["history"]
     assert all(math.isfinite(loss) for loss in (entry["loss"] for entry in history if "loss" in entry))
