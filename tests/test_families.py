@@ -18,6 +18,7 @@ from tokenizers import models, pre_tokenizers, trainers
 from transformers import (
     AutoModelForCausalLM,
     Gemma3TextConfig,
+    GenerationConfig,
     LlamaConfig,
     PreTrainedConfig,
     PreTrainedTokenizerFast,
@@ -29,6 +30,7 @@ from trl import chat_template_utils as trl_templates
 import starter_agentic_rlft
 import starter_agentic_traces
 import starter_sft
+from meeting_agent import export
 from meeting_agent.base.corpus import dialogue_chat, sample_short
 from meeting_agent.base.tokenizer import byte_level_bpe
 from meeting_agent.chat_format import prepare, read_message, render, turn_end
@@ -40,6 +42,7 @@ from meeting_agent.prompts import PREDICTION_OPENING
 from meeting_agent.rail import DigitReader
 from meeting_agent.supervision import own_tokens
 from meeting_agent.tools import tool_schemas
+from starter_agentic_rlft import preference_dataset
 
 SINGLE_DIGITS = r" ?[\p{L}_'-]+|\p{N}| ?[^\s\p{L}\p{N}]+|\s+"
 DIGITS_IN_THREES = r" ?[\p{L}_'-]+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+|\s+"
@@ -235,6 +238,24 @@ def test_mask_is_exactly_what_the_model_writes(tokenizer):
     assert own == expected
 
 
+def test_masks_fit_what_trl_reads_from_the_dataset(tokenizer):
+    """Stored as a dataset, messages without calls have empty ones, which a template must not see."""
+    chat, other = dialogue_chat(random.Random(6)), dialogue_chat(random.Random(7))
+    pair = {"prompt": chat[:2], "chosen": chat[2:], "rejected": other[2:], "tools": tool_schemas()}
+    (row,) = preference_dataset([pair], tokenizer)
+    prompt = tokenizer.apply_chat_template(
+        row["prompt"], tools=json.loads(row["tools"]), add_generation_prompt=True, return_dict=True
+    )["input_ids"]
+    for side in ("chosen", "rejected"):
+        ids = tokenizer.apply_chat_template(
+            row["prompt"] + row[side], tools=json.loads(row["tools"]), return_dict=True
+        )["input_ids"]
+        assert ids[: len(prompt)] == prompt
+        assert ids == own_tokens(tokenizer, pair["prompt"] + pair[side], tool_schemas())[0]
+        assert len(row[f"{side}_agent_mask"]) == len(ids)
+        assert not any(row[f"{side}_agent_mask"][: len(prompt)])
+
+
 def test_a_call_comes_back_as_it_went_in(tokenizer):
     chat = dialogue_chat(random.Random(3))[:2]
     arguments = {"person_a": 'Ada "Ad" Lövelace', "person_b": "Bo {}\n", "time_slot": "Day1 Morning"}
@@ -370,6 +391,10 @@ def test_all_three_phases(base, tries, tmp_path, monkeypatch):
     step = read_json(tmp_path / "dpo/training_log.json", "starter_agentic_rlft.py")["history"][0]
     assert math.isfinite(step["loss"])
     assert step["rewards/chosen"] == pytest.approx(0.0, abs=1e-3)  # the reference is the policy's own copy
+    run(monkeypatch, export, adapter=tmp_path / "dpo", output=tmp_path / "merged")
+    ends = GenerationConfig.from_pretrained(tmp_path / "merged").eos_token_id
+    tokenizer = load_tokenizer(str(tmp_path / "merged"))
+    assert tokenizer.convert_tokens_to_ids(turn_end(tokenizer)) in (ends if isinstance(ends, list) else [ends])
     metrics = read_json(tmp_path / "results/metrics.json", "starter_agentic_rlft.py")
     assert metrics["run"]["base_model"] == str(base)
     assert metrics["phases"]["sft"]["valid_rate"] == 1.0
