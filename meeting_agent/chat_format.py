@@ -3,10 +3,11 @@
 `prepare` runs once, when a tokenizer is loaded, and leaves two things on it: a chat template (messages to text) and a
 response template (the model's text back to a message). All other code goes through the tokenizer.
 
-- The tokenizer's own format stays where a dialogue with tools survives it: it is rendered without loss, earlier turns
-  do not change when later ones come, and calls are read back as they were made. For a family that TRL knows, TRL's
-  training template and response template stand in. Three things are fixed: content cannot open a turn, thinking is
-  off (an answer has 160 tokens), and "today" is always the same day, so that the same seed gives the same run.
+- The tokenizer's own format stays where a dialogue with tools survives it: tools, calls, results and answers reach the
+  model, earlier turns do not change when later ones come, and calls are read back as they were made. (Llama 3 has one
+  call a turn, and no place for words beside it.) For a family that TRL knows, TRL's training template and response
+  template stand in. Three things are fixed: content cannot open a turn, thinking is off (an answer has 160 tokens),
+  and "today" is always the same day, so that the same seed gives the same run.
 - Any other tokenizer (without a template, with one that knows no tools, or one whose calls cannot be read) gets the
   embedded base's format, `CHAT_TEMPLATE`, with turns made of its own markers: `TURNS`.
 """
@@ -26,7 +27,7 @@ from meeting_agent.tools import MOST_CALLS_A_TURN
 
 
 class Turn(NamedTuple):
-    """How a turn is written: opening, role, middle, content, closing."""
+    """How a turn is written: opening, role, middle, content, closing; with escapes, as templates spell them."""
 
     opening: str
     middle: str
