@@ -9,7 +9,7 @@ PROCESSES ?= $(if $(shell command -v nvidia-smi),1,2)
 PHASE := $(BIN)/$(if $(filter 1,$(PROCESSES)),python,accelerate launch --multi_gpu --num_processes $(PROCESSES) --num_machines 1 --mixed_precision no --dynamo_backend no)
 SHELL := /bin/bash
 
-.PHONY: run test check replicate base export bench bad_input chaos fuzz injection soak
+.PHONY: run test check replicate base export bench memory bad_input chaos fuzz injection soak
 
 # PyTorch first: with it installed, nothing else pulls in its CUDA packages.
 .venv/ready: requirements.txt
@@ -52,6 +52,9 @@ bad_input chaos fuzz injection soak: .venv/ready
 
 bench: .venv/ready
 	$(BIN)/python -m meeting_agent.benchmark
+
+memory: .venv/ready
+	$(BIN)/python -m meeting_agent.memory
 
 base: .venv/ready
 	$(BIN)/python -m meeting_agent.base.build

@@ -38,6 +38,7 @@ from meeting_agent.files import (
     write_json_array,
     write_text,
 )
+from meeting_agent.hardware import check_precision, precision, quantization
 from meeting_agent.own_meetings import read_own_meetings
 from meeting_agent.reporting import check_reporter
 from meeting_agent.rewards import calculate_reward
@@ -67,7 +68,14 @@ class RLFTConfig:
     learning_rate: float = setting(5e-6, "rate of the adapter's A matrices", 1e-8, 1e-2)
     loraplus_ratio: float = setting(128.0, "LoRA+: how much faster the B matrices learn; 1 is plain LoRA", 1.0, 1000.0)
     max_steps: int = setting(100, "optimizer steps", 1, 100000)
-    batch_size: int = setting(8, "pairs per step", 1, 1024)
+    per_device_train_batch_size: int = setting(
+        8, "pairs at once; processes of one machine share them, for less memory take 1", 1, 1024
+    )
+    gradient_accumulation_steps: int = setting(1, "such batches per step; with 1 pair at once take 8", 1, 1024)
+    gradient_checkpointing: bool = setting(False, "compute activations twice instead of keeping them: less memory")
+    bf16: bool = setting(False, "bfloat16 arithmetic; without either flag a GPU that has it uses it")
+    fp16: bool = setting(False, "float16 arithmetic, for older GPUs")
+    use_4bit: bool = setting(False, "QLoRA: load the base in 4 bits while training")
     min_reward_gap: float = setting(0.5, "smallest difference in reward of two trajectories played", 1e-6, 2.0)
     min_chosen_reward: float = setting(1.0, "least reward of a chosen side; 1 is right without a fault", -1.0, 1.0)
     grounding_share: float = setting(
@@ -103,6 +111,7 @@ def check_config(config: RLFTConfig) -> None:
         raise InputError(f"{config.sft_model_path} holds no adapter: run starter_sft.py first")
     read_own_meetings(config.attendees, config.meetings)
     check_reporter(config.report_to, Path(config.adapter_path))
+    check_precision(config.bf16, config.fp16)
     results = Path(config.results_dir) / "metrics.json"
     check_writable(Path(config.pairs_path), Path(config.adapter_path), results)
 
@@ -207,7 +216,7 @@ def train_model_with_dpo(pairs: list[dict], config: RLFTConfig) -> TrainingMetri
     torch.manual_seed(config.seed)
     base = base_of_adapter(Path(config.sft_model_path))
     tokenizer = load_tokenizer(base)
-    model = with_adapter(load_model(base), config.sft_model_path, trainable=True)
+    model = with_adapter(load_model(base, **quantization(config.use_4bit)), config.sft_model_path, trainable=True)
     sft_weights = Path(config.sft_model_path) / ADAPTER_WEIGHTS
     checkpoints = checkpoint_folder(Path(config.adapter_path), asdict(config), Path(config.pairs_path), sft_weights)
     args = trl.DPOConfig(
@@ -217,15 +226,16 @@ def train_model_with_dpo(pairs: list[dict], config: RLFTConfig) -> TrainingMetri
         loss_weights=[1.0, config.sft_weight],
         learning_rate=config.learning_rate,
         max_steps=config.max_steps,
-        per_device_train_batch_size=max(1, config.batch_size // this_process().num_processes),
+        per_device_train_batch_size=max(1, config.per_device_train_batch_size // this_process().num_processes),
+        gradient_accumulation_steps=config.gradient_accumulation_steps,
         lr_scheduler_type="linear",
         warmup_steps=max(1, config.max_steps // 10),
         max_length=None,
         precompute_ref_log_probs=True,
-        gradient_checkpointing=False,
+        gradient_checkpointing=config.gradient_checkpointing,
         use_cpu=not torch.cuda.is_available(),
         ddp_find_unused_parameters=False,
-        bf16=torch.cuda.is_available() and torch.cuda.is_bf16_supported(),
+        **precision(config.bf16, config.fp16),
         remove_unused_columns=False,
         logging_steps=1,
         save_steps=20,

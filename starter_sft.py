@@ -23,7 +23,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from data_classes import MeetingPredictor, TrainingMetrics, TrainingRow, read_training_rows
 from meeting_agent.checkpoints import checkpoint_folder, last_whole_checkpoint, unfinished_folder
@@ -36,10 +35,11 @@ from meeting_agent.files import (
     write_json,
     write_text,
 )
+from meeting_agent.hardware import check_precision, precision, quantization
 from meeting_agent.prediction import target_text
 from meeting_agent.reporting import check_reporter
 from meeting_agent.settings import parse_settings, run_script, setting
-from meeting_agent.supervision import marks_turns, prediction_row, rehearsal_rows
+from meeting_agent.supervision import prediction_row, rehearsal_rows
 
 
 @dataclass
@@ -58,7 +58,13 @@ class SFTConfig:
     learning_rate: float = setting(5e-5, "rate of the adapter's A matrices", 1e-7, 1e-1)
     loraplus_ratio: float = setting(16.0, "LoRA+: how much faster the B matrices learn; 1 is plain LoRA", 1.0, 1000.0)
     weight_decay: float = setting(0.01, "AdamW's weight decay", 0.0, 1.0)
-    batch_size: int = setting(16, "rows per step", 1, 4096)
+    per_device_train_batch_size: int = setting(
+        16, "rows at once; processes of one machine share them, for less memory take 1", 1, 4096
+    )
+    gradient_accumulation_steps: int = setting(1, "such batches per step; with 1 row at once take 16", 1, 4096)
+    gradient_checkpointing: bool = setting(False, "compute activations twice instead of keeping them: less memory")
+    bf16: bool = setting(False, "bfloat16 arithmetic; without either flag a GPU that has it uses it")
+    fp16: bool = setting(False, "float16 arithmetic, for older GPUs")
     raft_weight: float = setting(
         20.0, "weight of the squared error of the expected probability; 0 is cross-entropy", 0.0, 1e4
     )
@@ -67,7 +73,7 @@ class SFTConfig:
         0.15, "chats of the base's corpus among the rows; at 0 the model forgets its tools", 0.0, 0.9
     )
     max_train_rows: int = setting(0, "use only this many rows; 0 is all", 0, 10_000_000)
-    use_4bit: bool = setting(False, "QLoRA: load the base in 4 bits (needs a GPU)")
+    use_4bit: bool = setting(False, "QLoRA: load the base in 4 bits")
     report_to: str = setting("none", "where losses are reported too: tensorboard, wandb, or what Transformers offers")
 
 
@@ -123,6 +129,7 @@ def check_config(config: SFTConfig) -> None:
     if not config.base_model_name.strip():
         raise InputError("--base_model_name is empty: give a folder or a hub name")
     check_reporter(config.report_to, Path(config.output_model_path))
+    check_precision(config.bf16, config.fp16)
 
 
 def read_rows(path: str, at_most: int) -> list[TrainingRow]:
@@ -165,19 +172,11 @@ def load_base_with_adapter(config: SFTConfig):
     """The frozen base with a fresh, trainable LoRA adapter on every linear layer, and its tokenizer."""
     import torch
     from peft import LoraConfig, get_peft_model
-    from transformers import BitsAndBytesConfig
 
     from meeting_agent.engine import load_model, load_tokenizer
 
     torch.manual_seed(config.seed)
-    options: dict[str, Any] = {}
-    if config.use_4bit:
-        if not torch.cuda.is_available():
-            raise InputError("--use_4bit needs a GPU: leave it out on this machine")
-        options["quantization_config"] = BitsAndBytesConfig(
-            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16
-        )
-    model = load_model(config.base_model_name, **options)
+    model = load_model(config.base_model_name, **quantization(config.use_4bit))
     lora = LoraConfig(
         r=config.lora_r,
         lora_alpha=config.lora_alpha,
@@ -207,7 +206,8 @@ def train(config: SFTConfig, split: Split, model, tokenizer, callbacks: Sequence
     rows = training_rows(config, split, tokenizer)
     selection = [prediction_row(tokenizer, r.input_text, target(r)) for r in split.selection]
     rows, selection = short_enough(config, rows, "training"), short_enough(config, selection, "selection")
-    steps_per_epoch = math.ceil(len(rows) / 2 / config.batch_size)  # an epoch sees a pair in one order or the other
+    per_step = config.per_device_train_batch_size * config.gradient_accumulation_steps
+    steps_per_epoch = math.ceil(len(rows) / 2 / per_step)  # an epoch sees a pair in one order or the other
     base_weights = Path(config.base_model_name) / BASE_WEIGHTS
     checkpoints = checkpoint_folder(
         Path(config.output_model_path), asdict(config), Path(config.sft_data_path), base_weights
@@ -215,17 +215,18 @@ def train(config: SFTConfig, split: Split, model, tokenizer, callbacks: Sequence
     args = trl.SFTConfig(
         output_dir=str(checkpoints),
         max_steps=config.num_train_epochs * steps_per_epoch,
-        per_device_train_batch_size=max(1, config.batch_size // this_process().num_processes),
-        per_device_eval_batch_size=4 * config.batch_size,
+        per_device_train_batch_size=max(1, config.per_device_train_batch_size // this_process().num_processes),
+        per_device_eval_batch_size=4 * config.per_device_train_batch_size,
+        gradient_accumulation_steps=config.gradient_accumulation_steps,
         learning_rate=config.learning_rate,
         weight_decay=config.weight_decay,
         lr_scheduler_type="cosine",
         warmup_steps=20,
         max_length=None,
-        gradient_checkpointing=False,
+        gradient_checkpointing=config.gradient_checkpointing,
         use_cpu=not torch.cuda.is_available(),
         ddp_find_unused_parameters=False,
-        bf16=torch.cuda.is_available() and torch.cuda.is_bf16_supported(),
+        **precision(config.bf16, config.fp16),
         train_sampling_strategy="group_by_length",
         eval_strategy="steps",
         eval_steps=steps_per_epoch,
@@ -268,12 +269,9 @@ def train(config: SFTConfig, split: Split, model, tokenizer, callbacks: Sequence
 
 
 def training_rows(config: SFTConfig, split: Split, tokenizer) -> list[dict]:
-    """Every training row in both orders, and rehearsals where the chat template can mark the agent's turns."""
+    """Every training row in both orders, and rehearsals."""
     rows = [prediction_row(tokenizer, r.input_text, target(r)) for r in split.train]
     rows += [prediction_row(tokenizer, swap_people(r.input_text), target(r)) for r in split.train]
-    if config.rehearsal_share and not marks_turns(tokenizer):
-        print("No rehearsal: the chat template does not mark the assistant's turns.", flush=True)
-        return rows
     share = config.rehearsal_share
     return rows + rehearsal_rows(tokenizer, round(len(rows) * share / (1 - share)), config.seed)
 

@@ -18,6 +18,7 @@ import torch
 from safetensors import SafetensorError
 
 from meeting_agent.cache import Memories, Memory, growing_cache, recall, remember
+from meeting_agent.chat_format import prepare, turn_end
 from meeting_agent.files import ADAPTER_WEIGHTS, BASE_WEIGHTS, InputError, digest, read_json
 from meeting_agent.prompts import PREDICTION_OPENING
 from meeting_agent.rail import HIGHEST, LOWEST, DigitReader
@@ -49,16 +50,22 @@ class Completion:
 
 
 def load_tokenizer(path: str):
+    """The tokenizer at `path` (a folder or a hub name), with a chat format that agents can use."""
     from transformers import AutoTokenizer
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise InputError(f"tokenizer of {path!r} cannot be loaded: {str(error).splitlines()[0]}") from None
-    tokenizer.padding_side = "left"
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
+    prepare(tokenizer)
     return tokenizer
+
+
+def end_ids(model, tokenizer) -> set[int]:
+    """The tokens that end the model's turn: its own, and that of the chat template."""
+    ends = model.generation_config.eos_token_id
+    turn = tokenizer.convert_tokens_to_ids(turn_end(tokenizer))
+    return {tokenizer.eos_token_id, turn, *(ends if isinstance(ends, list) else [ends])} - {None}
 
 
 def load_model(path: str, dtype: torch.dtype = torch.float32, **options):
@@ -142,8 +149,7 @@ class Engine:
         # A sliding window counts slots, so padding between old and new tokens would shift it.
         kinds = getattr(model.config, "layer_types", None) or ["full_attention"]
         self.reuses = set(kinds) == {"full_attention"}
-        ends = model.generation_config.eos_token_id
-        self.end_ids = {tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])}
+        self.end_ids = end_ids(model, tokenizer)
 
     def encode(self, prompts: list[str]) -> dict[str, torch.Tensor]:
         batch = self.tokenizer(prompts, padding=True, add_special_tokens=False, return_tensors="pt").to(self.device)

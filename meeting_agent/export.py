@@ -24,13 +24,16 @@ def main() -> None:
     config = parse_settings(ExportConfig, "Merges an adapter into its base model, for servers.")
     check_writable(Path(config.output))
 
-    from meeting_agent.engine import base_of_adapter, load_model, load_tokenizer, with_adapter
+    from meeting_agent.engine import base_of_adapter, end_ids, load_model, load_tokenizer, with_adapter
 
     base = base_of_adapter(Path(config.adapter))
     model = with_adapter(load_model(base), config.adapter).merge_and_unload()
+    tokenizer = load_tokenizer(base)
+    ends = sorted(end_ids(model, tokenizer))  # a server stops where the engine does
+    model.generation_config.eos_token_id = ends if len(ends) > 1 else ends[0]
     with replacing_folder(Path(config.output)) as folder:
         model.save_pretrained(folder)
-        load_tokenizer(base).save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
     print(f"{config.adapter} merged into {base}: {config.output}")
 
 

@@ -6,6 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+from meeting_agent.chat_format import render
 from meeting_agent.prompts import PREDICTION_OPENING
 
 if TYPE_CHECKING:
@@ -16,9 +17,7 @@ MAX_ANSWER_TOKENS = 24
 
 def chat_text(tokenizer, prompt: str) -> str:
     """The prompt as the chat template writes it, ready for the model's turn."""
-    return tokenizer.apply_chat_template(
-        [{"role": "user", "content": prompt}], add_generation_prompt=True, tokenize=False
-    )
+    return render(tokenizer, [{"role": "user", "content": prompt}], ask=True)
 
 
 def predict_probabilities(engine: Engine, prompts: list[str]) -> list[float]:

@@ -11,7 +11,9 @@ from typing import NamedTuple
 import torch
 from trl.trainer.dpo_trainer import DataCollatorForPreference
 
+from meeting_agent.chat_format import render
 from meeting_agent.rewards import CLAIM, UNGROUNDED, calculate_reward, known_claims
+from meeting_agent.supervision import own_tokens
 from meeting_agent.tools import MAIN_SCORES
 
 VERDICT = re.compile(r'"probability": \d\.(\d+), "recommendation": "(\w+)"')
@@ -122,9 +124,8 @@ def one_digit_off(value: str) -> list[str]:
 
 
 def agent_token_mask(tokenizer, messages: list[dict], tools: list[dict]) -> list[int]:
-    """1 for every token that the agent wrote, 0 for prompts, tool results and markup, by the template's own marks."""
-    rendered = tokenizer.apply_chat_template(messages, tools=tools, return_dict=True, return_assistant_tokens_mask=True)
-    return list(rendered["assistant_masks"])
+    """1 for every token that the agent wrote, 0 for prompts, tool results and markup."""
+    return own_tokens(tokenizer, messages, tools)[1]
 
 
 def preference_token_mask(tokenizer, messages: list[dict], tools: list[dict], rejected: bool) -> list[int]:
@@ -135,7 +136,7 @@ def preference_token_mask(tokenizer, messages: list[dict], tools: list[dict], re
     grounded claims: with what is true pushed down, something made up would take its place.
     """
     mask = agent_token_mask(tokenizer, messages, tools)
-    text = tokenizer.apply_chat_template(messages, tools=tools, tokenize=False)
+    text = render(tokenizer, messages, tools)
     known = known_claims(messages) if rejected else set()
     left_out = [claim.span() for claim in CLAIM.finditer(text) if claim.groups() in known]
     left_out += [verdict.span(part) for verdict in VERDICT.finditer(text) for part in (1, 2)]

@@ -5,7 +5,6 @@ Agents run in threads; their requests meet in a `Batcher`, which hands them to t
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 import time
@@ -15,8 +14,8 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
 
+from meeting_agent.chat_format import read_message, render
 from meeting_agent.engine import Completion, Engine, Request
-from meeting_agent.tools import MOST_CALLS_A_TURN
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # or importing litellm fetches a price list
 
@@ -102,16 +101,14 @@ def serve_engine(engine: Engine) -> Batcher:
             messages, options = kwargs["messages"], kwargs["optional_params"]
             session = (kwargs.get("headers") or {}).get("x-session")
             request = Request(
-                prompt=engine.tokenizer.apply_chat_template(
-                    messages, tools=options.get("tools"), add_generation_prompt=True, tokenize=False
-                ),
+                prompt=render(engine.tokenizer, messages, options.get("tools"), ask=True),
                 max_new_tokens=options.get("max_tokens", 160),
                 temperature=options.get("temperature", 0.0),
                 seed=zlib.crc32(f"{session}-{len(messages)}".encode()),
                 session=session,
             )
             answer: Completion = batcher.submit(request).result()
-            message = Message(**to_openai_message(answer.text))
+            message = Message(**read_message(engine.tokenizer, request.prompt, answer.text))
             response = kwargs["model_response"]
             response.created = int(time.time())
             response.choices = [Choices(index=0, message=message, finish_reason="stop")]
@@ -125,25 +122,3 @@ def serve_engine(engine: Engine) -> Batcher:
     litellm.custom_provider_map = [{"provider": PROVIDER, "custom_handler": InProcess()}]
     litellm.drop_params = True
     return batcher
-
-
-def to_openai_message(text: str) -> dict:
-    """What the model wrote, as an assistant message with its well-formed calls, `MOST_CALLS_A_TURN` at most."""
-    calls = []
-    for number, part in enumerate(text.split("<tool_call>", MOST_CALLS_A_TURN)[1:]):
-        written, closed, _ = part.partition("</tool_call>")
-        if not closed:
-            continue
-        try:
-            call = json.loads(written)
-            name, arguments = call["name"], call["arguments"]
-        except (ValueError, TypeError, KeyError, RecursionError):
-            return {"role": "assistant", "content": text}
-        if not isinstance(name, str) or not isinstance(arguments, dict):
-            return {"role": "assistant", "content": text}
-        calls.append(
-            {"id": f"call_{number}", "type": "function", "function": {"name": name, "arguments": json.dumps(arguments)}}
-        )
-    if not calls:
-        return {"role": "assistant", "content": text}
-    return {"role": "assistant", "content": text.partition("<tool_call>")[0], "tool_calls": calls}

@@ -8,7 +8,7 @@ import torch
 from trl import SFTTrainer
 
 from meeting_agent.files import InputError
-from meeting_agent.prediction import read_probability
+from meeting_agent.prediction import chat_text, read_probability
 from meeting_agent.prompts import PREDICTION_OPENING
 from meeting_agent.rail import DigitReader
 
@@ -22,15 +22,17 @@ class RaftTrainer(SFTTrainer):
     squared error alone, so `eval_loss` is the mean squared error of the predictions.
     """
 
+    loss_is_scaled_for_ga: Any = False  # it is a mean over the micro-batch: the trainer divides it by their number
+
     def __init__(self, *args, raft_weight: float, **kwargs):
         super().__init__(*args, **kwargs)
         self.writer = cast(Any, self.processing_class)
         self.raft_weight = raft_weight
         self.reader = DigitReader(self.writer, self.args.device)
+        asked = chat_text(self.writer, "Yes?")
         opening = self.writer.encode(PREDICTION_OPENING, add_special_tokens=False)
-        whole = self.writer.encode(PREDICTION_OPENING + "73", add_special_tokens=False)
-        if whole[: len(opening)] != opening or whole[len(opening)] not in self.reader.ids:
-            raise InputError("this model's tokenizer joins digits with other text, so its numbers cannot be read")
+        if self.writer.encode(asked + PREDICTION_OPENING, add_special_tokens=False)[-len(opening) :] != opening:
+            raise InputError("this model's tokenizer joins answers with what stands before, so RAFT cannot find them")
         self.opening = torch.tensor(opening, device=self.args.device)
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):

@@ -43,6 +43,11 @@ def percent(value: float) -> str:
     return f"{100 * value:.1f}%"
 
 
+def score(scores: dict, name: str, digits: int) -> str:
+    """A score that agents have only if one of their answers states a probability."""
+    return f"{scores[name]:.{digits}f}" if name in scores else "none"
+
+
 def with_interval(scores: dict) -> str:
     low, high = scores["accuracy_ci95"]
     return f"{percent(scores['accuracy'])} ({percent(low)} to {percent(high)})"
@@ -172,8 +177,8 @@ def dpo_section(m: dict) -> str:
         ["completed", percent(before["completed_rate"]), percent(after["completed_rate"])],
         ["claims per answer", f"{before['claims_mean']:.2f}", f"{after['claims_mean']:.2f}"],
         ["claims grounded", f"{before['grounded_claim_rate']:.2%}", f"{after['grounded_claim_rate']:.2%}"],
-        ["correlation", f"{before['correlation']:.2f}", f"{after['correlation']:.2f}"],
-        ["Brier score", f"{before['brier']:.3f}", f"{after['brier']:.3f}"],
+        ["correlation", score(before, "correlation", 2), score(after, "correlation", 2)],
+        ["Brier score", score(before, "brier", 3), score(after, "brier", 3)],
         ["tokens written", f"{before['tokens_mean']:.0f}", f"{after['tokens_mean']:.0f}"],
     ]
     grounding = m["grounding"]
@@ -289,7 +294,7 @@ def lessons_section(m: dict) -> str:
         *ceiling_lines[1:],
         f"**Watch what else is learned.** From before DPO to after, the share of claims that are grounded went from "
         f"{agent['grounded_claim_rate']:.2%} to {dpo['grounded_claim_rate']:.2%}, expected calibration error "
-        f"from {agent['ece']:.3f} to {dpo['ece']:.3f}, readable answers from {percent(agent['valid_rate'])} to "
+        f"from {score(agent, 'ece', 3)} to {score(dpo, 'ece', 3)}, readable answers from {percent(agent['valid_rate'])} to "
         f"{percent(dpo['valid_rate'])}, repeated calls per scenario from {agent['repeated_calls_mean']:.3f} to "
         f"{dpo['repeated_calls_mean']:.3f}.",
         f"**It is cheap.** Training, trajectories and evaluation took {minutes:.1f} minutes on {m['run']['machine']}.",

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import random
 
+from meeting_agent.chat_format import own_spans, render
+from meeting_agent.files import InputError
+
 IGNORED = -100  # PyTorch's mark for labels that do not count
 
 
@@ -17,10 +20,20 @@ def prediction_row(tokenizer, prompt: str, completion: str) -> dict[str, list[in
     return {"input_ids": ids, "labels": [IGNORED] * shared + ids[shared:]}
 
 
+def own_tokens(tokenizer, messages: list[dict], tools: list[dict] | None) -> tuple[list[int], list[int]]:
+    """Token ids of a chat, and 1 for each that the model itself writes, 0 for prompts, tool results and markup."""
+    text = render(tokenizer, messages, tools)
+    spans = own_spans(tokenizer, text)
+    if len(spans) != sum(message["role"] == "assistant" for message in messages):
+        raise InputError("this model's chat template hides the turns of a conversation: take another base model")
+    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    own = [int(any(last > start and first < end for start, end in spans)) for first, last in encoded["offset_mapping"]]
+    return encoded["input_ids"], own
+
+
 def dialogue_row(tokenizer, messages: list[dict], tools: list[dict] | None) -> dict[str, list[int]]:
-    """`input_ids` and `labels` of a chat; only the model's own turns count, by the template's own marks."""
-    out = tokenizer.apply_chat_template(messages, tools=tools, return_dict=True, return_assistant_tokens_mask=True)
-    ids, own = out["input_ids"], out["assistant_masks"]
+    """`input_ids` and `labels` of a chat; only the model's own turns count."""
+    ids, own = own_tokens(tokenizer, messages, tools)
     return {"input_ids": ids, "labels": [i if mine else IGNORED for i, mine in zip(ids, own, strict=True)]}
 
 
@@ -36,8 +49,3 @@ def rehearsal_rows(tokenizer, count: int, seed: int) -> list[dict[str, list[int]
     rng, tools = random.Random(f"rehearsal-{seed}"), tool_schemas()
     dialogues = [dialogue_row(tokenizer, dialogue_chat(rng), tools) for _ in range(count // 2)]
     return dialogues + [dialogue_row(tokenizer, sample_short(rng, 1.0), None) for _ in range(count - len(dialogues))]
-
-
-def marks_turns(tokenizer) -> bool:
-    """Whether the chat template says which tokens the assistant wrote."""
-    return "generation" in (tokenizer.chat_template or "").replace("add_generation_prompt", "")

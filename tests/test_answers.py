@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_classes import calculate_accuracy_metrics, get_true_outcome, safe_extract_json
+from meeting_agent.chat_format import to_openai_message
 from meeting_agent.prediction import read_probability, target_text
-from meeting_agent.provider import to_openai_message
 from meeting_agent.statistics import score_probabilities
 from starter_agentic_traces import parse_recommendation
 

@@ -120,7 +120,7 @@ def test_miniature_run_of_all_phases(tmp_path):
         *("-c", OFFLINE, "starter_agentic_rlft.py", "--sft_model_path", sft, "--traces_path", traces, "--seed", 5),
         *("--max_steps", 2),
         *("--pairs_path", tmp_path / "pairs.json", "--adapter_path", tmp_path / "dpo", "--results_dir", results),
-        *("--num_eval_scenarios", 12, "--batch_size", 2),
+        *("--num_eval_scenarios", 12, "--per_device_train_batch_size", 2),
     )
     assert done.returncode == 0, done.stderr
     metrics = json.loads((results / "metrics.json").read_text())

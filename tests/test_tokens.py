@@ -3,7 +3,6 @@
 import random
 import statistics
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,7 +10,7 @@ from data_classes import read_training_rows
 from meeting_agent.base.corpus import dialogue_chat
 from meeting_agent.engine import load_tokenizer
 from meeting_agent.prompts import PREDICTION_OPENING
-from meeting_agent.supervision import IGNORED, dialogue_row, marks_turns, prediction_row, rehearsal_rows
+from meeting_agent.supervision import IGNORED, dialogue_row, prediction_row, rehearsal_rows
 from meeting_agent.tools import tool_schemas
 
 TOKENIZER = load_tokenizer("models/base")
@@ -69,14 +68,5 @@ def test_a_dialogue_row_learns_what_the_agent_said_and_not_what_tools_answered()
 
 
 def test_rehearsal_is_repeatable_and_differs_by_seed():
-    assert marks_turns(TOKENIZER)
     assert rehearsal_rows(TOKENIZER, 3, 1) == rehearsal_rows(TOKENIZER, 3, 1)
     assert rehearsal_rows(TOKENIZER, 3, 1) != rehearsal_rows(TOKENIZER, 3, 2)
-
-
-@pytest.mark.parametrize("template", [None, "{% if add_generation_prompt %}x{% endif %}"])
-def test_templates_without_marks_are_noticed(template):
-    class Plain:
-        chat_template = template
-
-    assert not marks_turns(Plain())

@@ -159,7 +159,7 @@ def test_reference_is_the_sft_policy(pairs, tmp_path):
     config = RLFTConfig(
         adapter_path=str(tmp_path / "dpo"),
         max_steps=1,
-        batch_size=2,
+        per_device_train_batch_size=2,
         learning_rate=1e-8,
         loraplus_ratio=1.0,
         sft_weight=0.0,

@@ -42,7 +42,7 @@ PHASES = {
         "--adapter_path={out}/dpo",
         "--results_dir={out}/results",
         "--max_steps=60",
-        "--batch_size=2",
+        "--per_device_train_batch_size=2",
         "--num_eval_scenarios=24",
     ),
 }

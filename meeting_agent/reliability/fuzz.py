@@ -20,9 +20,9 @@ from pathlib import Path
 
 from data_classes import safe_extract_json
 from meeting_agent.base.corpus import dialogue_chat
+from meeting_agent.chat_format import to_openai_message
 from meeting_agent.engine import load_tokenizer
 from meeting_agent.prediction import read_probability
-from meeting_agent.provider import to_openai_message
 from meeting_agent.reliability.record import RECORD, keep
 from meeting_agent.rewards import count_grounded_claims
 from starter_agentic_traces import parse_recommendation
