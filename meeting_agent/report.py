@@ -92,6 +92,7 @@ def render_report(metrics: dict, examples: list[dict]) -> str:
         dpo_section(metrics),
         comparison_section(metrics),
         lessons_section(metrics),
+        *([schedule_section(metrics["schedule"])] if "schedule" in metrics else []),
         *([reliability_section(metrics["reliability"])] if "reliability" in metrics else []),
     ]
     return "\n\n".join(sections) + "\n"
@@ -302,6 +303,32 @@ def lessons_section(m: dict) -> str:
     return "## 5. Lessons and challenges\n\n" + "\n".join(f"- {line}" for line in lines)
 
 
+def schedule_section(s: dict) -> str:
+    """What a schedule is worth where the truth is known."""
+    names = {
+        "random": "random pairs",
+        "same_interests": "most shared interests",
+        "sft_only": "SFT model alone",
+        "agent": "aligned agent",
+        "oracle": "oracle",
+    }
+    rows = []
+    for name, words in names.items():
+        gain = s["share_of_oracle_gain"].get(name)
+        share = f"{percent(gain['share'])} ({percent(gain['ci95'][0])} to {percent(gain['ci95'][1])})" if gain else ""
+        rows.append([words, percent(s["expected_success"][name]), share])
+    shares = table(["schedule", "meetings that succeed", "share of the oracle's gain (95% interval)"], rows)
+    return f"""## A schedule for a slot
+
+{s["conferences"]} simulated conferences of {s["people"]} attendees, everybody in one meeting, success expected over
+chemistry. The oracle knows every attribute of everybody and what each is worth. An agent looked into {s["candidates"]}
+partners of each attendee; the slowest schedule took {s["slowest_seconds"]:.0f} s on {s["machine"]}.
+
+{shares}
+
+The schedule itself expected {percent(s["expected_success"]["stated"])} of its meetings to succeed."""
+
+
 def reliability_section(r: dict) -> str:
     """What the harnesses found, as far as they were run."""
     lines = []
@@ -396,10 +423,10 @@ def fill_readme(readme: str, metrics: dict) -> str:
 
 
 def add_other_records(metrics: dict, results: Path) -> None:
-    """Adds what was measured apart from the three phases: replications, and the harnesses of `reliability/`."""
+    """Adds what was measured apart from the three phases: replications, schedules, and the harnesses of `reliability/`."""
     if metrics["run"]["settings"]["rlft"].get("meetings"):
         return  # these records are of the simulator's conference
-    for name in ("replications", "reliability"):
+    for name in ("replications", "reliability", "schedule"):
         metrics.pop(name, None)
         if (results / f"{name}.json").exists():
             metrics[name] = read_json(results / f"{name}.json", "the command that wrote it")

@@ -1,0 +1,82 @@
+"""What README and docs tell a reader to type works: targets exist, flags are known, files are there."""
+
+import importlib
+import re
+import shlex
+import subprocess
+import sys
+from dataclasses import is_dataclass
+from pathlib import Path
+
+import pytest
+
+from meeting_agent.settings import parse_settings
+
+PAGES = [Path("README.md"), *sorted(Path("docs").glob("*.md"))]
+STARTS = ("python ", ".venv/bin/", "make ", "accelerate launch ", "vllm serve ")
+# Commands of other projects, and who tries them: `transformers serve` in test_served.py, vLLM nowhere, as README says.
+OF_OTHERS = ("vllm serve", ".venv/bin/transformers serve")
+
+
+def commands():
+    """Every command in inline code and code blocks."""
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        blocks = re.findall(r"^```\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+        lines = [line.partition("#")[0] for block in blocks for line in block.splitlines()]
+        inline = re.findall(r"`([^`]+)`", re.sub(r"^ *```.*?^ *```", "", text, flags=re.MULTILINE | re.DOTALL))
+        for found in [*lines, *inline]:
+            command = " ".join(found.split())
+            if command.startswith(STARTS) and len(command.split()) > 1 and "…" not in command:
+                yield command
+
+
+COMMANDS = sorted(set(commands()))
+
+
+def settings_of(module):
+    return next(
+        v
+        for v in vars(module).values()
+        if is_dataclass(v) and v.__module__ == module.__name__ and v.__name__.endswith("Config")
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_in_the_docs_is_one_that_its_program_takes(command):
+    if command.startswith(OF_OTHERS):
+        return
+    words = shlex.split(command)
+    if words[0] == "make":
+        dry = subprocess.run(["make", "--dry-run", *words[1:]], capture_output=True, text=True)
+        assert dry.returncode == 0, dry.stderr
+        return
+    script = next(i for i, word in enumerate(words) if word == "-m" or word.endswith(".py"))
+    name = words[script + 1] if words[script] == "-m" else words[script].removesuffix(".py")
+    flags = words[script + 2 if words[script] == "-m" else script + 1 :]
+    parse_settings(settings_of(importlib.import_module(name)), "", flags)
+    for word in flags:
+        if word.startswith(("data/", "recipes/")):
+            assert Path(word).exists()
+
+
+def test_there_are_commands_to_try():
+    assert len(COMMANDS) > 20
+
+
+def test_links_lead_somewhere():
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+            assert target.startswith("https://") or (page.parent / target).exists(), f"{page}: {target}"
+
+
+def test_the_schedule_of_the_docs(tmp_path):
+    """As written, but for fewer candidates and another place."""
+    text = Path("docs/organiser.md").read_text(encoding="utf-8")
+    command = re.search(r"^\.venv/bin/python (-m meeting_agent\.schedule .*)$", text, re.MULTILINE)[1]
+    line = [sys.executable, *shlex.split(command), "--candidates", "1", "--output", str(tmp_path / "schedule.csv")]
+    done = subprocess.run(line, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "30 meetings" in done.stdout
+    assert (tmp_path / "schedule.csv").read_text().count("\n") == 31
+    assert (tmp_path / "schedule.ics").read_text().count("BEGIN:VEVENT") == 30
