@@ -1,6 +1,7 @@
 """The flags for small machines change what a step needs, not what it learns."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -47,6 +48,12 @@ def test_bfloat16_is_nearly_the_same_step(whole_batch, tmp_path):
     step = one_step(tmp_path, per_device_train_batch_size=8, bf16=True)
     assert step["loss"] == pytest.approx(whole_batch["loss"], rel=0.05)
     assert step["loss"] != whole_batch["loss"]
+
+
+def test_a_base_of_gemma_270m_fits_into_16_gib_as_committed():
+    peaks = read_json(Path("results/memory.json"), "make memory")["peak_gib"]
+    assert peaks.keys() == {"sft", "traces", "rlft"}
+    assert all(1.0 < gib < 16.0 for gib in peaks.values())
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU can do what is refused here")
