@@ -79,12 +79,15 @@ class RLFTConfig:
     min_reward_gap: float = setting(0.5, "smallest difference in reward of two trajectories played", 1e-6, 2.0)
     min_chosen_reward: float = setting(1.0, "least reward of a chosen side; 1 is right without a fault", -1.0, 1.0)
     grounding_share: float = setting(
-        0.3, "share of pairs whose rejected side is the chosen one with a made-up claim", 0.0, 0.9
+        0.15, "trajectories against themselves with a made-up claim, as a share of all trajectories' pairs", 0.0, 0.9
+    )
+    copying_share: float = setting(
+        0.5, "dialogues of the base's corpus against themselves with a made-up claim, for each played pair", 0.0, 10.0
     )
     most_uses: int = setting(2, "played pairs that one trajectory may occur in", 1, 1000)
-    most_pairs: int = setting(2000, "pairs at most, made-up ones among them", 2, 1_000_000)
+    most_pairs: int = setting(1400, "played pairs at most", 2, 1_000_000)
     num_eval_scenarios: int = setting(1200, "held-out scenarios of the evaluation", 1, 2400)
-    eval_seed: int = setting(9203, "decides who meets in the evaluation", 0, 2**32 - 1)
+    eval_seed: int = setting(9407, "decides who meets in the evaluation", 0, 2**32 - 1)
     data_seed: int = setting(42, "seed that the training data was made with (for the boosting baseline)", 0, 2**32 - 1)
     eval_temperature: float = setting(0.0, "sampling temperature of the evaluated agents; 0 is greedy", 0.0, 5.0)
     report_to: str = setting("none", "where losses are reported too: tensorboard, wandb, or what Transformers offers")
@@ -154,20 +157,20 @@ def create_preference_dataset_from_traces(traces: Iterable[dict], config: RLFTCo
 
     `traces` is gone through several times, one trajectory in memory at a time.
     """
-    from meeting_agent.preferences import grounding_pairs, same_prompt_pairs
+    from meeting_agent.preferences import copying_pairs, grounding_pairs, same_prompt_pairs
     from meeting_agent.processes import this_process
     from meeting_agent.tools import tool_schemas
 
     share = config.grounding_share
-    most = max(2, round(config.most_pairs * (1 - share)))
     tries = same_prompt_pairs(
-        traces, config.min_reward_gap, config.min_chosen_reward, config.most_uses, most, config.seed
+        traces, config.min_reward_gap, config.min_chosen_reward, config.most_uses, config.most_pairs, config.seed
     )
     wanted = {one.id for pair in tries for one in pair}
     whole = {trace["id"]: trace for trace in traces if trace["id"] in wanted}
     played = [(whole[chosen.id], whole[rejected.id]) for chosen, rejected in tries]
     count = round(len(played) * share / (1 - share))
     made_up = grounding_pairs(traces, config.min_chosen_reward, count, config.seed)
+    made_up += copying_pairs(round(len(played) * config.copying_share), config.seed)
     tools = tool_schemas()
     pairs = [
         {

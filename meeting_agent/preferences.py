@@ -11,11 +11,12 @@ from typing import NamedTuple
 import torch
 from trl.trainer.dpo_trainer import DataCollatorForPreference
 
-from meeting_agent.chat_format import render
-from meeting_agent.rewards import CLAIM, UNGROUNDED, calculate_reward, known_claims
+from meeting_agent.chat_format import own_spans, render
+from meeting_agent.rewards import CLAIM, UNGROUNDED, UNGROUNDED_CLAIM, calculate_reward, known_claims, tool_results
 from meeting_agent.supervision import own_tokens
 from meeting_agent.tools import MAIN_SCORES
 
+FAILING_CALLS = 0.25  # share of a corpus dialogue's calls
 VERDICT = re.compile(r'"probability": \d\.(\d+), "recommendation": "(\w+)"')
 
 
@@ -90,7 +91,7 @@ def good_and_twin(traces: Iterable[dict], min_chosen: float, rng: random.Random)
 def ungrounded_twin(trace: dict, rng: random.Random) -> dict | None:
     """The trajectory with one claim of its closing JSON made up; None without a claim.
 
-    Half of the time a score of a tool that was not called takes the place of the claim's own. Else the score is misread
+    Half of the time a score that no tool gave takes the place of the claim's own. Else the score is misread
     where it is first told and told wrongly ever after, one digit of it changed: these are the ways in which answers go
     wrong.
     """
@@ -101,11 +102,12 @@ def ungrounded_twin(trace: dict, rng: random.Random) -> dict | None:
     claim = rng.choice(claims)
     field, value = claim.groups()
     known = known_claims(trace["messages"])
-    not_called = [score for tool, score in MAIN_SCORES.items() if tool not in trace["tools_used"]]
+    fields = {name for name, _ in known}
+    not_given = [score for score in MAIN_SCORES.values() if score not in fields]
     misread = [v for v in one_digit_off(value) if (field, v) not in known]
     messages = list(trace["messages"])
-    if not_called and rng.random() < 0.5:
-        said = f"{answer[: claim.start()]}{rng.choice(not_called)} {value}{answer[claim.end() :]}"
+    if not_given and rng.random() < 0.5:
+        said = f"{answer[: claim.start()]}{rng.choice(not_given)} {value}{answer[claim.end() :]}"
         messages[-1] = messages[-1] | {"content": said}
     else:
         right, wrong = f"{field} {value}", f"{field} {rng.choice(misread)}"
@@ -116,9 +118,29 @@ def ungrounded_twin(trace: dict, rng: random.Random) -> dict | None:
     return twin | {"reward": calculate_reward(twin)}
 
 
+def copying_pairs(count: int, seed: int) -> list[tuple[dict, dict]]:
+    """`count` dialogues of the embedded base's corpus, each with its `ungrounded_twin`.
+
+    Trajectories seldom hold a score near 0 or 1, or a call that failed, and these are what agents misquote after DPO:
+    here they are common. Tool results are random, so that nothing is told about what to look up.
+    """
+    from meeting_agent.base.corpus import dialogue_chat
+
+    rng = random.Random(f"copying-{seed}")
+    pairs: list[tuple[dict, dict]] = []
+    while len(pairs) < count:
+        messages = dialogue_chat(rng, lambda: rng.random() ** rng.choice((0.25, 1, 4)), FAILING_CALLS)
+        tools = [m["tool_calls"][0]["function"]["name"] for m in messages if m.get("tool_calls")]
+        name = f"corpus-{len(pairs)}"
+        trace = {"id": name, "scenario_id": name, "messages": messages, "tools_used": tools, "reward": 1.0}
+        if (twin := ungrounded_twin(trace, rng)) is not None:
+            pairs.append((trace, twin | {"reward": 1.0 - UNGROUNDED_CLAIM}))
+    return pairs
+
+
 def one_digit_off(value: str) -> list[str]:
     """Every other value with two decimals that differs from `value` in one digit after the point."""
-    tenths, hundredths = value[-2:]
+    tenths, hundredths = value[-2], value[-1]
     others = [f"0.{digit}{hundredths}" for digit in "0123456789"] + [f"0.{tenths}{digit}" for digit in "0123456789"]
     return [other for other in others if other != value]
 
@@ -140,11 +162,18 @@ def preference_token_mask(tokenizer, messages: list[dict], tools: list[dict], re
     known = known_claims(messages) if rejected else set()
     left_out = [claim.span() for claim in CLAIM.finditer(text) if claim.groups() in known]
     left_out += [verdict.span(part) for verdict in VERDICT.finditer(text) for part in (1, 2)]
+    left_out += [] if rejected else failed_turns(messages, own_spans(tokenizer, text))
     spans = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
     for token, (start, end) in enumerate(spans):
         if any(start < last and end > first for first, last in left_out):
             mask[token] = 0
     return mask
+
+
+def failed_turns(messages: list[dict], spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Those of the agent's turns, as `spans` of the text, whose call a tool refused: nothing to imitate."""
+    follows = [messages[i + 1 : i + 2] for i, m in enumerate(messages) if m["role"] == "assistant"]
+    return [span for span, after in zip(spans, follows, strict=True) if any("error" in r for r in tool_results(after))]
 
 
 class AgentPreferenceCollator(DataCollatorForPreference):

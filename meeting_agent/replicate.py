@@ -18,7 +18,7 @@ from meeting_agent.check_criteria import missed
 from meeting_agent.files import InputError, read_json, write_json
 from meeting_agent.settings import parse_settings, run_script, setting
 
-EVAL_SEED_OFFSET = 5200
+EVAL_SEED_OFFSET = 5300
 
 
 @dataclass

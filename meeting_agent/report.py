@@ -192,7 +192,8 @@ def dpo_section(m: dict) -> str:
 
 {pairs["n"]} pairs from {pairs["scenarios"]} scenarios and {pairs["trajectories"]} trajectories, mean reward gap
 {pairs["mean_gap"]:.2f}; chosen sides made {pairs["chosen_calls"]:.2f} calls, rejected ones {pairs["rejected_calls"]:.2f}.
-{pairs["made_up"]} more pairs set a good trajectory against itself with one claim that no tool made.
+{pairs["made_up"]} more pairs set a good trajectory, or a dialogue of the base's corpus, against itself with one claim that
+no tool made.
 In {training["steps"]} steps the loss, DPO's and {weight:g} times the chosen side's cross-entropy, fell from {training["loss_first"]:.3f} to {training["loss_last"]:.3f} (first and
 last tenth) and the reward margin rose from {training["margin_first"]:.3f} to {training["margin_last"]:.3f}.
 

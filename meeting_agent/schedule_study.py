@@ -12,6 +12,7 @@ import itertools
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -96,13 +97,17 @@ def expected_success(people: Sequence[Person], slot: TimeSlot) -> np.ndarray:
     return expected
 
 
+def mean_of(values: np.ndarray, chosen: np.ndarray) -> float:
+    return float(values[chosen].mean())
+
+
 def summary(rows: list[dict[str, float]], config: StudyConfig) -> dict:
     """Means over the conferences, and the share of the oracle's gain over random pairing with a bootstrap interval."""
     means = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
     gains = {}
     for name in ("same_interests", "sft_only", "agent"):
         shares = np.array([(row[name] - row["random"]) / (row["oracle"] - row["random"]) for row in rows])
-        low, high = bootstrap_interval(lambda chosen, s=shares: float(s[chosen].mean()), len(shares))
+        low, high = bootstrap_interval(partial(mean_of, shares), len(shares))
         gains[name] = {"share": float(shares.mean()), "ci95": [low, high], "least": float(shares.min())}
     return {
         "conferences": config.conferences,

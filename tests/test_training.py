@@ -1,5 +1,6 @@
 """What DPO trains on and against, token by token, on the committed artifacts."""
 
+import itertools
 import json
 import math
 import re
@@ -17,11 +18,12 @@ from meeting_agent.preferences import (
     VERDICT,
     AgentPreferenceCollator,
     agent_token_mask,
+    copying_pairs,
     grounding_pairs,
     preference_token_mask,
     same_prompt_pairs,
 )
-from meeting_agent.rewards import CLAIM, UNGROUNDED, count_grounded_claims, known_claims
+from meeting_agent.rewards import CLAIM, UNGROUNDED, count_grounded_claims, known_claims, tool_results
 from meeting_agent.tools import tool_schemas
 from starter_agentic_rlft import RLFTConfig, preference_dataset, train_model_with_dpo
 from starter_sft import split_rows, swap_people
@@ -233,17 +235,47 @@ def test_made_up_negatives_differ_in_one_ungrounded_claim():
     found = grounding_pairs(traces, min_chosen=1.0, count=40, seed=1)
     assert len(found) == 40
     assert sum(chosen["final_recommendation_parsed"] == "YES" for chosen, _ in found) == 20
+    check_twins(found)
+    assert {c["messages"][:-1] == r["messages"][:-1] for c, r in found} == {True, False}
+
+
+def check_twins(found):
+    """Each differs from its good trajectory in one claim, of another field or misread wherever it is told."""
     kinds = Counter()
     for chosen, rejected in found:
-        assert chosen["messages"][:-1] == rejected["messages"][:-1]
         said, twisted = (CLAIM.findall(t["messages"][-1]["content"]) for t in (chosen, rejected))
-        ((claim, made_up),) = [(a, b) for a, b in zip(said, twisted, strict=True) if a != b]
+        changed = [(a, b) for a, b in zip(said, twisted, strict=True) if a != b]
+        assert len(set(changed)) == 1
+        (claim, made_up), *_ = changed
         kinds["score" if claim[0] != made_up[0] else "value"] += 1
         grounded, claims = count_grounded_claims(chosen["messages"])
         assert grounded == claims
-        assert count_grounded_claims(rejected["messages"]) == (claims - 1, claims)
-        assert rejected["reward"] == pytest.approx(chosen["reward"] - 0.05)
+        assert count_grounded_claims(rejected["messages"]) == (claims - len(changed), claims)
+        assert rejected["reward"] < chosen["reward"]
+        if claim[0] == made_up[0]:
+            assert not any(" ".join(claim) in m["content"] for m in rejected["messages"] if m["role"] == "assistant")
     assert min(kinds["score"], kinds["value"]) > 5
+
+
+def test_copying_pairs_hold_what_trajectories_seldom_do():
+    found = copying_pairs(300, seed=1)
+    check_twins(found)
+    assert found[:60] == copying_pairs(60, seed=1)
+    results = [r for chosen, _ in found for r in tool_results(chosen["messages"])]
+    fits = [r["fit_score"] for r in results if "fit_score" in r]
+    assert sum(fit < 0.15 for fit in fits) > 0.08 * len(fits)  # 1 in 40 of even scores
+    assert sum("error" in r for r in results) > 0.1 * len(results)
+
+
+def test_a_call_that_failed_is_not_imitated(tokenizer):
+    (chosen, _), *_ = (pair for pair in copying_pairs(60, seed=1) if "error" in str(pair[0]["messages"]))
+    mask = preference_token_mask(tokenizer, chosen["messages"], tool_schemas(), rejected=False)
+    ids = tokenizer.apply_chat_template(chosen["messages"], tools=tool_schemas(), return_dict=True)["input_ids"]
+    imitated = tokenizer.decode([token for token, own in zip(ids, mask, strict=True) if own])
+    for message, after in itertools.pairwise(chosen["messages"]):
+        if message.get("tool_calls"):
+            arguments = message["tool_calls"][0]["function"]["arguments"]
+            assert (arguments in imitated) == ("error" not in after["content"])
 
 
 def test_committed_artifacts_belong_together():
@@ -263,11 +295,12 @@ def test_committed_artifacts_belong_together():
 def test_committed_pairs_come_from_the_committed_trajectories(pairs):
     traces = {t["id"]: t for t in read_json(Path("trajectories/agent_traces.json"), "starter_agentic_traces.py")}
     for pair in pairs:
+        if pair["chosen_id"].startswith("corpus-"):
+            continue
         chosen, rejected = traces[pair["chosen_id"]], traces[pair["rejected_id"].removesuffix(UNGROUNDED)]
         made_up = chosen is rejected
         assert pair["prompt"] + pair["chosen"] == chosen["messages"]
-        assert (pair["prompt"] + pair["rejected"])[:-1] == rejected["messages"][:-1]
-        assert (pair["rejected"][-1] != rejected["messages"][-1]) == made_up
+        assert (pair["prompt"] + pair["rejected"] != rejected["messages"]) == made_up
         assert pair["chosen_reward"] - pair["rejected_reward"] >= (0.04 if made_up else 0.5)
 
 

@@ -285,11 +285,12 @@ def word_for(score: float) -> str:
     return "high" if score >= 0.6 else "low" if score < 0.4 else "middling"
 
 
-def random_result(rng: random.Random, tool: str) -> dict:
-    """A tool's answer with the right fields and random values."""
-    first, second = rng.random(), rng.random()
+def random_result(rng: random.Random, tool: str, draw: Callable[[], float] | None = None) -> dict:
+    """A tool's answer with the right fields and random values, by default even over [0, 1]."""
+    draw = draw or rng.random
+    first, second = draw(), draw()
     mean = (first + second) / 2
-    main = mean if rng.random() < 0.5 else rng.random()
+    main = mean if rng.random() < 0.5 else draw()
     if tool == "predict_meeting_success_tool":
         return {"probability": round(main, 2), "reason": rng.choice(PAIR_READINGS)}
     if tool == "extract_common_interests_and_topics":
@@ -326,8 +327,12 @@ def plan_calls(rng: random.Random, persona: str) -> list[str]:
     return plan
 
 
-def dialogue_chat(rng: random.Random) -> Chat:
-    """An agent that calls a few tools in some order and answers with the mean of the scores they gave."""
+def dialogue_chat(rng: random.Random, draw: Callable[[], float] | None = None, failing: float = 0.0) -> Chat:
+    """An agent that calls a few tools in some order and answers with the mean of the scores they gave.
+
+    `draw` gives the scores. A share `failing` of the calls misspells a name and hears so; half of those are made again,
+    the others given up, and the answer does without.
+    """
     pair = random_pair(rng)
     persona = rng.choice(list(system_prompt_configurations))
     a, b = pair.person_a.name, pair.person_b.name
@@ -339,9 +344,18 @@ def dialogue_chat(rng: random.Random) -> Chat:
     thought = ""
     for name in plan_calls(rng, persona):
         next_step = rng.choice(NEXT_THOUGHTS if known else OPENING_THOUGHTS).format(what=WHAT_TOOLS_SHOW[name])
+        if failing and rng.random() < failing:
+            wrong = f"{a.split()[0]} {rng.choice(phrases()['names']['last'])}"
+            call = tool_call(name, wrong, b, pair.slot)
+            chat.append({"role": "assistant", "content": thought + next_step, "tool_calls": [call]})
+            error = f"unknown attendee {wrong!r}: use the names as the question gives them"
+            chat.append({"role": "tool", "content": json.dumps({"error": error})})
+            thought = ""
+            if known and rng.random() < 0.5:
+                continue
         call = tool_call(name, a, b, pair.slot)
         chat.append({"role": "assistant", "content": thought + next_step, "tool_calls": [call]})
-        result = known.setdefault(name, random_result(rng, name))
+        result = known.setdefault(name, random_result(rng, name, draw))
         chat.append({"role": "tool", "content": render_result(result)})
         thought = f"{observation(name, result)}. "
     chat.append({"role": "assistant", "content": thought + final_answer(known)})
