@@ -64,6 +64,41 @@ def test_there_are_commands_to_try():
     assert len(COMMANDS) > 20
 
 
+def test_symptoms_are_named_by_words_that_the_program_prints():
+    code = "".join(p.read_text(encoding="utf-8") for p in [*Path().glob("*.py"), *Path("meeting_agent").rglob("*.py")])
+    table = Path("docs/learner.md").read_text(encoding="utf-8").partition("## When something goes wrong")[2]
+    known = code + "out of memory"  # what PyTorch or the system says
+    symptoms = [line.split("|")[1] for line in table.splitlines() if line.startswith("|")][2:]
+    words = [word for symptom in symptoms for word in re.findall(r"`([^`]+)`", symptom)]
+    assert len(words) > 8
+    for word in words:
+        assert word in known, word
+
+
+def test_flags_in_the_docs_exist():
+    phases = (
+        "starter_sft",
+        "starter_agentic_traces",
+        "starter_agentic_rlft",
+        "meeting_agent.schedule",
+        "meeting_agent.ask",
+    )
+    known = {
+        f"--{name}" for phase in phases for name in settings_of(importlib.import_module(phase)).__dataclass_fields__
+    }
+    of_others = {
+        "--multi_gpu",
+        "--num_processes",
+        "--enable-auto-tool-choice",
+        "--tool-call-parser",
+        "--port",
+        "--help",
+    }
+    for page in PAGES:
+        for flag in re.findall(r"--[a-z][a-z0-9_-]*", page.read_text(encoding="utf-8")):
+            assert flag in known | of_others | {"--config", "--concurrent_agents"}, f"{page}: {flag}"
+
+
 def test_links_lead_somewhere():
     for page in PAGES:
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
