@@ -1,6 +1,6 @@
 """A schedule to act on: who of one's own attendees should meet, in one slot or over a day.
 
-    python -m meeting_agent.schedule --attendees data/sample_attendees.csv --slots day2_morning
+    python -m meeting_agent.schedule --attendees data/sample_attendees.csv --slot day2_morning
 
 Three sieves, each dearer than the last: what the records say that two people have in common (every pair), what the
 phase 1 model predicts from their descriptions (some), and what the aligned agent finds out with its tools (a few a
@@ -43,7 +43,7 @@ class ScheduleConfig:
     """Settings of the schedule."""
 
     attendees: str = setting("data/sample_attendees.csv", "CSV of who attends (README, 'Your own')")
-    slots: str = setting("day2_morning", "slots to fill in this order, with commas between")
+    slot: str = setting("day2_morning", "the slot to fill, or several in order with commas between")
     sft_model_path: str = setting("models/sft_prediction_model_gemma_270m", "the adapter that phase 1 wrote")
     adapter_path: str = setting("models/dpo_aligned_adapter", "the aligned adapter that phase 3 wrote")
     calibration: str = setting("results/evaluation_scenarios.csv", "what phase 3 measured the aligned agent on")
@@ -68,7 +68,7 @@ class ScheduledMeeting:
 
 def main() -> None:
     config = parse_settings(ScheduleConfig, __doc__.splitlines()[0])
-    slots, first_day = read_slots(config.slots), read_date(config.first_day)
+    slots, first_day = read_slots(config.slot), read_date(config.first_day)
     known = under_known_names(read_attendees(Path(config.attendees)))
     check_config(config)
     scheduler = Scheduler(config.sft_model_path, config.adapter_path, read_calibration(Path(config.calibration)))
@@ -88,9 +88,9 @@ def read_slots(text: str) -> list[TimeSlot]:
     names = [name.strip() for name in text.split(",")]
     for name in names:
         if name not in known:
-            raise InputError(f"--slots: unknown slot {name!r}; known: {', '.join(known)}")
+            raise InputError(f"--slot: unknown slot {name!r}; known: {', '.join(known)}")
     if len(set(names)) < len(names):
-        raise InputError("--slots names one slot twice: leave it out once")
+        raise InputError("--slot names one slot twice: leave it out once")
     return [known[name] for name in names]
 
 
