@@ -40,7 +40,7 @@ ORACLE_PARTNERS = 15  # more change nothing: what is lost lies below the fourth 
 
 @dataclass
 class StudyConfig(ScheduleConfig):
-    """Settings of the study: those of the schedule, but `attendees`, `slot`, `min_probability`, `first_day` and `output`."""
+    """Settings of the study, and those of the schedule, of which only models, calibration and candidates count."""
 
     conferences: int = setting(5, "simulated conferences", 1, 1000)
     people: int = setting(300, "attendees of each", 4, 2000)
