@@ -75,6 +75,11 @@ def replication(folder: Path, seed: int, threads: int) -> dict:
     return read_json(finished, "python -m meeting_agent.replicate")
 
 
+def method(settings: dict) -> dict:
+    """The settings that say how phase 3 works, and nothing of seeds and places."""
+    return {k: v for k, v in settings.items() if not k.endswith(("seed", "path", "dir"))}
+
+
 def result_row(seed: int, folder: Path) -> dict:
     metrics = read_json(folder / "results" / "metrics.json", "starter_agentic_rlft.py")
     phases = {
@@ -85,6 +90,7 @@ def result_row(seed: int, folder: Path) -> dict:
     return {"seed": seed, **phases, "dpo_vs_agent_p": paired["p_value"], "dpo_vs_agent": paired["delta"]} | {
         "attainable": metrics["attainable"],
         "missed": missed(metrics),
+        "rlft": method(metrics["run"]["settings"]["rlft"]),
     }
 
 

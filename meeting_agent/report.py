@@ -11,6 +11,7 @@ from pathlib import Path
 
 from meeting_agent.check_criteria import BRIEF, criteria, met
 from meeting_agent.files import InputError, read_json, write_json, write_text
+from meeting_agent.replicate import method
 
 NAMES = {
     "base": "untouched base, prediction prompt",
@@ -260,6 +261,8 @@ def replication_text(m: dict) -> str:
     warning = f" DPO made the agent worse with seed {' and '.join(worse)}." if worse else ""
     found = [f"with seed {r['seed']} {', '.join(r['missed'])}" for r in runs if r["missed"]]
     bars = f"Bars missed: {'; '.join(found)}." if found else "Every run met every bar."
+    if any(r.get("rlft") != method(m["run"]["settings"]["rlft"]) for r in runs):
+        warning += " **These runs used an earlier version of phase 3 than the one above.**"
     return "The whole pipeline again with other data, training and evaluation seeds:\n\n" + (
         table(["seed", "SFT", "agent before DPO", "agent after DPO", "DPO gain"], rows) + f"\n\n{bars}{warning}"
     )
