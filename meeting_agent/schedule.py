@@ -46,7 +46,7 @@ class ScheduleConfig:
     slot: str = setting("day2_morning", "the slot to fill, or several in order with commas between")
     sft_model_path: str = setting("models/sft_prediction_model_gemma_270m", "the adapter that phase 1 wrote")
     adapter_path: str = setting("models/dpo_aligned_adapter", "the aligned adapter that phase 3 wrote")
-    calibration: str = setting("results/evaluation_scenarios.csv", "what phase 3 measured the aligned agent on")
+    calibration: str = setting("trajectories/evaluation_traces.json", "what phase 3 measured the aligned agent on")
     output: str = setting("build/schedule.csv", "where the schedule goes; the calendar lies beside it as .ics")
     candidates: int = setting(4, "partners of each person that agents look into", 1, 50)
     min_probability: float = setting(0.0, "meetings less likely to succeed are left out", 0.0, 1.0)
@@ -192,15 +192,14 @@ class Scheduler:
 
         answer = messages[-1].get("content") or ""
         recommendation, probability = parse_recommendation(answer)
-        if probability is None or messages[-1]["role"] != "assistant":
-            recommendation, probability = None, 0.0
+        answered = probability is not None and messages[-1]["role"] == "assistant"
         shared = [topic for result in tool_results(messages) for topic in result.get("shared_interests", [])]
         return ScheduledMeeting(
             meeting.person_a.name,
             meeting.person_b.name,
             meeting.time_slot,
-            self.calibration.success(probability),
-            recommendation or "no answer",
+            self.calibration.success(probability or 0.0, messages) if answered else 0.0,
+            recommendation if answered and recommendation else "no answer",
             f"both like {listed(list(dict.fromkeys(shared)))}" if shared else "",
             ", ".join(f"{field} {value}" for field, value in grounded_claims(messages)),
         )

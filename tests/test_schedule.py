@@ -6,17 +6,20 @@ import math
 import random
 from dataclasses import replace
 from datetime import date, datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
 from icalendar import Calendar
 
 from data_classes import ConferenceSimulator, TimeSlot
-from meeting_agent.calibration import Calibration, read_calibration
+from meeting_agent.calibration import Calibration, fit, read_calibration
 from meeting_agent.files import InputError
 from meeting_agent.matching import best_matching, best_partners, disjoint_matchings
 from meeting_agent.schedule import ScheduledMeeting, Scheduler, read_date, read_slots, write_calendar, write_csv
 from meeting_agent.schedule_study import expected_success, summary
+from meeting_agent.tools import MAIN_SCORES
+from meeting_agent.trajectories import TraceFile
 
 SLOT = TimeSlot.DAY2_MORNING
 
@@ -107,7 +110,7 @@ def test_agents_look_into_pairs_and_say_what_they_found():
     scheduler = Scheduler(
         "models/sft_prediction_model_gemma_270m",
         "models/dpo_aligned_adapter",
-        read_calibration_of_the_reference_run(),
+        read_calibration(Path("trajectories/evaluation_traces.json")),
     )
     meetings = scheduler.day(people(8), [SLOT], 1)
     assert len(meetings) == 4
@@ -115,29 +118,47 @@ def test_agents_look_into_pairs_and_say_what_they_found():
     assert sum(m.evidence.count("_score 0.") > 0 for m in meetings) >= 2
 
 
-def read_calibration_of_the_reference_run():
-    from pathlib import Path
-
-    found = read_calibration(Path("results/evaluation_scenarios.csv"))
-    assert found.slope > 1.5  # means of scores are shy
-    return found
-
-
-def test_calibration_recovers_what_it_was_made_from(tmp_path):
-    truth, rng = Calibration(2.5, -0.3), random.Random(0)
-    stated = [rng.uniform(0.05, 0.95) for _ in range(400)]
-    lines = [f"{p},{truth.success(p)}" for p in stated]
-    path = tmp_path / "scenarios.csv"
-    path.write_text("\n".join(["dpo,success_probability", *lines, ",0.5"]))
-    found = read_calibration(path)
-    assert (found.slope, found.offset) == (pytest.approx(2.5, abs=0.01), pytest.approx(-0.3, abs=0.01))
+def conversation(number, truth, rng):
+    """An answer after one look-up, of a meeting whose success the score alone decides."""
+    fit_score, probability = round(rng.random(), 2), round(rng.uniform(0.2, 0.8), 2)
+    messages = [
+        {"role": "system", "content": ""},
+        {"role": "user", "content": ""},
+        {"role": "tool", "content": f'{{"fit_score": {fit_score:.2f}}}'},
+        {"role": "assistant", "content": ""},
+    ]
+    return {"final_probability": probability, "messages": messages, "ground_truth": truth(fit_score)}
 
 
-def test_calibration_is_left_out_where_nothing_was_measured_and_refused_where_it_is_broken(tmp_path):
-    assert read_calibration(tmp_path / "none.csv").success(0.7) == pytest.approx(0.7)
-    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(InputError, match="is not what phase 3 writes"):
-        read_calibration(tmp_path / "other.csv")
+def test_calibration_recovers_what_scores_are_worth():
+    rng = random.Random(0)
+    traces = [conversation(i, lambda score: 1 / (1 + math.exp(-5 * (score - 0.5))), rng) for i in range(300)]
+    found = fit([*traces, traces[0] | {"final_probability": None}])
+    by_name = dict(zip(["agent", *MAIN_SCORES.values()], found.weights, strict=True))
+    assert by_name["fit_score"] == pytest.approx(5, abs=0.2)
+    assert [abs(by_name[name]) < 0.05 for name in ("agent", "probability", "compatibility_score")] == [True] * 3
+    assert found.success(0.3, traces[0]["messages"]) == pytest.approx(traces[0]["ground_truth"], abs=0.02)
+
+
+def test_calibration_is_left_out_where_nothing_was_measured_and_refused_where_it_is_too_little(tmp_path):
+    assert read_calibration(tmp_path / "none.json").success(0.7, []) == 0.7
+    with pytest.raises(InputError, match="3 answers of the aligned agent"):
+        fit([conversation(i, lambda score: score, random.Random(i)) for i in range(3)])
+
+
+def test_on_the_reference_run_a_calibrated_agent_is_nearer_to_the_truth():
+    path = Path("trajectories/evaluation_traces.json")
+    played = [t for t in TraceFile(path) if t["policy"] == "dpo" and t["final_probability"] is not None]
+    found = fit(played[::2])
+    left_out = played[1::2]
+    errors = [
+        sum((says(t) - t["ground_truth"]) ** 2 for t in left_out)
+        for says in (
+            lambda t: t["final_probability"],
+            lambda t: found.success(t["final_probability"], t["messages"]),
+        )
+    ]
+    assert errors[1] < 0.7 * errors[0]
 
 
 @pytest.fixture
