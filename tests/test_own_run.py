@@ -37,7 +37,7 @@ def rlft(folder, *more):
             f"--pairs_path={folder / 'pairs.json'}",
         ),
         *(f"--adapter_path={folder / 'dpo'}", f"--results_dir={folder / 'results'}"),
-        *("--max_steps=2", "--batch_size=2", "--num_eval_scenarios=12", *more),
+        *("--max_steps=2", "--per_device_train_batch_size=2", "--num_eval_scenarios=12", *more),
     )
 
 
