@@ -127,7 +127,7 @@ def sft_section(m: dict) -> str:
     reach = (
         f" No reader of these texts could exceed\n{percent(m['ceilings']['text_only'])}: the model has "
         f"{percent(m['attainable']['sft'])} of the attainable gain."
-        if ceilings_known(m)
+        if "sft" in m["attainable"]
         else ""
     )
     return f"""## 1. SFT accuracy and analysis
@@ -281,7 +281,7 @@ def lessons_section(m: dict) -> str:
             f"and the ceiling, and {percent(1 - c['all_tools'])} cannot be decided by anybody: chemistry shows "
             f"only in the meeting, and tools measure with noise.",
         ]
-        if ceilings_known(m)
+        if "sft" in m["attainable"]
         else []
     )
     gain = paired["dpo_vs_sft"]["delta"]
