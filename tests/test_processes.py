@@ -57,7 +57,7 @@ def test_two_processes_align_and_evaluate_one_adapter(tmp_path):
             *(f"--adapter_path={folder / 'dpo'}", f"--results_dir={folder / 'results'}", "--max_steps=2"),
             *("--per_device_train_batch_size=2", "--most_pairs=20", f"--num_eval_scenarios={scenarios}"),
         )
-        assert names(folder) == ["dpo", "pairs.json", "results"]
+        assert names(folder) == ["dpo", "evaluation_traces.json", "pairs.json", "results"]
     assert said["two"].count("Adapter saved in") == said["two"].count("held-out scenarios:") == 1
     history = json.loads((tmp_path / "two" / "dpo" / "training_log.json").read_text())["history"]
     assert [entry["step"] for entry in history if "loss" in entry] == [1, 2]

@@ -131,7 +131,7 @@ def test_only_faults_of_a_rejected_side_are_pushed_down(pairs, tokenizer):
         learned = tokenizer.decode([t for t, m in zip(ids, mask, strict=True) if m])
         claims = CLAIM.findall(pair["rejected"][-1]["content"])
         true = known_claims(messages)
-        assert {c in true for c in claims} == {True, False}
+        assert not all(c in true for c in claims)
         for field, value in claims:
             assert (f"{field} {value}" in learned) == ((field, value) not in true)
     assert made_up
