@@ -12,19 +12,18 @@ Importing this module loads neither torch nor npcpy.
 
 from __future__ import annotations
 
-import csv
 import functools
 import itertools
 import json
 import math
 import random
 import tomllib
-import unicodedata
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
 from meeting_agent.files import InputError
+from meeting_agent.tables import Row, read_table
 
 PHRASES_PATH = Path(__file__).resolve().parent / "data" / "phrases.toml"
 
@@ -75,6 +74,11 @@ class TimeSlot(Enum):
     DAY3_MORNING = "day3_morning"
     DAY3_AFTERNOON = "day3_afternoon"
     DAY3_EVENING = "day3_evening"
+
+    @classmethod
+    def named(cls, text: str) -> TimeSlot:
+        """The slot that a person writes as "day2_morning" or "Day2 Morning"; raises ValueError for any other text."""
+        return cls(text.strip().casefold().replace(" ", "_"))
 
     @property
     def day(self) -> int:
@@ -408,48 +412,17 @@ LONGEST_TEXT = 20_000  # characters of a field; two full descriptions have about
 
 def read_training_rows(path: str | Path) -> list[TrainingRow]:
     """Reads a CSV with the four columns; raises InputError naming the column, or the row as the file counts them."""
-    path = Path(path)
-    try:
-        csv.field_size_limit(2**31 - 1)  # what is too long is said below, with its row
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            missing = [c for c in CSV_COLUMNS if c not in (reader.fieldnames or [])]
-            if missing:
-                raise InputError(f"{path}: column {missing[0]} is missing (needed: {', '.join(CSV_COLUMNS)})")
-            rows = [_training_row(path, number, record) for number, record in enumerate(reader, start=1)]
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}): give --sft_data_path a CSV") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path} is not UTF-8 text") from None
-    except csv.Error as error:
-        raise InputError(f"{path} is not a CSV ({error})") from None
+    rows = read_table(Path(path), CSV_COLUMNS, "--sft_data_path", LONGEST_TEXT, several_lines=True)
     if not rows:
         raise InputError(f"{path} has no rows")
-    return rows
+    return [_training_row(row) for row in rows]
 
 
-def _training_row(path: Path, number: int, record: dict[str, str | None]) -> TrainingRow:
-    where = f"{path}, row {number}"
-    if None in record or None in record.values():
-        raise InputError(f"{where} has not as many fields as the first line: put text that holds commas into quotes")
-    for column in ("input_text", "target_reason"):
-        text = record[column] or ""
-        if len(text) > LONGEST_TEXT:
-            raise InputError(f"{where}: {column} has {len(text)} characters: shorten it to {LONGEST_TEXT}")
-        if unusual := next((c for c in text if unicodedata.category(c) == "Cc" and c not in "\t\r\n"), None):
-            raise InputError(f"{where}: {column} holds the control character {unusual!r}: take it out")
-    if not (record["input_text"] or "").strip():
-        raise InputError(f"{where}: input_text is empty")
-    probabilities = []
-    for column in ("target_probability", "ground_truth_prob"):
-        try:
-            value = float(record[column] or "")
-        except ValueError:
-            raise InputError(f"{where}: {column} is {record[column]!r}, not a number") from None
-        if not 0.0 <= value <= 1.0:
-            raise InputError(f"{where}: {column} is {value}, not in 0..1")
-        probabilities.append(value)
-    return TrainingRow(record["input_text"] or "", probabilities[0], record["target_reason"] or "", probabilities[1])
+def _training_row(row: Row) -> TrainingRow:
+    if not row.text("input_text"):
+        raise InputError(f"{row.where}: input_text is empty")
+    target, truth = row.number("target_probability", 0, 1), row.number("ground_truth_prob", 0, 1)
+    return TrainingRow(row.fields["input_text"], target, row.fields["target_reason"], truth)
 
 
 # ----------------------------------------------------------------------------- judging answers

@@ -8,8 +8,9 @@ Pairs come from the same prompt: what the agent did well against what it did bad
 over whole trajectories follows ETO (Song et al., ACL 2024). The SFT adapter goes on training, its frozen copy is the
 reference, and only tokens that the agent wrote count: tool answers are masked. Cross-entropy of the chosen side joins
 DPO (Iterative RPO, Pang et al., 2024): alone, DPO pushes both sides' likelihood down until some answers break. Some
-rejected sides are made up: the chosen one with a claim that no tool made, which DPO would otherwise come to like. What
-a preference says nothing about is masked too: the verdict, and what a rejected side claims truly.
+rejected sides are made up: the chosen one, a good try or a dialogue of the base's corpus, with a claim that no tool
+made, which DPO would otherwise come to like. What a preference says nothing about is masked too: the verdict, and what
+a rejected side claims truly.
 """
 
 from __future__ import annotations
@@ -364,11 +365,12 @@ def evaluate_model_performance(
         versions,
         was_right,
     )
+    from meeting_agent.other_records import add_other_records
     from meeting_agent.page import write_page
     from meeting_agent.plots import draw_plots
     from meeting_agent.prediction import greedy_answers, predict_probabilities
     from meeting_agent.processes import this_process
-    from meeting_agent.report import add_other_records, choose_examples, render_report
+    from meeting_agent.report import choose_examples, render_report
     from meeting_agent.statistics import paired_comparison, score_probabilities
     from starter_agentic_traces import AgentTraceCollector
 

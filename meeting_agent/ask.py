@@ -60,7 +60,7 @@ def main() -> None:
 
 def slot_of(text: str) -> TimeSlot:
     try:
-        return TimeSlot(text.casefold().replace(" ", "_"))
+        return TimeSlot.named(text)
     except ValueError:
         slots = ", ".join(slot.value for slot in TimeSlot)
         raise InputError(f"--time_slot is {text[:60]!r}: give one of {slots}") from None

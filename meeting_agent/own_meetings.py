@@ -70,7 +70,7 @@ def _attendee(row: Row, column: str, people: dict[str, Person]) -> Person:
 
 def time_slot(row: Row) -> TimeSlot:
     try:
-        return TimeSlot(row.text("time_slot").casefold().replace(" ", "_"))
+        return TimeSlot.named(row.text("time_slot"))
     except ValueError:
         raise row.wrong("time_slot", f"no slot: give one of {', '.join(slot.value for slot in TimeSlot)}") from None
 

@@ -22,7 +22,7 @@ from data_classes import MeetingPredictor
 from meeting_agent.benchmark import BenchmarkConfig, Comparison, rate
 from meeting_agent.cache import Memories
 from meeting_agent.chat_format import to_openai_message
-from meeting_agent.engine import Completion, Engine, Request, load_model, load_tokenizer, with_adapter
+from meeting_agent.engine import Completion, Engine, Request, base_of_adapter, load_model, load_tokenizer, with_adapter
 from meeting_agent.files import InputError, read_json
 from meeting_agent.prediction import MAX_ANSWER_TOKENS, chat_text, predict_probabilities
 from meeting_agent.supervision import IGNORED, prediction_row
@@ -66,12 +66,23 @@ class SequentialEngine:
         return Completion(self.tokenizer.decode(new), read, len(new))
 
 
+def check_holds_no_code(model_path: str) -> None:
+    """Raises InputError unless adapter and base are folders here that bring no code for the peer to run."""
+    for folder in (Path(model_path), Path(base_of_adapter(Path(model_path)))):
+        configurations = "".join(p.read_text(encoding="utf-8") for p in folder.glob("*.json"))
+        if not folder.is_dir() or any(folder.rglob("*.py")) or '"auto_map"' in configurations:
+            raise InputError(
+                f"{folder} is not on this machine or brings code of its own, which npcpy would run: benchmark an "
+                "adapter over models/base"
+            )
+
+
 def npcpy_trajectory(model_path: str, tokenizer, scenario: Scenario) -> list[dict]:
     """One scenario by npcpy's own `lora` provider, which loads base and adapter at every turn.
 
     It gives the chat template no tools and drops the markers of a call from the answer, so the tools are listed in the
-    system prompt here, and calls known by their JSON. It also loads with `trust_remote_code=True`, as nothing else here
-    does; the folder is our own and holds no code.
+    system prompt here, and calls known by their JSON. It also loads with `trust_remote_code=True`, which is npcpy's own
+    choice: `check_holds_no_code` comes first.
     """
     loop = AgentToolLoop(scenario.persona, model_path, "lora")
     opening = [{"role": "system", "content": loop.npc.primary_directive}]
@@ -93,6 +104,7 @@ def npcpy_trajectory(model_path: str, tokenizer, scenario: Scenario) -> list[dic
 
 
 def inference_comparisons(config: BenchmarkConfig) -> Iterator[Comparison]:
+    check_holds_no_code(config.sft_model_path)
     predictor = MeetingPredictor(config.sft_model_path)
     engine = predictor.engine
     sequential = SequentialEngine(engine)

@@ -140,9 +140,10 @@ def copying_pairs(count: int, seed: int) -> list[tuple[dict, dict]]:
 
 def one_digit_off(value: str) -> list[str]:
     """Every other value with two decimals that differs from `value` in one digit after the point."""
-    tenths, hundredths = value[-2], value[-1]
+    written = f"{float(value):.2f}"  # a served model may write more or fewer digits
+    tenths, hundredths = written[-2], written[-1]
     others = [f"0.{digit}{hundredths}" for digit in "0123456789"] + [f"0.{tenths}{digit}" for digit in "0123456789"]
-    return [other for other in others if other != value]
+    return [other for other in others if other != written]
 
 
 def agent_token_mask(tokenizer, messages: list[dict], tools: list[dict]) -> list[int]:

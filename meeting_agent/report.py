@@ -11,7 +11,15 @@ from pathlib import Path
 
 from meeting_agent.check_criteria import BRIEF, criteria, met
 from meeting_agent.files import InputError, read_json, write_json, write_text
-from meeting_agent.replicate import method
+from meeting_agent.other_records import (
+    add_other_records,
+    memory_text,
+    reliability_section,
+    replication_text,
+    schedule_section,
+    schedule_text,
+)
+from meeting_agent.wording import p_text, percent, score, table, with_interval
 
 NAMES = {
     "base": "untouched base, prediction prompt",
@@ -38,29 +46,6 @@ CEILINGS = {
     "all_tools": "text and all tools",
 }
 TABLE_START, TABLE_END = "<!-- results: generated from results/metrics.json -->", "<!-- end of results -->"
-
-
-def percent(value: float) -> str:
-    return f"{100 * value:.1f}%"
-
-
-def score(scores: dict, name: str, digits: int) -> str:
-    """A score that agents have only if one of their answers states a probability."""
-    return f"{scores[name]:.{digits}f}" if name in scores else "none"
-
-
-def with_interval(scores: dict) -> str:
-    low, high = scores["accuracy_ci95"]
-    return f"{percent(scores['accuracy'])} ({percent(low)} to {percent(high)})"
-
-
-def p_text(p: float) -> str:
-    return "p < 0.0001" if p < 1e-4 else f"p = {p:.4f}"
-
-
-def table(header: list[str], rows: list[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def ladder_table(metrics: dict) -> str:
@@ -245,29 +230,6 @@ def bars_table(m: dict) -> str:
     )
 
 
-def replication_text(m: dict) -> str:
-    runs = m.get("replications")
-    if not runs:
-        return "This run was not repeated with other seeds (`python -m meeting_agent.replicate` does that)."
-    rows = [
-        [
-            str(r["seed"]),
-            *(with_interval(r[k]) for k in ("sft", "agent", "dpo")),
-            f"{100 * r['dpo_vs_agent']:+.1f} points, {p_text(r['dpo_vs_agent_p'])}",
-        ]
-        for r in runs
-    ]
-    worse = [str(r["seed"]) for r in runs if r["dpo_vs_agent"] < 0]
-    warning = f" DPO made the agent worse with seed {' and '.join(worse)}." if worse else ""
-    found = [f"with seed {r['seed']} {', '.join(r['missed'])}" for r in runs if r["missed"]]
-    bars = f"Bars missed: {'; '.join(found)}." if found else "Every run met every bar."
-    if any(r.get("rlft") != method(m["run"]["settings"]["rlft"]) for r in runs):
-        warning += " **These runs used an earlier version of phase 3 than the one above.**"
-    return "The whole pipeline again with other data, training and evaluation seeds:\n\n" + (
-        table(["seed", "SFT", "agent before DPO", "agent after DPO", "DPO gain"], rows) + f"\n\n{bars}{warning}"
-    )
-
-
 def lessons_section(m: dict) -> str:
     phases, c, paired = m["phases"], m["ceilings"], m["paired"]
     minutes = sum(v for k, v in m["timing"].items()) / 60
@@ -305,73 +267,6 @@ def lessons_section(m: dict) -> str:
         f"**It is cheap.** Training, trajectories and evaluation took {minutes:.1f} minutes on {m['run']['machine']}.",
     ]
     return "## 5. Lessons and challenges\n\n" + "\n".join(f"- {line}" for line in lines)
-
-
-def schedule_section(s: dict) -> str:
-    """What a schedule is worth where the truth is known."""
-    names = {
-        "random": "random pairs",
-        "same_interests": "most shared interests",
-        "sft_only": "SFT model alone",
-        "agent": "aligned agent",
-        "oracle": "oracle",
-    }
-    rows = []
-    for name, words in names.items():
-        gain = s["share_of_oracle_gain"].get(name)
-        share = f"{percent(gain['share'])} ({percent(gain['ci95'][0])} to {percent(gain['ci95'][1])})" if gain else ""
-        rows.append([words, percent(s["expected_success"][name]), share])
-    shares = table(["schedule", "meetings that succeed", "share of the oracle's gain (95% interval)"], rows)
-    return f"""## A schedule for a slot
-
-{s["conferences"]} simulated conferences of {s["people"]} attendees, everybody in one meeting, success expected over
-chemistry. The oracle knows every attribute of everybody and what each is worth. An agent looked into {s["candidates"]}
-partners of each attendee; the slowest schedule took {s["slowest_seconds"]:.0f} s on {s["machine"]}.
-
-{shares}
-
-The schedule itself expected {percent(s["expected_success"]["stated"])} of its meetings to succeed."""
-
-
-def reliability_section(r: dict) -> str:
-    """What the harnesses found, as far as they were run."""
-    lines = []
-    if "chaos" in r:
-        good = sum(phase["as_if_never_killed"] for phase in r["chaos"].values())
-        starts = sum(phase["starts"] for phase in r["chaos"].values())
-        lines.append(
-            f"**Killed runs resume.** {good} of {starts} runs killed at random moments ended as if never killed."
-        )
-    if "bad_input" in r:
-        b = r["bad_input"]
-        lines.append(
-            f"**Bad input.** {b['refused_in_one_line']} of {b['cases']} cases over the three scripts ended with status 2 "
-            "and one line that says where and what to do, and left nothing behind."
-        )
-    if "fuzz" in r:
-        f = r["fuzz"]
-        lines.append(
-            f"**Model output is hostile input.** {f['strings']:,} broken strings through {f['readers']} readers: "
-            f"{f['exceptions']} exceptions, {f['smuggled_tokens']} special tokens smuggled in; a megabyte took "
-            f"{f['slowest_megabyte_seconds']:.3f} s at most."
-        )
-    if "injection" in r:
-        i = r["injection"]
-        shares = "; ".join(
-            f"{name} DPO {percent(i[key]['changed_by_attacks'])} against {percent(i[key]['changed_by_harmless_text'])}"
-            for name, key in (("before", "sft"), ("after", "dpo"))
-        )
-        lines.append(
-            f"**Orders inside descriptions.** Decisions changed by {i['attacks']} attacks, against harmless text of the "
-            f"same length, on {i['scenarios']} scenarios: {shares}."
-        )
-    if "soak" in r:
-        s = r["soak"]
-        lines.append(
-            f"**Long runs.** {s['trajectories']:,} of {s['scenarios']:,} trajectories by {s['concurrent_agents']} agents "
-            f"at a time; memory grew by {percent(s['memory_growth'])} after the warm-up."
-        )
-    return "## Reliability\n\n" + "\n".join(f"- {line}" for line in lines)
 
 
 # ----------------------------------------------------------------------------- examples
@@ -414,7 +309,10 @@ def readme_results(m: dict) -> str:
         f"{minutes['sft_training_seconds']:.1f}, trajectories {minutes['traces_seconds']:.1f}, DPO "
         f"{minutes['dpo_training_seconds']:.1f}, evaluation {minutes['evaluation_seconds']:.1f})."
     )
-    return f"{TABLE_START}\n\n{ladder_table(m)}\n\n{timing}\n\n{replication_text(m)}\n\n{TABLE_END}"
+    parts = [ladder_table(m), timing, replication_text(m)]
+    parts += [schedule_text(m["schedule"])] if "schedule" in m else []
+    parts += [memory_text(m["memory"])] if "memory" in m else []
+    return "\n\n".join([TABLE_START, *parts, TABLE_END])
 
 
 def fill_readme(readme: str, metrics: dict) -> str:
@@ -424,16 +322,6 @@ def fill_readme(readme: str, metrics: dict) -> str:
     if not start or not end:
         raise InputError("README.md: the results markers are missing")
     return head + readme_results(metrics) + tail
-
-
-def add_other_records(metrics: dict, results: Path) -> None:
-    """Adds what was measured apart from the three phases: replications, schedules, and the harnesses of `reliability/`."""
-    if metrics["run"]["settings"]["rlft"].get("meetings"):
-        return  # these records are of the simulator's conference
-    for name in ("replications", "reliability", "schedule"):
-        metrics.pop(name, None)
-        if (results / f"{name}.json").exists():
-            metrics[name] = read_json(results / f"{name}.json", "the command that wrote it")
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ import csv
 import itertools
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -22,7 +22,7 @@ from uuid import NAMESPACE_OID, uuid5
 
 import numpy as np
 
-from data_classes import Meeting, MeetingPredictor, Person, PersonDescriptor, TimeSlot, listed
+from data_classes import MOST_MEETINGS_A_DAY, Meeting, MeetingPredictor, Person, PersonDescriptor, TimeSlot, listed
 from meeting_agent.attendees import read_attendees, under_known_names
 from meeting_agent.calibration import Calibration, read_calibration
 from meeting_agent.files import ADAPTER_WEIGHTS, InputError, check_writable, replacing
@@ -84,14 +84,14 @@ def main() -> None:
 
 
 def read_slots(text: str) -> list[TimeSlot]:
-    known = {slot.value: slot for slot in TimeSlot}
-    names = [name.strip() for name in text.split(",")]
-    for name in names:
-        if name not in known:
-            raise InputError(f"--slot: unknown slot {name!r}; known: {', '.join(known)}")
-    if len(set(names)) < len(names):
+    try:
+        slots = [TimeSlot.named(name) for name in text.split(",")]
+    except ValueError as error:
+        known = ", ".join(slot.value for slot in TimeSlot)
+        raise InputError(f"--slot: {error}; give some of {known}") from None
+    if len(set(slots)) < len(slots):
         raise InputError("--slot names one slot twice: leave it out once")
-    return [known[name] for name in names]
+    return slots
 
 
 def read_date(text: str) -> date:
@@ -128,24 +128,30 @@ class Scheduler:
         for before, slot in zip([None, *slots], slots, strict=False):
             if before and before.day != slot.day:
                 now = [replace(person, meetings_today=0) for person in people]
-            chosen = self.slot(now, slot, candidates, met)
-            kept = {pair: meeting for pair, meeting in chosen.items() if meeting.probability >= min_probability}
-            for person in itertools.chain(*kept):
-                now[person] = replace(now[person], meetings_today=now[person].meetings_today + 1)
-            met.update(kept)
-            meetings += kept.values()
+            chosen = self.slot(now, slot, candidates, met, min_probability)
+            for person in itertools.chain(*chosen):
+                meetings_today = min(MOST_MEETINGS_A_DAY, now[person].meetings_today + 1)
+                now[person] = replace(now[person], meetings_today=meetings_today)
+            met.update(chosen)
+            meetings += chosen.values()
         return meetings
 
     def slot(
-        self, people: Sequence[Person], slot: TimeSlot, candidates: int, met: set[Pair]
+        self,
+        people: Sequence[Person],
+        slot: TimeSlot,
+        candidates: int,
+        met: Collection[Pair] = (),
+        min_probability: float = 0.0,
     ) -> dict[Pair, ScheduledMeeting]:
         """The best meetings of one slot, by the indices of who meets."""
         considered = self.considered(people, slot, met)
         shortlist = disjoint_matchings(considered, candidates)
         found = dict(zip(shortlist, self.look_into(people, slot, shortlist), strict=True))
-        return {pair: found[pair] for pair in best_matching({pair: m.probability for pair, m in found.items()})}
+        likely = {pair: m.probability for pair, m in found.items() if m.probability >= min_probability}
+        return {pair: found[pair] for pair in best_matching(likely)}
 
-    def considered(self, people: Sequence[Person], slot: TimeSlot, met: set[Pair]) -> dict[Pair, float]:
+    def considered(self, people: Sequence[Person], slot: TimeSlot, met: Collection[Pair] = ()) -> dict[Pair, float]:
         """The pairs with most in common, and how promising each is: its compatibility, and half the prediction."""
         scores = np.full((len(people), len(people)), np.nan)
         for a, b in itertools.combinations(range(len(people)), 2):

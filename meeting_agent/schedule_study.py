@@ -39,12 +39,16 @@ ORACLE_PARTNERS = 15  # more change nothing: what is lost lies below the fourth 
 
 
 @dataclass
-class StudyConfig(ScheduleConfig):
-    """Settings of the study, and those of the schedule, of which only models, calibration and candidates count."""
+class StudyConfig:
+    """Settings of the study."""
 
+    sft_model_path: str = setting(ScheduleConfig.sft_model_path, "the adapter that phase 1 wrote")
+    adapter_path: str = setting(ScheduleConfig.adapter_path, "the aligned adapter that phase 3 wrote")
+    calibration: str = setting(ScheduleConfig.calibration, "what phase 3 measured the aligned agent on")
+    candidates: int = setting(ScheduleConfig.candidates, "partners of each person that agents look into", 1, 50)
     conferences: int = setting(5, "simulated conferences", 1, 1000)
     people: int = setting(300, "attendees of each", 4, 2000)
-    study: str = setting("results/schedule.json", "where the figures go")
+    output: str = setting("results/schedule.json", "where the figures go")
 
 
 def main() -> None:
@@ -56,7 +60,7 @@ def main() -> None:
         print(
             f"conference {number + 1}/{config.conferences}: " + ", ".join(f"{k} {v:.3f}" for k, v in rows[-1].items())
         )
-    write_json(Path(config.study), summary(rows, config))
+    write_json(Path(config.output), summary(rows, config))
 
 
 def one_conference(scheduler: Scheduler, seed: int, count: int, candidates: int) -> dict[str, float]:
@@ -67,9 +71,9 @@ def one_conference(scheduler: Scheduler, seed: int, count: int, candidates: int)
     alike = np.array([[len(set(a.interests) & set(b.interests)) for b in people] for a in people], dtype=float)
     np.fill_diagonal(alike, np.nan)
     started = time.monotonic()
-    ours = scheduler.slot(people, slot, candidates, set())
+    ours = scheduler.slot(people, slot, candidates)
     seconds = time.monotonic() - started
-    considered = list(scheduler.considered(people, slot, set()))
+    considered = list(scheduler.considered(people, slot))
     predicted = dict(zip(considered, scheduler.predicted(people, slot, considered), strict=True))
 
     def share(pairs: Iterable[Pair]) -> float:

@@ -54,11 +54,15 @@ class Row:
         return parts
 
 
-def read_table(path: Path, columns: Sequence[str], flag: str) -> list[Row]:
+def read_table(
+    path: Path, columns: Sequence[str], flag: str, longest: int = LONGEST_FIELD, several_lines: bool = False
+) -> list[Row]:
     """The rows of a UTF-8 CSV that has `columns`, counted from 1 below the line of their names; others do no harm.
 
-    Raises InputError naming the file, the row and the field. `flag` is the setting that the file was given with.
+    Raises InputError naming the file, the row and the field. `flag` is the setting that the file was given with,
+    `longest` the characters that a field may have, `several_lines` whether it may hold tabs and line breaks.
     """
+    allowed = "\t\r\n\u2028\u2029" if several_lines else ""
     try:
         csv.field_size_limit(2**31 - 1)  # what is too long is said below, with its row
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -66,7 +70,10 @@ def read_table(path: Path, columns: Sequence[str], flag: str) -> list[Row]:
             missing = [c for c in columns if c not in (reader.fieldnames or [])]
             if missing:
                 raise InputError(f"{path}: column {missing[0]} is missing (needed: {', '.join(columns)})")
-            rows = [_row(f"{path}, row {number}", record) for number, record in enumerate(reader, start=1)]
+            rows = [
+                _row(f"{path}, row {number}", record, columns, longest, allowed)
+                for number, record in enumerate(reader, start=1)
+            ]
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}): give {flag} a CSV") from None
     except UnicodeDecodeError:
@@ -76,12 +83,14 @@ def read_table(path: Path, columns: Sequence[str], flag: str) -> list[Row]:
     return rows
 
 
-def _row(where: str, record: dict) -> Row:
+def _row(where: str, record: dict, columns: Sequence[str], longest: int, allowed: str) -> Row:
     if None in record or None in record.values():
         raise InputError(f"{where} has not as many fields as the first line: put text that holds commas into quotes")
-    for name, text in record.items():
-        if len(text) > LONGEST_FIELD:
-            raise InputError(f"{where}: {name} has {len(text)} characters: shorten it to {LONGEST_FIELD}")
-        if unusual := next((c for c in text if unicodedata.category(c) in ("Cc", "Zl", "Zp")), None):
+    for name in columns:
+        text = record[name]
+        if len(text) > longest:
+            raise InputError(f"{where}: {name} has {len(text)} characters: shorten it to {longest}")
+        controls = (c for c in text if unicodedata.category(c) in ("Cc", "Zl", "Zp") and c not in allowed)
+        if unusual := next(controls, None):
             raise InputError(f"{where}: {name} holds the control character {unusual!r}: take it out")
     return Row(where, record)

@@ -1,7 +1,13 @@
 """The benchmark's peers do the same work as we do, or the ratios would say nothing."""
 
+import json
+import shutil
+
+import pytest
+
 from data_classes import MeetingPredictor
-from meeting_agent.peers import SequentialEngine, npcpy_trajectory
+from meeting_agent.files import InputError
+from meeting_agent.peers import SequentialEngine, check_holds_no_code, npcpy_trajectory
 from starter_agentic_traces import AgentTraceCollector, make_scenarios
 
 SFT = "models/sft_prediction_model_gemma_270m"
@@ -25,3 +31,18 @@ def test_npcpys_own_provider_calls_tools():
     AgentTraceCollector(predictor, scenarios, 0.0, 5)
     conversations = [npcpy_trajectory(SFT, predictor.engine.tokenizer, s) for s in scenarios]
     assert any(m["role"] == "tool" and "error" not in m["content"] for c in conversations for m in c)
+
+
+@pytest.mark.parametrize("brings", ["a file", "a configuration", "a hub name"])
+def test_a_peer_that_would_run_code_is_given_none(tmp_path, brings):
+    check_holds_no_code(SFT)
+    adapter = tmp_path / "adapter"
+    shutil.copytree(SFT, adapter)
+    if brings == "a file":
+        (adapter / "modeling_x.py").write_text("")
+    else:
+        told = {"a configuration": {"auto_map": {}}, "a hub name": {"base_model_name_or_path": "them/theirs"}}[brings]
+        settings = json.loads((adapter / "adapter_config.json").read_text())
+        (adapter / "adapter_config.json").write_text(json.dumps(settings | told))
+    with pytest.raises(InputError, match="code of its own"):
+        check_holds_no_code(str(adapter))

@@ -4,6 +4,7 @@ import csv
 import itertools
 import math
 import random
+import warnings
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from icalendar import Calendar
 
-from data_classes import ConferenceSimulator, TimeSlot
+from data_classes import ConferenceSimulator, PersonDescriptor, TimeSlot
 from meeting_agent.calibration import Calibration, fit, read_calibration
 from meeting_agent.files import InputError
 from meeting_agent.matching import best_matching, best_partners, disjoint_matchings
@@ -47,9 +48,10 @@ def test_no_matching_has_a_greater_sum(seed):
     assert sum(weights[pair] for pair in best_matching(weights)) == pytest.approx(best)
 
 
-def test_as_many_meet_as_can_even_where_a_good_pair_must_part():
+def test_a_good_pair_counts_more_than_two_poor_ones_unless_everybody_is_to_meet():
     weights = {(0, 1): 0.1, (1, 2): 0.9, (2, 3): 0.1}
-    assert best_matching(weights) == [(0, 1), (2, 3)]
+    assert best_matching(weights) == [(1, 2)]
+    assert best_matching(weights, everybody=True) == [(0, 1), (2, 3)]
 
 
 def test_rounds_give_everybody_other_partners():
@@ -102,8 +104,26 @@ def test_who_has_met_is_more_tired_that_day_and_rested_on_the_next():
     assert scheduler.seen == [[1] * 10, [2] * 10, [0] * 10]
 
 
-def test_unlikely_meetings_are_left_out():
-    assert {m.probability >= 0.5 for m in ByEnergy().day(people(20), [SLOT], 3, 0.5)} == {True}
+def test_a_day_may_hold_more_meetings_than_a_description_tells_of():
+    tired = [replace(p, meetings_today=6) for p in people(10)]
+    slots = [TimeSlot.DAY1_MORNING, TimeSlot.DAY1_AFTERNOON, TimeSlot.DAY1_EVENING]
+    scheduler = ByEnergy()
+    scheduler.day(tired, slots, 3)
+    assert scheduler.seen == [[6] * 10] * 3
+    assert PersonDescriptor().generate_description(tired[0], slots[2])
+
+
+def test_two_people_meet_once_and_then_have_nobody_left():
+    slots = [TimeSlot.DAY1_MORNING, TimeSlot.DAY1_AFTERNOON]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(ByEnergy().day(people(2), slots, 3)) == 1
+
+
+def test_unlikely_meetings_are_left_out_and_keep_nobody_from_a_likely_one():
+    four = [replace(p, energy=e) for p, e in zip(people(4), (0.0, 0.9, 0.9, 0.0), strict=True)]
+    (meeting,) = ByEnergy().day(four, [SLOT], 3, 0.5)
+    assert meeting.probability == pytest.approx(0.9)
 
 
 def test_agents_look_into_pairs_and_say_what_they_found():
@@ -113,7 +133,7 @@ def test_agents_look_into_pairs_and_say_what_they_found():
         read_calibration(Path("trajectories/evaluation_traces.json")),
     )
     meetings = scheduler.day(people(8), [SLOT], 1)
-    assert len(meetings) == 4
+    assert 2 <= len(meetings) <= 4
     assert all(0 < m.probability < 1 and m.recommendation in ("YES", "NO", "no answer") for m in meetings)
     assert sum(m.evidence.count("_score 0.") > 0 for m in meetings) >= 2
 
@@ -188,7 +208,7 @@ def test_the_calendar_reads_back(tmp_path, meetings):
 @pytest.mark.parametrize(
     ("read", "text", "says"),
     [
-        (read_slots, "day9_morning", "unknown slot 'day9_morning'"),
+        (read_slots, "day9_morning", "'day9_morning' is not a valid TimeSlot; give some of day1_morning"),
         (read_slots, "day1_morning,day1_morning", "twice"),
         (read_date, "1st of May", "2026-12-01"),
     ],

@@ -1,0 +1,130 @@
+"""What was measured apart from the three phases, and the report's words for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from meeting_agent.files import read_json
+from meeting_agent.replicate import method
+from meeting_agent.wording import p_text, percent, table, with_interval
+
+RECORDS = ("replications", "schedule", "reliability", "memory")
+
+
+def add_other_records(metrics: dict, results: Path) -> None:
+    """Adds what was measured apart from the three phases: `RECORDS`, as far as they are there."""
+    if metrics["run"]["settings"]["rlft"].get("meetings"):
+        return  # these records are of the simulator's conference
+    for name in RECORDS:
+        metrics.pop(name, None)
+        if (results / f"{name}.json").exists():
+            metrics[name] = read_json(results / f"{name}.json", "the command that wrote it")
+
+
+def replication_text(m: dict) -> str:
+    runs = m.get("replications")
+    if not runs:
+        return "This run was not repeated with other seeds (`python -m meeting_agent.replicate` does that)."
+    rows = [
+        [
+            str(r["seed"]),
+            *(with_interval(r[k]) for k in ("sft", "agent", "dpo")),
+            f"{100 * r['dpo_vs_agent']:+.1f} points, {p_text(r['dpo_vs_agent_p'])}",
+        ]
+        for r in runs
+    ]
+    worse = [str(r["seed"]) for r in runs if r["dpo_vs_agent"] < 0]
+    warning = f" DPO made the agent worse with seed {' and '.join(worse)}." if worse else ""
+    found = [f"with seed {r['seed']} {', '.join(r['missed'])}" for r in runs if r["missed"]]
+    bars = f"Bars missed: {'; '.join(found)}." if found else "Every run met every bar."
+    if any(r.get("rlft") != method(m["run"]["settings"]["rlft"]) for r in runs):
+        warning += " **These runs used an earlier version of phase 3 than the one above.**"
+    return "The whole pipeline again with other data, training and evaluation seeds:\n\n" + (
+        table(["seed", "SFT", "agent before DPO", "agent after DPO", "DPO gain"], rows) + f"\n\n{bars}{warning}"
+    )
+
+
+def schedule_section(s: dict) -> str:
+    """What a schedule is worth where the truth is known."""
+    names = {
+        "random": "random pairs",
+        "same_interests": "most shared interests",
+        "sft_only": "SFT model alone",
+        "agent": "aligned agent",
+        "oracle": "oracle",
+    }
+    rows = []
+    for name, words in names.items():
+        gain = s["share_of_oracle_gain"].get(name)
+        share = f"{percent(gain['share'])} ({percent(gain['ci95'][0])} to {percent(gain['ci95'][1])})" if gain else ""
+        rows.append([words, percent(s["expected_success"][name]), share])
+    shares = table(["schedule", "meetings that succeed", "share of the oracle's gain (95% interval)"], rows)
+    return f"""## A schedule for a slot
+
+{s["conferences"]} simulated conferences of {s["people"]} attendees, everybody in one meeting, success expected over
+chemistry. The oracle knows every attribute of everybody and what each is worth. An agent looked into {s["candidates"]}
+partners of each attendee; the slowest schedule took {s["slowest_seconds"]:.0f} s on {s["machine"]}.
+
+{shares}
+
+The schedule itself expected {percent(s["expected_success"]["stated"])} of its meetings to succeed."""
+
+
+def schedule_text(s: dict) -> str:
+    share, alone = s["share_of_oracle_gain"]["agent"], s["share_of_oracle_gain"]["sft_only"]
+    return (
+        f"A schedule for {s['people']} attendees and one slot reaches {percent(share['share'])} of what an oracle gains over "
+        f"random pairs ({percent(share['ci95'][0])} to {percent(share['ci95'][1])}, {s['conferences']} simulated "
+        f"conferences; the SFT model alone {percent(alone['share'])}) and takes {s['slowest_seconds']:.0f} s at most."
+    )
+
+
+def memory_text(m: dict) -> str:
+    """What a base of Gemma 3 270M's shape takes."""
+    peak = m["peak_gib"]
+    return (
+        f"Peak memory with {m['base']}, `{m['flags']}`, on {m['machine']}: phase 1 "
+        f"{peak['sft']:.1f} GiB, phase 2 (four agents) {peak['traces']:.1f}, phase 3 {peak['rlft']:.1f}. GPU memory was "
+        "not measured."
+    )
+
+
+def reliability_section(r: dict) -> str:
+    """What the harnesses found, as far as they were run."""
+    lines = []
+    if "chaos" in r:
+        good = sum(phase["as_if_never_killed"] for phase in r["chaos"].values())
+        starts = sum(phase["starts"] for phase in r["chaos"].values())
+        lines.append(
+            f"**Killed runs resume.** {good} of {starts} runs killed at random moments ended as if never killed."
+        )
+    if "bad_input" in r:
+        b = r["bad_input"]
+        lines.append(
+            f"**Bad input.** {b['refused_in_one_line']} of {b['cases']} cases over the three scripts ended with status 2 "
+            "and one line that says where and what to do, and left nothing behind."
+        )
+    if "fuzz" in r:
+        f = r["fuzz"]
+        lines.append(
+            f"**Model output is hostile input.** {f['strings']:,} broken strings through {f['readers']} readers: "
+            f"{f['exceptions']} exceptions, {f['smuggled_tokens']} special tokens smuggled in; a megabyte took "
+            f"{f['slowest_megabyte_seconds']:.3f} s at most."
+        )
+    if "injection" in r:
+        i = r["injection"]
+        shares = "; ".join(
+            f"{name} DPO {percent(i[key]['changed_by_attacks'])} against {percent(i[key]['changed_by_harmless_text'])}"
+            for name, key in (("before", "sft"), ("after", "dpo"))
+        )
+        lines.append(
+            f"**Orders inside descriptions.** Decisions changed by {i['attacks']} attacks, against harmless text of the "
+            f"same length, on {i['scenarios']} scenarios: {shares}."
+        )
+    if "soak" in r:
+        s = r["soak"]
+        lines.append(
+            f"**Long runs.** {s['trajectories']:,} of {s['scenarios']:,} trajectories by {s['concurrent_agents']} agents "
+            f"at a time; memory grew by {percent(s['memory_growth'])} after the warm-up."
+        )
+    return "## Reliability\n\n" + "\n".join(f"- {line}" for line in lines)
