@@ -2,6 +2,7 @@
 # make run OUT=folder  the same into a folder of your own
 # make run PROCESSES=1 in one process instead of two
 # make test            the tests
+# make bench ARGS=...  flags for what the target starts; so for all targets from replicate on
 PYTHON ?= python3.11
 BIN := .venv/bin
 # Two processes of one thread each get more out of two cores than one of two threads; a GPU wants one process.
@@ -33,7 +34,7 @@ else
 endif
 
 test: .venv/ready
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q --numprocesses $(PROCESSES) --dist worksteal
 
 check: .venv/ready
 	$(BIN)/ruff check .
@@ -41,23 +42,23 @@ check: .venv/ready
 	$(BIN)/mypy
 
 replicate: .venv/ready
-	$(BIN)/python -m meeting_agent.replicate
+	$(BIN)/python -m meeting_agent.replicate $(ARGS)
 	$(BIN)/python -m meeting_agent.report
 	$(BIN)/python -m meeting_agent.page
 
 bad_input chaos fuzz injection soak: .venv/ready
-	$(BIN)/python -m meeting_agent.reliability.$@
+	$(BIN)/python -m meeting_agent.reliability.$@ $(ARGS)
 	$(BIN)/python -m meeting_agent.report
 	$(BIN)/python -m meeting_agent.page
 
 bench: .venv/ready
-	$(BIN)/python -m meeting_agent.benchmark
+	$(BIN)/python -m meeting_agent.benchmark $(ARGS)
 
 memory: .venv/ready
-	$(BIN)/python -m meeting_agent.memory
+	$(BIN)/python -m meeting_agent.memory $(ARGS)
 
 base: .venv/ready
-	$(BIN)/python -m meeting_agent.base.build
+	$(BIN)/python -m meeting_agent.base.build $(ARGS)
 
 export: .venv/ready
-	$(BIN)/python -m meeting_agent.export
+	$(BIN)/python -m meeting_agent.export $(ARGS)

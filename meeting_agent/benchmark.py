@@ -31,6 +31,7 @@ class BenchmarkConfig:
     pairs_path: str = setting("trajectories/preference_pairs.json", "preference pairs to train on")
     output: str = setting("results/benchmark.json", "where the figures go; the plot goes beside it")
     quick: bool = setting(False, "fewer and smaller repeats")
+    parts: str = setting("training,inference,processes", "comma-separated parts to run")
 
 
 @dataclass(frozen=True)

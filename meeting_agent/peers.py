@@ -37,10 +37,11 @@ LAST_BENCHMARK_SEED = 900_000  # scenarios differ from repeat to repeat, so that
 
 
 def comparisons(config: BenchmarkConfig) -> Iterator[Comparison]:
-    """All of them, in the order of the pipeline's phases; models are loaded once."""
-    yield from training_comparisons(config)
-    yield from inference_comparisons(config)
-    yield two_processes(config)
+    """Those of `config.parts`; raises InputError if it names none."""
+    if unknown := set(config.parts.split(",")) - set(PARTS):
+        raise InputError(f"--parts names {', '.join(sorted(unknown))}: give some of {','.join(PARTS)}")
+    for part in config.parts.split(","):
+        yield from PARTS[part](config)
 
 
 # ----------------------------------------------------------------------------- inference
@@ -324,7 +325,7 @@ def default_dpo(base: str, adapter: str, pairs: list[dict]) -> float:
 # ----------------------------------------------------------------------------- processes
 
 
-def two_processes(config: BenchmarkConfig) -> Comparison:
+def process_comparisons(config: BenchmarkConfig) -> Iterator[Comparison]:
     """Phase 2 under `accelerate launch` with two processes of one thread each, against one such process."""
     count = 48 if config.quick else 256
     launch = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes=2"]
@@ -346,10 +347,13 @@ def two_processes(config: BenchmarkConfig) -> Comparison:
             summary = read_json(traces.with_suffix(".summary.json"), "starter_agentic_traces.py")
         return 60 * summary["n"] / summary["seconds"]
 
-    return Comparison(
+    yield Comparison(
         "two_processes_vs_one",
         "trajectories/min",
         1.8,
         lambda repeat: trajectories(launch, {0, 1}, repeat),
         lambda repeat: trajectories([], {0}, repeat),
     )
+
+
+PARTS = {"training": training_comparisons, "inference": inference_comparisons, "processes": process_comparisons}

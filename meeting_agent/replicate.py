@@ -26,13 +26,14 @@ class ReplicationConfig:
     """Settings of the replications."""
 
     seeds: str = setting("1,2,3,4", "comma-separated seeds; data, training and evaluation all change")
+    recipe: str = setting("recipes/embedded", "folder with the settings of the three phases")
     scratch: str = setting("build/replications", "where the runs go; a finished run is not repeated")
     jobs: int = setting(2, "runs at a time, each on its share of the cores: small models use few cores well", 1, 64)
     output: str = setting("results/replications.json", "where the table goes")
 
 
-def phase_commands(folder: Path, seed: int) -> list[list[str]]:
-    """The data generator and the three scripts, writing everything into `folder`."""
+def phase_commands(recipe: Path, folder: Path, seed: int) -> list[list[str]]:
+    """The data generator and the three scripts of `recipe`, writing everything into `folder`."""
     data, sft, dpo = folder / "data.csv", folder / "sft", folder / "dpo"
     traces, pairs = folder / "agent_traces.json", folder / "preference_pairs.json"
     phases: list[list[Any]] = [
@@ -43,6 +44,8 @@ def phase_commands(folder: Path, seed: int) -> list[list[str]]:
     ]
     phases[-1] += ["--sft_model_path", sft, "--traces_path", traces, "--pairs_path", pairs]
     phases[-1] += ["--adapter_path", dpo, "--results_dir", folder / "results"]
+    for phase, settings in zip(phases[1:], ("sft", "traces", "rlft"), strict=True):
+        phase += ["--config", recipe / f"{settings}.yaml"]
     return [[sys.executable, *map(str, phase)] for phase in phases]
 
 
@@ -54,19 +57,20 @@ def main() -> None:
         raise InputError(f"--seeds is {config.seeds!r}: give numbers like 1,2,3,4") from None
     threads = max(1, (os.cpu_count() or 1) // config.jobs)
     with ThreadPoolExecutor(config.jobs) as pool:
-        rows = list(pool.map(lambda seed: replication(Path(config.scratch) / f"seed-{seed}", seed, threads), seeds))
+        rows = list(pool.map(lambda seed: replication(config, seed, threads), seeds))
     write_json(Path(config.output), rows)
 
 
-def replication(folder: Path, seed: int, threads: int) -> dict:
-    """The row of one seed, by a run in `folder` unless it is there already; `run.log` there holds what it printed."""
+def replication(config: ReplicationConfig, seed: int, threads: int) -> dict:
+    """The row of one seed, unless it is there already by a run of its own; `run.log` holds what that printed."""
+    folder = Path(config.scratch) / f"seed-{seed}"
     finished = folder / "row.json"
     if not finished.exists():
         folder.mkdir(parents=True, exist_ok=True)
         started = time.monotonic()
         environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
         with (folder / "run.log").open("w", encoding="utf-8") as log:
-            for command in phase_commands(folder, seed):
+            for command in phase_commands(Path(config.recipe), folder, seed):
                 done = subprocess.run(command, check=False, env=environment, stdout=log, stderr=subprocess.STDOUT)
                 if done.returncode != 0:
                     raise InputError(f"seed {seed}: {' '.join(command[1:3])} failed, see {folder / 'run.log'}")

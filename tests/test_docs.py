@@ -1,8 +1,10 @@
-"""What README and docs tell a reader to type works: targets exist, flags are known, files are there."""
+"""What README and docs tell a reader to type works: flags are known, files are there, and each command runs."""
 
 import importlib
+import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from dataclasses import is_dataclass
@@ -16,6 +18,38 @@ PAGES = [Path("README.md"), *sorted(Path("docs").glob("*.md"))]
 STARTS = ("python ", ".venv/bin/", "make ", "accelerate launch ", "vllm serve ")
 # Commands of other projects, and who tries them: `transformers serve` in test_served.py, vLLM nowhere, as README says.
 OF_OTHERS = ("vllm serve", ".venv/bin/transformers serve")
+
+ELSEWHERE = {
+    "make run": ".ci/run",
+    "make test": ".ci/run",
+    "--api_url": "test_served.py",
+    "meeting_agent.schedule": "test_the_schedule_of_the_docs",
+}
+
+# Flags that make a command short, by its program or target; the last of two equal flags counts.
+SHORT = {
+    "starter_sft.py": "--max_train_rows 40 --num_train_epochs 1 --rehearsal_share 0",
+    "starter_agentic_traces.py": "--num_scenarios 6 --samples_per_scenario 1",
+    "starter_agentic_rlft.py": "--max_steps 1 --per_device_train_batch_size 2 --most_pairs 20 --num_eval_scenarios 6",
+    "meeting_agent.ask": "",
+    "meeting_agent.make_samples": "",
+    "meeting_agent.page": "",
+    "bad_input": "--cases 3",
+    "base": "--million_tokens 0.004 --held_out_chats 2",
+    "bench": "--quick --parts inference",
+    "chaos": "--kills 1 --phases sft",
+    "export": "",
+    "fuzz": "--strings 100 --jobs 1",
+    "injection": "--scenarios 2",
+    "memory": "",
+    "replicate": "--seeds 1 --recipe short",
+    "soak": "--scenarios 8",
+}
+SHORT_RECIPE = {
+    "sft": "max_train_rows: 200\nnum_train_epochs: 1",
+    "traces": "num_scenarios: 40",
+    "rlft": "max_steps: 1\nmost_pairs: 20\nper_device_train_batch_size: 2\nnum_eval_scenarios: 12",
+}
 
 
 def commands():
@@ -62,6 +96,45 @@ def test_a_command_in_the_docs_is_one_that_its_program_takes(command):
 
 def test_there_are_commands_to_try():
     assert len(COMMANDS) > 20
+
+
+def runnable():
+    """Each command once, in whichever way it is written, but for those that other tests run."""
+    plain = {command.removeprefix(".venv/bin/") for command in COMMANDS if not command.startswith(OF_OTHERS)}
+    return sorted(c for c in plain if not any(known in c for known in ELSEWHERE))
+
+
+def short(command):
+    words = shlex.split(command)
+    if words[0] == "make":
+        return [*words, f"ARGS={SHORT[words[1]]}"]
+    program = next(word for word in words if word in SHORT)
+    return [*words, *shlex.split(SHORT[program])]
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A copy of this checkout with the same packages, for a reader who types into it."""
+    folder = tmp_path / "checkout"
+    listed = subprocess.run(["git", "ls-files", "-z"], capture_output=True, text=True, check=True).stdout
+    for name in listed.rstrip("\0").split("\0"):
+        if Path(name).exists():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(name, folder / name)
+    (folder / ".venv").symlink_to(Path(".venv").resolve())
+    (folder / "short").mkdir()
+    for phase, settings in SHORT_RECIPE.items():
+        (folder / "short" / f"{phase}.yaml").write_text(settings)
+    rows = Path("data/sft_training_data.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    (folder / "mine.csv").write_text("".join(rows[:41]), encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("command", runnable(), ids=str)
+def test_a_command_in_the_docs_runs(command, checkout):
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = subprocess.run(short(command), cwd=checkout, capture_output=True, text=True, env=environment, timeout=600)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
 
 
 def test_symptoms_are_named_by_words_that_the_program_prints():

@@ -205,6 +205,7 @@ def main() -> None:
     parser.add_argument("--million_tokens", type=float, default=13.0, help="tokens in all; 0 exports what there is")
     parser.add_argument("--output", type=Path, default=Path("models/base"))
     parser.add_argument("--work", type=Path, default=Path("build"), help="checkpoint and log (not committed)")
+    parser.add_argument("--held_out_chats", type=int, default=200, help="of each skill, for the scores on the card")
     arguments = parser.parse_args()
     arguments.work.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(os.cpu_count() or 1)
@@ -214,10 +215,10 @@ def main() -> None:
     encoder = Encoder(tokenizer)
     tokens = int(arguments.million_tokens * 1e6)
     state = train(model, encoder, arguments.work / "checkpoint.pt", tokens, arguments.work / "log.jsonl", device)
-    export(model, encoder, state, arguments.output, device)
+    export(model, encoder, state, arguments.output, device, arguments.held_out_chats)
 
 
-def export(model, encoder: Encoder, state: dict, output: Path, device: str) -> None:
+def export(model, encoder: Encoder, state: dict, output: Path, device: str, held_out_chats: int) -> None:
     from meeting_agent.base.card import comprehension_scores, write_card
 
     model.eval()
@@ -225,9 +226,10 @@ def export(model, encoder: Encoder, state: dict, output: Path, device: str) -> N
     model.generation_config.pad_token_id = encoder.tokenizer.pad_token_id
     model.save_pretrained(output)
     encoder.tokenizer.save_pretrained(output)
-    scores = comprehension_scores(model, encoder, device)
+    scores = comprehension_scores(model, encoder, device, held_out_chats)
     machine = f"{platform.machine()}, {os.cpu_count()} cores, {device}"
-    write_card(output, sum(p.numel() for p in model.parameters()), state, machine, scores)
+    parameters = sum(p.numel() for p in model.parameters())
+    write_card(output, parameters, state, machine, scores, held_out_chats)
 
 
 if __name__ == "__main__":

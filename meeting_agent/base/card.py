@@ -22,8 +22,6 @@ from meeting_agent.base.readings import READINGS
 from meeting_agent.files import write_text
 from meeting_agent.prompts import pair_context
 
-HELD_OUT_CHATS = 200
-
 
 def skill_chats() -> dict[str, Callable[[random.Random], Chat]]:
     """One maker of chats for each skill of the corpus."""
@@ -42,7 +40,7 @@ def reading_chat(rng: random.Random, name: str) -> Chat:
 
 
 @torch.inference_mode()
-def comprehension_scores(model, encoder, device: str, chats: int = HELD_OUT_CHATS) -> dict[str, dict[str, float]]:
+def comprehension_scores(model, encoder, device: str, chats: int) -> dict[str, dict[str, float]]:
     """Scores by skill on `chats` fresh chats each, with earlier answers given (teacher forcing).
 
     Returns for every skill `token_accuracy` of the model's own turns in [0, 1] and, where it writes numbers, the
@@ -70,11 +68,13 @@ def comprehension_scores(model, encoder, device: str, chats: int = HELD_OUT_CHAT
             errors = sum((e - t) ** 2 for e, t in zip(expected, targets, strict=True)) / len(targets)
             mean = sum(targets) / len(targets)
             variance = sum((t - mean) ** 2 for t in targets) / len(targets)
-            scores[skill] |= {"rmse": math.sqrt(errors), "r2": 1 - errors / variance}
+            scores[skill] |= {"rmse": math.sqrt(errors), "r2": 1 - errors / variance if variance else 0.0}
     return scores
 
 
-def write_card(output: Path, parameters: int, state: dict, machine: str, scores: dict[str, dict[str, float]]) -> None:
+def write_card(
+    output: Path, parameters: int, state: dict, machine: str, scores: dict[str, dict[str, float]], chats: int
+) -> None:
     rows = [
         f"| {skill} | {s['token_accuracy']:.3f} | " + (f"{s['rmse']:.3f} | {s['r2']:.3f} |" if "r2" in s else "– | – |")
         for skill, s in scores.items()
@@ -98,7 +98,7 @@ scores, and tool dialogues. It plays the part of an instruction-tuned model. It 
 
 Rebuild it with `python -m meeting_agent.base.build`.
 
-## Comprehension on {HELD_OUT_CHATS} held-out chats a skill
+## Comprehension on {chats} held-out chats a skill
 
 Each answer is scored with the earlier ones given. Numbers count by the expectation over the first digit.
 
