@@ -40,7 +40,20 @@ def replication_text(m: dict) -> str:
     if any(r.get("rlft") != method(m["run"]["settings"]["rlft"]) for r in runs):
         warning += " **These runs used an earlier version of phase 3 than the one above.**"
     return "The whole pipeline again with other data, training and evaluation seeds:\n\n" + (
-        table(["seed", "SFT", "agent before DPO", "agent after DPO", "DPO gain"], rows) + f"\n\n{bars}{warning}"
+        table(["seed", "SFT", "agent before DPO", "agent after DPO", "DPO gain"], rows)
+        + f"\n\n{bars}{warning} {grounding_text([m, *runs])}"
+    )
+
+
+def grounding_text(runs: list[dict]) -> str:
+    """How often DPO spoiled and mended an agent's claims over all runs; exact McNemar test (McNemar, 1947)."""
+    from scipy.stats import binomtest
+
+    mended, spoiled = (sum(r["grounding"][k] for r in runs) for k in ("won", "lost"))
+    p = binomtest(mended, mended + spoiled).pvalue if mended + spoiled else 1.0
+    return (
+        f"Over these runs and the one above, {spoiled} answers claim what no tool said only after DPO, {mended} only "
+        f"before ({p_text(p)})."
     )
 
 

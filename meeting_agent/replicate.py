@@ -93,6 +93,7 @@ def result_row(seed: int, folder: Path) -> dict:
     paired = metrics["paired"]["dpo_vs_agent"]
     return {"seed": seed, **phases, "dpo_vs_agent_p": paired["p_value"], "dpo_vs_agent": paired["delta"]} | {
         "attainable": metrics["attainable"],
+        "grounding": metrics["grounding"],
         "missed": missed(metrics),
         "rlft": method(metrics["run"]["settings"]["rlft"]),
     }
