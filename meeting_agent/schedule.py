@@ -48,7 +48,7 @@ class ScheduleConfig:
     adapter_path: str = setting("models/dpo_aligned_adapter", "the aligned adapter that phase 3 wrote")
     calibration: str = setting("trajectories/evaluation_traces.json", "what phase 3 measured the aligned agent on")
     output: str = setting("build/schedule.csv", "where the schedule goes; the calendar lies beside it as .ics")
-    candidates: int = setting(4, "partners of each person that agents look into", 1, 50)
+    candidates: int = setting(3, "partners of each person that agents look into", 1, 50)
     min_probability: float = setting(0.0, "meetings less likely to succeed are left out", 0.0, 1.0)
     first_day: str = setting("2026-12-01", "date of Day1 in the calendar")
 
