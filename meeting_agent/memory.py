@@ -28,20 +28,24 @@ class MemoryConfig:
     """Settings of the measurement."""
 
     output: str = setting("results/memory.json", "where the numbers go")
+    layers: int = setting(18, "layers of the base; fewer for a quick try", 1, 1000)
+    words: int = setting(262_144, "size of its vocabulary; fewer for a quick try", 2000, 10_000_000)
 
 
 def main() -> None:
     config = parse_settings(MemoryConfig, "Measures the peak memory of each phase with a base of Gemma 3 270M's shape.")
     with tempfile.TemporaryDirectory() as folder:
-        write_json(Path(config.output), measure(Path(folder)))
+        write_json(Path(config.output), measure(Path(folder), config))
     print(f"Written to {config.output}")
 
 
-def measure(folder: Path) -> dict:
+def measure(folder: Path, config: MemoryConfig) -> dict:
     from meeting_agent.evaluation import machine
 
     base, sft = folder / "base", folder / "sft"
-    parameters = write_base(base)
+    whole = config == MemoryConfig(config.output)
+    shape = "Gemma 3 270M's shape" if whole else f"Gemma 3, {config.layers} layers and {config.words} words"
+    parameters = write_base(base, config)
     peaks = {
         "sft": peak(
             "starter_sft.py",
@@ -69,7 +73,7 @@ def measure(folder: Path) -> dict:
     )
     return {
         "peak_gib": peaks,
-        "base": f"Gemma 3 270M's shape, {parameters / 1e6:.0f} million random parameters",
+        "base": f"{shape}, {parameters / 1e6:.0f} million random parameters",
         "flags": " ".join(SMALL_MACHINE),
         "machine": machine(),
     }
@@ -87,17 +91,17 @@ def peak(script: str, *flags: str) -> float:
     return gib
 
 
-def write_base(folder: Path) -> int:
+def write_base(folder: Path, settings: MemoryConfig) -> int:
     """A base model with Gemma 3 270M's configuration and random weights; returns how many."""
     import torch
     from transformers import AutoModelForCausalLM, Gemma3TextConfig
 
     tokenizer = train_tokenizer()
     config = Gemma3TextConfig(
-        vocab_size=262_144,
+        vocab_size=settings.words,
         hidden_size=640,
         intermediate_size=2048,
-        num_hidden_layers=18,
+        num_hidden_layers=settings.layers,
         num_attention_heads=4,
         num_key_value_heads=1,
         head_dim=256,

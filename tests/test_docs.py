@@ -41,7 +41,7 @@ SHORT = {
     "export": "",
     "fuzz": "--strings 100 --jobs 1",
     "injection": "--scenarios 2",
-    "memory": "",
+    "memory": "--layers 1 --words 4000",
     "replicate": "--seeds 1 --recipe short",
     "soak": "--scenarios 8",
 }
@@ -125,8 +125,7 @@ def checkout(tmp_path):
     (folder / "short").mkdir()
     for phase, settings in SHORT_RECIPE.items():
         (folder / "short" / f"{phase}.yaml").write_text(settings)
-    rows = Path("data/sft_training_data.csv").read_text(encoding="utf-8").splitlines(keepends=True)
-    (folder / "mine.csv").write_text("".join(rows[:41]), encoding="utf-8")
+    shutil.copy("data/sft_training_data.csv", folder / "mine.csv")
     return folder
 
 
