@@ -1,7 +1,7 @@
 """Speed, side by side: each of our ways against the usual one, in alternation on this machine.
 
     python -m meeting_agent.benchmark            # into results/benchmark.json and benchmark.png
-    python -m meeting_agent.benchmark --quick    # fewer and smaller repeats, under three minutes
+    python -m meeting_agent.benchmark --quick    # fewer and smaller repeats
 
 A repeat runs ours and then the peer, so that what else the machine does meets both. A ratio is the median over the
 repeats, its range the smallest and the largest. `meeting_agent/peers.py` holds the usual ways.

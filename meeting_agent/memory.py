@@ -28,8 +28,8 @@ class MemoryConfig:
     """Settings of the measurement."""
 
     output: str = setting("results/memory.json", "where the numbers go")
-    layers: int = setting(18, "layers of the base; fewer for a quick try", 1, 1000)
-    words: int = setting(262_144, "size of its vocabulary; fewer for a quick try", 2000, 10_000_000)
+    num_hidden_layers: int = setting(18, "layers of the base; fewer for a quick try", 1, 1000)
+    vocab_size: int = setting(262_144, "size of its vocabulary; fewer for a quick try", 2000, 10_000_000)
 
 
 def main() -> None:
@@ -44,7 +44,9 @@ def measure(folder: Path, config: MemoryConfig) -> dict:
 
     base, sft = folder / "base", folder / "sft"
     whole = config == MemoryConfig(config.output)
-    shape = "Gemma 3 270M's shape" if whole else f"Gemma 3, {config.layers} layers and {config.words} words"
+    shape = (
+        "Gemma 3 270M's shape" if whole else f"Gemma 3, {config.num_hidden_layers} layers, {config.vocab_size} tokens"
+    )
     parameters = write_base(base, config)
     peaks = {
         "sft": peak(
@@ -98,10 +100,10 @@ def write_base(folder: Path, settings: MemoryConfig) -> int:
 
     tokenizer = train_tokenizer()
     config = Gemma3TextConfig(
-        vocab_size=settings.words,
+        vocab_size=settings.vocab_size,
         hidden_size=640,
         intermediate_size=2048,
-        num_hidden_layers=settings.layers,
+        num_hidden_layers=settings.num_hidden_layers,
         num_attention_heads=4,
         num_key_value_heads=1,
         head_dim=256,

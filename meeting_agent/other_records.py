@@ -46,14 +46,13 @@ def replication_text(m: dict) -> str:
 
 
 def grounding_text(runs: list[dict]) -> str:
-    """How often DPO spoiled and mended an agent's claims over all runs; exact McNemar test (McNemar, 1947)."""
-    from scipy.stats import binomtest
+    """How often DPO spoiled and mended an agent's claims over all runs."""
+    from meeting_agent.statistics import mcnemar_p
 
     mended, spoiled = (sum(r["grounding"][k] for r in runs) for k in ("won", "lost"))
-    p = binomtest(mended, mended + spoiled).pvalue if mended + spoiled else 1.0
     return (
         f"Over these runs and the one above, {spoiled} answers claim what no tool said only after DPO, {mended} only "
-        f"before ({p_text(p)})."
+        f"before ({p_text(mcnemar_p(mended, spoiled))})."
     )
 
 

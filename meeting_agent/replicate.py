@@ -63,7 +63,7 @@ def main() -> None:
 
 def replication(config: ReplicationConfig, seed: int, threads: int) -> dict:
     """The row of one seed, unless it is there already by a run of its own; `run.log` holds what that printed."""
-    folder = Path(config.scratch) / f"seed-{seed}"
+    folder = Path(config.scratch) / Path(config.recipe).name / f"seed-{seed}"
     finished = folder / "row.json"
     if not finished.exists():
         folder.mkdir(parents=True, exist_ok=True)

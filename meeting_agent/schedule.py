@@ -207,7 +207,7 @@ class Scheduler:
             self.calibration.success(probability or 0.0, messages) if answered else 0.0,
             recommendation if answered and recommendation else "no answer",
             f"both like {listed(list(dict.fromkeys(shared)))}" if shared else "",
-            ", ".join(f"{field} {value}" for field, value in grounded_claims(messages)),
+            ", ".join(f"{field} {value}" for field, value in dict.fromkeys(grounded_claims(messages))),
         )
 
 

@@ -70,17 +70,22 @@ def score_probabilities(
 def paired_comparison(after: Sequence[bool], before: Sequence[bool], seed: int = 0) -> dict:
     """Accuracy gain of `after` over `before` on the same scenarios.
 
-    Returns delta, its bootstrap 95% interval over scenarios, and the exact McNemar p-value (McNemar, 1947), two-sided.
+    Returns delta, its bootstrap 95% interval over scenarios, how often only one of both was right, and `mcnemar_p`.
     """
-    from scipy.stats import binomtest
-
     a, b = np.array(after, dtype=float), np.array(before, dtype=float)
     won, lost = int(((a == 1) & (b == 0)).sum()), int(((a == 0) & (b == 1)).sum())
     difference = a - b
     return {
         "delta": float(difference.mean()),
         "ci95": list(bootstrap_interval(lambda i: float(difference[i].mean()), len(difference), seed)),
-        "p_value": float(binomtest(won, won + lost, 0.5).pvalue) if won + lost else 1.0,
+        "p_value": mcnemar_p(won, lost),
         "won": won,
         "lost": lost,
     }
+
+
+def mcnemar_p(won: int, lost: int) -> float:
+    """Two-sided p-value in [0, 1] of the exact McNemar test (McNemar, 1947) on the pairs that differ."""
+    from scipy.stats import binomtest
+
+    return float(binomtest(won, won + lost, 0.5).pvalue) if won + lost else 1.0

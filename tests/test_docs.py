@@ -41,7 +41,7 @@ SHORT = {
     "export": "",
     "fuzz": "--strings 100 --jobs 1",
     "injection": "--scenarios 2",
-    "memory": "--layers 1 --words 4000",
+    "memory": "--num_hidden_layers 1 --vocab_size 4000",
     "replicate": "--seeds 1 --recipe short",
     "soak": "--scenarios 8",
 }
