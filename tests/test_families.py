@@ -10,6 +10,7 @@ import math
 import random
 import re
 import sys
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -49,6 +50,32 @@ DIGITS_IN_THREES = r" ?[\p{L}_'-]+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+|\s+"
 CHATML_WITHOUT_TOOLS = (
     "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+# TRL has no template of these two. Written here after what their model cards document: SmolLM3 reads tools from
+# `xml_tools`, shows results as the user's words and knows no calls; FunctionGemma has calls and results in one turn.
+SMOLLM3_TURNS = (
+    "{{ '<|im_start|>system\\nReasoning Mode: ' + ('/no_think' if enable_thinking is false else '/think') + '\\n' }}"
+    "{{ messages[0].content if messages[0].role == 'system' }}"
+    "{% for tool in xml_tools or [] %}{{ '\\n' + tool | string }}{% endfor %}{{ '<|im_end|>\\n' }}"
+    "{% for m in messages if m.role != 'system' %}"
+    "{{ '<|im_start|>' + ('user' if m.role == 'tool' else m.role) + '\\n' + m.content + '<|im_end|>\\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}"
+    "{{ '<think>\\n\\n</think>\\n' if enable_thinking is false }}{% endif %}"
+)
+FUNCTION_GEMMA_TURNS = (
+    "{{ bos_token }}{% if tools or messages[0].role == 'system' %}{{ '<start_of_turn>developer\\n' }}"
+    "{{ messages[0].content if messages[0].role == 'system' }}"
+    "{% for tool in tools or [] %}{{ '<start_function_declaration>declaration:' + tool.function.name + '{description:"
+    "<escape>' + tool.function.description + '<escape>}<end_function_declaration>' }}{% endfor %}"
+    "{{ '<end_of_turn>\\n' }}{% endif %}{% for m in messages if m.role != 'system' %}"
+    "{% if m.role == 'tool' %}{{ '<start_function_response>response:{value:<escape>' + m.content + "
+    "'<escape>}<end_function_response>' }}"
+    "{% else %}{% if loop.previtem is not defined or loop.previtem.role != 'tool' %}"
+    "{{ '<start_of_turn>' + ('model' if m.role == 'assistant' else m.role) + '\\n' }}{% endif %}{{ m.content }}"
+    "{% for call in m.tool_calls or [] %}{{ '<start_function_call>call:' + call.function.name + '{' }}"
+    "{{ call.function.arguments }}{{ '}<end_function_call>' }}{% endfor %}"
+    "{{ '<end_of_turn>\\n' if not m.tool_calls }}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt and messages[-1].role != 'tool' %}{{ '<start_of_turn>model\\n' }}{% endif %}"
 )
 SHAPE = {
     "hidden_size": 32,
@@ -104,7 +131,7 @@ FAMILIES = {
         (*GEMMA_TURNS, "<escape>", *FUNCTION_GEMMA),
         (),
         SINGLE_DIGITS,
-        None,
+        FUNCTION_GEMMA_TURNS,
         "<end_of_turn>",
         False,
     ),
@@ -134,7 +161,7 @@ FAMILIES = {
         ("<|im_start|>", *LLAMA_TURNS, "<|eot_id|>"),
         QWEN_TAGS,
         DIGITS_IN_THREES,
-        CHATML_WITHOUT_TOOLS,
+        SMOLLM3_TURNS,
         "<|im_end|>",
         False,
     ),
@@ -148,6 +175,13 @@ FAMILIES = {
         "<|eot_id|>",
         True,
     ),
+}
+
+
+SHIPPED = {
+    f"trl-{path.stem}": path.read_text(encoding="utf-8")
+    for path in sorted(Path(trl_templates.__file__).with_name("chat_templates").glob("*.jinja"))
+    if not path.stem.endswith("_training")
 }
 
 
@@ -196,19 +230,30 @@ def base(request, bases):
     return bases / request.param
 
 
-@pytest.fixture
-def tokenizer(base):
-    return load_tokenizer(str(base))
+@pytest.fixture(scope="session")
+def shipped(texts):
+    """A tokenizer for every template that TRL ships, with whatever in it looks like a special token."""
+    plain = train_tokenizer(Family(GEMMA_CONFIG, GEMMA, (), (), SINGLE_DIGITS, None, "", False), texts)
+    tokenizers = {}
+    for name, template in SHIPPED.items():
+        tokenizers[name] = tokenizer = copy.deepcopy(plain)
+        tokenizer.add_tokens(re.findall(r"<[^<>\s'\"%{}]{2,}>", template), special_tokens=True)
+        tokenizer.chat_template = template
+        prepare(tokenizer)
+    return tokenizers
+
+
+@pytest.fixture(params=[*FAMILIES, *SHIPPED])
+def tokenizer(request, bases, shipped):
+    return shipped[request.param] if request.param in SHIPPED else load_tokenizer(str(bases / request.param))
 
 
 # ----------------------------------------------------------------------------- the chat format
 
 
-def test_own_format_is_kept_where_agents_can_use_it(base, tokenizer):
-    family = FAMILIES[base.name]
-    assert (family.template is not None and tokenizer.chat_template.endswith(family.template[-200:])) == (
-        family.keeps_own_format
-    )
+def test_own_format_is_kept_where_agents_can_use_it(base):
+    family, tokenizer = FAMILIES[base.name], load_tokenizer(str(base))
+    assert tokenizer.chat_template.endswith(family.template[-200:]) == family.keeps_own_format
     assert turn_end(tokenizer) == family.ends_turns_with
     asked = render(tokenizer, dialogue_chat(random.Random(1))[:2], tool_schemas(), ask=True)
     assert "predict_follow_up_potential" in asked
