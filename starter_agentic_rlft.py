@@ -385,8 +385,8 @@ def evaluate_model_performance(
     collector = AgentTraceCollector(predictor, scenarios, config.eval_temperature, config.eval_seed)
     played = {}
     for name, engine in (("agent", predictor.engine), ("dpo", Engine(base, config.adapter_path))):
-        with collector.agents_on(engine) as play:
-            played[name] = collector.collect_share(play, name, this_process())
+        play = collector.agents_on(engine)
+        played[name] = collector.collect_share(play, name, this_process())
         warn_if_unreadable(config, played[name])
     if not this_process().is_main_process:
         return {}

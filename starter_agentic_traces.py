@@ -20,8 +20,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,6 @@ from meeting_agent.tools import (
 )
 
 MAX_ITERATIONS = 8
-SESSION_HEADER = "x-session"  # tells the engine which conversation a request goes on, and seeds its sampling
 MAX_ANSWER_TOKENS = 160
 SERVER_TIMEOUT_SECONDS = 60  # the OpenAI client that litellm uses retries twice, with exponential back-off
 CONCURRENT_AGENTS = 128
@@ -149,14 +148,14 @@ def play_missing_blocks(
         if mine:
             predictor.forget()
             collector = AgentTraceCollector(predictor, scenarios, config.temperature, config.seed)
-            with collector.agents_on(predictor.engine, config.api_url, config.model) as play:
-                played = collector.collect(play, samples, "sft", at_once, mine)
-                for number, block in zip(mine, played, strict=True):
-                    check_failures(block, config)
-                    unfinished.add(first + number, block)
-                    if processes.is_main_process:
-                        done = unfinished.count()
-                        print(f"  block {done}/{total}  {pace.left(done)}", flush=True)
+            play = collector.agents_on(predictor.engine, config.api_url, config.model)
+            played = collector.collect(play, samples, "sft", at_once, mine)
+            for number, block in zip(mine, played, strict=True):
+                check_failures(block, config)
+                unfinished.add(first + number, block)
+                if processes.is_main_process:
+                    done = unfinished.count()
+                    print(f"  block {done}/{total}  {pace.left(done)}", flush=True)
         first += blocks
 
 
@@ -191,6 +190,12 @@ class Scenario:
     persona: str
     user_prompt: str
     prediction_prompt: str
+
+    @property
+    def arguments(self) -> dict[str, str]:
+        """What every tool is called with."""
+        m = self.meeting
+        return {"person_a": m.person_a.name, "person_b": m.person_b.name, "time_slot": m.time_slot.label}
 
 
 Job = tuple[Scenario, int]  # a scenario and the index of the sample
@@ -265,10 +270,13 @@ class AgentToolLoop:
         )
         self.temperature = temperature
 
-    def run(self, user_prompt: str, sampling_key: str = "", watch: Callable[[dict], object] = bool) -> dict:
+    def run(
+        self, user_prompt: str, headers: dict[str, str] | None = None, watch: Callable[[dict], object] = bool
+    ) -> dict:
         """Plays one scenario; never raises for anything that the model or a server does.
 
-        `watch` is given every message of the agent and its tools as it comes.
+        `headers` go with every request; `meeting_agent/provider.py` names those that the engine knows. `watch` is given
+        every message of the agent and its tools as it comes.
         Returns `messages` (OpenAI chat format), `tools_used`, `total_iterations`, `completed_naturally` and `tokens`;
         where a server failed for good also `failure`, the kind of error.
         """
@@ -291,7 +299,7 @@ class AgentToolLoop:
                     temperature=self.temperature,
                     max_tokens=MAX_ANSWER_TOKENS,
                     timeout=SERVER_TIMEOUT_SECONDS,
-                    extra_headers={SESSION_HEADER: sampling_key} if sampling_key else None,
+                    extra_headers=headers,
                 )
             except OpenAIError as error:  # what litellm raises; the text may hold keys, the kind does not
                 failure = {"failure": type(error).__name__}
@@ -359,32 +367,23 @@ class AgentTraceCollector:
         people = [p for s in scenarios for p in (s.meeting.person_a, s.meeting.person_b)]
         open_records(ConferenceRecords({p.name: p for p in people}, PersonDescriptor(), predictor.predict))
 
-    @contextmanager
-    def agents_on(self, engine, api_url: str = "", model: str = ""):
-        """Yields a function that plays jobs (scenario, sample index) together, with agents on `engine` or a server."""
+    def agents_on(self, engine, api_url: str = "", model: str = "") -> Callable[[list[Job]], list[dict]]:
+        """A function that plays jobs (scenario, sample index) together, with agents on `engine` or a server."""
         if api_url:
             loops = self.loops(model, "openai", api_url)
-            yield lambda jobs: run_together(lambda job: loops[job[0].persona].run(job[0].user_prompt), jobs)
-            return
-        from meeting_agent.provider import MODEL, PROVIDER, serve_engine
+            return lambda jobs: run_together(lambda job: loops[job[0].persona].run(job[0].user_prompt), jobs)
+        from meeting_agent.provider import ARGUMENTS_HEADER, MODEL, PROVIDER, SESSION_HEADER, serve_engine
 
         batcher = serve_engine(engine)
         loops = self.loops(MODEL, PROVIDER)
 
         def play_one(job: Job) -> dict:
             scenario, sample = job
-            with batcher.job():
-                key = f"{self.seed}-{scenario.meeting.scenario_id}-{sample}"
-                return loops[scenario.persona].run(scenario.user_prompt, key)
+            session = f"{self.seed}-{scenario.meeting.scenario_id}-{sample}"
+            headers = {SESSION_HEADER: session, ARGUMENTS_HEADER: json.dumps(scenario.arguments)}
+            return loops[scenario.persona].run(scenario.user_prompt, headers)
 
-        def play(jobs: list[Job]) -> list[dict]:
-            batcher.expect(len(jobs))
-            return run_together(play_one, jobs)
-
-        try:
-            yield play
-        finally:
-            batcher.close()
+        return lambda jobs: batcher.play([partial(play_one, job) for job in jobs])
 
     def loops(self, model: str, provider: str, api_url: str | None = None) -> dict[str, AgentToolLoop]:
         return {p: AgentToolLoop(p, model, provider, api_url, self.temperature) for p in system_prompt_configurations}

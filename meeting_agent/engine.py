@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,8 +29,9 @@ from meeting_agent.rail import HIGHEST, LOWEST, DigitReader
 class Request:
     """One text to continue. `temperature` 0 is greedy; `seed` makes sampling repeatable.
 
-    `read_fractions` turns RAIL on. Requests of one `session` are turns of one conversation: what an earlier turn has
-    read is not read again.
+    `read_fractions` turns RAIL on. `given` are values that only have to be copied: where the text ends with `"name": "`
+    for one of its names, the value is written out, as digits are. Requests of one `session` are turns of one
+    conversation: what an earlier turn has read is not read again.
     """
 
     prompt: str
@@ -37,6 +39,7 @@ class Request:
     temperature: float = 0.0
     seed: int = 0
     read_fractions: bool = True
+    given: Mapping[str, str] = field(default_factory=dict)
     session: str | None = None
 
 
@@ -145,6 +148,9 @@ class Engine:
         self.model, self.tokenizer, self.batch_size = model, tokenizer, batch_size
         self.device = next(model.parameters()).device
         self.reader = DigitReader(tokenizer, self.device)
+        vocabulary = tokenizer.get_vocab().items()
+        self.with_dot = {index for token, index in vocabulary if "." in token}
+        self.with_quote = {index for token, index in vocabulary if token.endswith('"')}
         self.memories = Memories(2 * batch_size)
         # A sliding window counts slots, so padding between old and new tokens would shift it.
         kinds = getattr(model.config, "layer_types", None) or ["full_attention"]
@@ -275,14 +281,28 @@ class Engine:
             elif not row.done and self._at_fraction(row):
                 row.forced = self._digits(float(self.reader.expected(logits[i]).clamp(LOWEST, HIGHEST)))
                 chosen.append(row.forced.pop(0))
+            elif not row.done and (value := self._given_value(row)):
+                row.forced = self.tokenizer.encode(value, add_special_tokens=False)
+                chosen.append(row.forced.pop(0))
             else:
                 chosen.append(sampled.get(i, greedy[i]))
         return chosen
 
     def _at_fraction(self, row: _Row) -> bool:
-        if not row.request.read_fractions or not row.tokens or "." not in self.tokenizer.decode(row.tokens[-1:]):
-            return False
-        return self.tokenizer.decode((row.prompt[-24:] + row.tokens)[-24:]).endswith(PREDICTION_OPENING)
+        return (
+            row.request.read_fractions
+            and row.last_token in self.with_dot
+            and self._tail(row).endswith(PREDICTION_OPENING)
+        )
+
+    def _given_value(self, row: _Row) -> str | None:
+        if not row.request.given or row.last_token not in self.with_quote:
+            return None
+        tail = self._tail(row)
+        return next((value for name, value in row.request.given.items() if tail.endswith(f'"{name}": "')), None)
+
+    def _tail(self, row: _Row) -> str:
+        return self.tokenizer.decode((row.prompt[-24:] + row.tokens)[-24:])
 
     def _digits(self, value: float) -> list[int]:
         return self.tokenizer.encode(f"{value:.2f}"[2:], add_special_tokens=False)
@@ -297,6 +317,10 @@ class _Row:
         self.forced: list[int] = []
         self.done = False
         self._random = random.Random(request.seed)
+
+    @property
+    def last_token(self) -> int | None:
+        return self.tokens[-1] if self.tokens else None
 
     def draw(self) -> float:
         return self._random.random()

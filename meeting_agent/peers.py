@@ -119,9 +119,9 @@ def inference_comparisons(config: BenchmarkConfig) -> Iterator[Comparison]:
 
         def play_all() -> None:
             collector = AgentTraceCollector(predictor, scenarios, 0.0, seed)
-            with collector.agents_on(on) as play:
-                for _ in collector.collect(play, 1, "benchmark", at_once):
-                    pass
+            play = collector.agents_on(on)
+            for _ in collector.collect(play, 1, "benchmark", at_once):
+                pass
 
         return 60 * rate(count, play_all)
 

@@ -5,14 +5,14 @@ Agents run in threads; their requests meet in a `Batcher`, which hands them to t
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import time
 import zlib
-from collections.abc import Iterator
-from concurrent.futures import Future
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
 
 from meeting_agent.chat_format import read_message, render
 from meeting_agent.engine import Completion, Engine, Request
@@ -21,76 +21,87 @@ os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # or importing li
 
 PROVIDER = "in-process"
 MODEL = "meeting-agent"
+SESSION_HEADER = "x-session"  # which conversation a request goes on, and what seeds its sampling
+ARGUMENTS_HEADER = "x-arguments"  # values of call arguments that the model need not copy itself, as JSON
+T = TypeVar("T")
 
 
 class Batcher:
-    """Runs the requests of many threads as one batch, once every agent at work has asked.
+    """Runs jobs in threads of their own, and their requests as one batch, once every agent at work has asked.
 
     Which requests share a batch, and in which order, therefore depends on the conversations alone and never on timing:
-    the same seed gives the same numbers to the last bit.
+    the same seed gives the same numbers to the last bit. The engine runs in the thread that calls `play`.
     """
 
     def __init__(self, engine: Engine):
         self.engine = engine
         self._unfinished = 0
+        self._stopped = False
         self._waiting: list[tuple[Request, Future]] = []
         self._changed = threading.Condition()
-        self._closed = False
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
 
-    def expect(self, agents: int) -> None:
-        """Say before they start that so many agents will be at work together, starting from an empty memory."""
+    def play(self, jobs: Sequence[Callable[[], T]]) -> list[T]:
+        """What every job returns; together they start from an empty memory."""
         self.engine.memories.clear()
-        with self._changed:
-            self._unfinished = agents
+        self._unfinished, self._stopped = len(jobs), False
+        with ThreadPoolExecutor(len(jobs)) as pool:
+            played = [pool.submit(self._at_work, job) for job in jobs]
+            try:
+                while batch := self._next_batch():
+                    self._answer(batch)
+            except BaseException:
+                self._stop()
+                raise
+        return [job.result() for job in played]
 
-    @contextmanager
-    def job(self) -> Iterator[None]:
-        """Around everything that one agent does."""
+    def submit(self, request: Request) -> Future:
+        """The engine's answer to one agent, when all have asked; RuntimeError if the run was stopped."""
+        future: Future = Future()
+        with self._changed:
+            if self._stopped:
+                future.set_exception(RuntimeError("the run was stopped"))
+            else:
+                self._waiting.append((request, future))
+                self._changed.notify()
+        return future
+
+    def _at_work(self, job: Callable[[], T]) -> T:
         try:
-            yield
+            return job()
         finally:
             with self._changed:
                 self._unfinished -= 1
                 self._changed.notify()
 
-    def submit(self, request: Request) -> Future:
-        future: Future = Future()
+    def _next_batch(self) -> list[tuple[Request, Future]]:
+        """What the agents ask next; nothing when all have ended."""
         with self._changed:
-            self._waiting.append((request, future))
-            self._changed.notify()
-        return future
+            self._changed.wait_for(lambda: len(self._waiting) >= self._unfinished)
+            batch, self._waiting = self._waiting, []
+        return sorted(batch, key=lambda asked: (asked[0].session or "", asked[0].prompt))
 
-    def close(self) -> None:
+    def _answer(self, batch: list[tuple[Request, Future]]) -> None:
+        try:
+            answers = self.engine.generate([request for request, _ in batch])
+        except BaseException as error:  # the waiting agents must hear of it, whatever it is
+            for _, future in batch:
+                future.set_exception(RuntimeError(str(error)))
+            if not isinstance(error, Exception):
+                raise
+            return
+        for (_, future), answer in zip(batch, answers, strict=True):
+            future.set_result(answer)
+
+    def _stop(self) -> None:
+        """Lets no agent wait for ever."""
         with self._changed:
-            self._closed = True
-            self._changed.notify()
-        self._thread.join()
-
-    def _everybody_waits(self) -> bool:
-        return bool(self._waiting) and len(self._waiting) >= self._unfinished
-
-    def _run(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._closed or self._everybody_waits())
-                if self._closed and not self._waiting:
-                    return
-                batch, self._waiting = self._waiting, []
-            batch.sort(key=lambda asked: (asked[0].session or "", asked[0].prompt))
-            try:
-                answers = self.engine.generate([request for request, _ in batch])
-            except Exception as error:  # the waiting agents must hear of it, whatever it is
-                for _, future in batch:
-                    future.set_exception(error)
-                continue
-            for (_, future), answer in zip(batch, answers, strict=True):
-                future.set_result(answer)
+            self._stopped = True
+            for _, future in self._waiting:
+                future.set_exception(RuntimeError("the run was stopped"))
 
 
 def serve_engine(engine: Engine) -> Batcher:
-    """Registers `engine` with litellm as provider `PROVIDER`; close the returned batcher when done."""
+    """Registers `engine` with litellm as provider `PROVIDER`, for the jobs that the returned batcher plays."""
     import litellm
     from litellm.types.utils import Choices, Message, Usage
 
@@ -99,12 +110,14 @@ def serve_engine(engine: Engine) -> Batcher:
     class InProcess(litellm.CustomLLM):
         def completion(self, *args: Any, **kwargs: Any) -> Any:
             messages, options = kwargs["messages"], kwargs["optional_params"]
-            session = (kwargs.get("headers") or {}).get("x-session")
+            headers = kwargs.get("headers") or {}
+            session = headers.get(SESSION_HEADER)
             request = Request(
                 prompt=render(engine.tokenizer, messages, options.get("tools"), ask=True),
                 max_new_tokens=options.get("max_tokens", 160),
                 temperature=options.get("temperature", 0.0),
                 seed=zlib.crc32(f"{session}-{len(messages)}".encode()),
+                given=json.loads(headers.get(ARGUMENTS_HEADER, "{}")),
                 session=session,
             )
             answer: Completion = batcher.submit(request).result()

@@ -184,12 +184,10 @@ class Scheduler:
             scenarios.append(Scenario(meeting, PERSONA, question, prediction_prompt(said[a], said[b], slot)))
         collector = AgentTraceCollector(self.predictor, scenarios, temperature=0.0, seed=0)
         meetings = []
-        with collector.agents_on(self.engine) as play:
-            for start in range(0, len(scenarios), CONCURRENT_AGENTS):
-                jobs = [(scenario, 0) for scenario in scenarios[start : start + CONCURRENT_AGENTS]]
-                meetings += [
-                    self.judged(s.meeting, run["messages"]) for (s, _), run in zip(jobs, play(jobs), strict=True)
-                ]
+        play = collector.agents_on(self.engine)
+        for start in range(0, len(scenarios), CONCURRENT_AGENTS):
+            jobs = [(scenario, 0) for scenario in scenarios[start : start + CONCURRENT_AGENTS]]
+            meetings += [self.judged(s.meeting, run["messages"]) for (s, _), run in zip(jobs, play(jobs), strict=True)]
         return meetings
 
     def judged(self, meeting: Meeting, messages: list[dict]) -> ScheduledMeeting:

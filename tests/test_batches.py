@@ -2,7 +2,7 @@
 
 import random
 import time
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
@@ -22,6 +22,8 @@ class RecordingEngine:
         self.batches.append([f"{r.session}:{r.prompt}" for r in requests])
         if any(r.prompt == "broken" for r in requests):
             raise RuntimeError("the engine broke")
+        if any(r.prompt == "stop" for r in requests):
+            raise KeyboardInterrupt
         return [Completion("", 0, 0) for _ in requests]
 
 
@@ -29,19 +31,15 @@ def play_all(turns: list[int], seed: int) -> list[list[str]]:
     """Agents of 0 or more turns that take a random time to think; returns the batches."""
     engine = RecordingEngine()
     batcher = Batcher(engine)
-    batcher.expect(len(turns))
     rng = random.Random(seed)
     pauses = [[rng.random() * 0.004 for _ in range(n)] for n in turns]
 
     def agent(number: int) -> None:
-        with batcher.job():
-            for turn in range(turns[number]):
-                time.sleep(pauses[number][turn])
-                batcher.submit(Request(f"turn {turn}", session=f"agent {number}")).result(timeout=10)
+        for turn in range(turns[number]):
+            time.sleep(pauses[number][turn])
+            batcher.submit(Request(f"turn {turn}", session=f"agent {number}")).result(timeout=10)
 
-    with ThreadPoolExecutor(len(turns)) as pool:
-        list(pool.map(agent, range(len(turns))))
-    batcher.close()
+    batcher.play([partial(agent, number) for number in range(len(turns))])
     return engine.batches
 
 
@@ -56,11 +54,29 @@ def test_batches_are_the_same_whatever_the_timing(agents):
 def test_a_broken_engine_is_heard_of_and_the_others_go_on():
     engine = RecordingEngine()
     batcher = Batcher(engine)
-    batcher.expect(1)
-    with batcher.job(), pytest.raises(RuntimeError, match="broke"):
-        batcher.submit(Request("broken", session="a")).result(timeout=10)
-    batcher.expect(1)
-    with batcher.job():
-        assert batcher.submit(Request("fine", session="b")).result(timeout=10).text == ""
-    batcher.close()
-    assert engine.batches == [["a:broken"], ["b:fine"]]
+
+    def ask(prompt: str) -> str:
+        return batcher.submit(Request(prompt, session=prompt)).result(timeout=10).text
+
+    with pytest.raises(RuntimeError, match="broke"):
+        batcher.play([lambda: ask("broken")])
+    assert batcher.play([lambda: ask("fine")]) == [""]
+    assert engine.batches == [["broken:broken"], ["fine:fine"]]
+
+
+def test_ctrl_c_ends_everybody_at_once():
+    """Those who wait and those who would ask later: none is left hanging."""
+    engine = RecordingEngine()
+    batcher = Batcher(engine)
+    ended = []
+
+    def agent(number: int) -> None:
+        for _ in range(3):
+            try:
+                batcher.submit(Request("stop", session=str(number))).result(timeout=10)
+            except RuntimeError:
+                ended.append(number)
+
+    with pytest.raises(KeyboardInterrupt):
+        batcher.play([partial(agent, number) for number in range(4)])
+    assert sorted(ended) == sorted([*range(4)] * 3)

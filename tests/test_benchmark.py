@@ -18,8 +18,8 @@ def test_one_agent_at_a_time_plays_what_many_play():
     collector = AgentTraceCollector(predictor, make_scenarios("evaluation", 5, 6), 0.0, 5)
     played = []
     for engine in (predictor.engine, SequentialEngine(predictor.engine)):
-        with collector.agents_on(engine) as play:
-            played.append([trace for block in collector.collect(play, 1, "benchmark") for trace in block])
+        play = collector.agents_on(engine)
+        played.append([trace for block in collector.collect(play, 1, "benchmark") for trace in block])
     ours, theirs = ([t["tools_used"] for t in traces] for traces in played)
     assert ours == theirs
     assert min(map(len, ours)) >= 1

@@ -69,5 +69,16 @@ def test_every_probability_is_valid_at_any_temperature(engine, prompts):
         assert isinstance(answer["reason"], str)
 
 
+def test_given_values_are_written_where_a_call_names_them(engine, prompts):
+    """Not by the model, which has never seen the name, and only there."""
+    begun = '<tool_call>{"name": "predict_meeting_success_tool", "arguments": {"person_a":'
+    given = {"person_a": "Xochitl Quux", "time_slot": "Day3 Evening"}
+    written = engine.generate([Request(prompt + begun, 24, given=given) for prompt in prompts])
+    assert all(completion.text.startswith(' "Xochitl Quux') for completion in written)
+    assert [c.text for c in engine.generate([Request(p, 20, given=given) for p in prompts])] == [
+        c.text for c in engine.generate([Request(p, 20) for p in prompts])
+    ]
+
+
 def test_greedy_answers_may_be_unreadable_but_never_raise(engine):
     assert greedy_answers(engine, ["", "x", "<start_of_turn>"]) is not None

@@ -62,14 +62,9 @@ def test_a_tool_of_ones_own_is_shown_called_and_checked(own_tool):
     right = {"person_a": a.name, "person_b": b.name, "time_slot": "Day1 Morning"}
     closing = '{"probability": 0.70, "recommendation": "YES", "reasoning": "rested"}'
     engine = ScriptedEngine([call(name, **right | {"person_b": 7}), call(name, **right), closing])
-    batcher = serve_engine(engine)
-    try:
-        batcher.expect(1)
-        with batcher.job():
-            seen = []
-            played = AgentToolLoop("balanced", MODEL, PROVIDER).run("Should they meet?", watch=seen.append)
-    finally:
-        batcher.close()
+    seen = []
+    batcher, loop = serve_engine(engine), AgentToolLoop("balanced", MODEL, PROVIDER)
+    (played,) = batcher.play([lambda: loop.run("Should they meet?", watch=seen.append)])
     assert f"{name}(person_a, person_b, time_slot): How many meetings both have had today" in engine.prompts[0]
     wrong, good = [json.loads(m["content"]) for m in played["messages"] if m["role"] == "tool"]
     assert wrong == {"error": f"{name} needs person_a, person_b and time_slot as text"}

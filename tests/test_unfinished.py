@@ -80,8 +80,8 @@ def test_blocks_do_not_depend_on_which_were_played_before():
 
     def blocks(wanted=None):
         collector = AgentTraceCollector(predictor, make_scenarios("traces", 7, 8), 1.0, 7)
-        with collector.agents_on(predictor.engine) as play:
-            return [json.dumps(b) for b in collector.collect(play, 3, "sft", 8, wanted)]
+        play = collector.agents_on(predictor.engine)
+        return [json.dumps(b) for b in collector.collect(play, 3, "sft", 8, wanted)]
 
     whole = blocks()
     assert len(whole) == 3

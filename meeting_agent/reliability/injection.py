@@ -78,8 +78,8 @@ def decisions(
         people = {p.name: p for m in meetings for p in (m.person_a, m.person_b)}
         speaking = SpeakingDescriptor({m.person_a.name for m in meetings}, text)
         open_records(ConferenceRecords(people, speaking, predictor.predict))
-    with collector.agents_on(engine) as play:
-        traces = [t for block in collector.collect(play, 1, "injection") for t in block]
+    play = collector.agents_on(engine)
+    traces = [t for block in collector.collect(play, 1, "injection") for t in block]
     return [t["final_recommendation_parsed"] for t in traces]
 
 

@@ -32,15 +32,15 @@ def soak(model: str, count: int, at_once: int, seed: int) -> dict:
     collector = AgentTraceCollector(predictor, make_scenarios("traces", seed, count), 1.0, seed)
     memory: list[float] = []
     names: set[str] = set()
-    with collector.agents_on(predictor.engine) as play:
+    play = collector.agents_on(predictor.engine)
 
-        def watched() -> Iterator[dict]:
-            for block in collector.collect(play, 1, "sft", at_once):
-                names.update(trace["id"] for trace in block)
-                memory.append(resident_mebibytes())
-                yield from block
+    def watched() -> Iterator[dict]:
+        for block in collector.collect(play, 1, "sft", at_once):
+            names.update(trace["id"] for trace in block)
+            memory.append(resident_mebibytes())
+            yield from block
 
-        statistics = agent_statistics(watched())
+    statistics = agent_statistics(watched())
     steady = memory[min(WARM_UP_BLOCKS, len(memory) - 1)]
     return {
         "scenarios": count,
