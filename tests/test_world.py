@@ -45,7 +45,7 @@ def test_no_attendee_occurs_in_training_preferences_and_evaluation():
     def people(meetings):
         return {(p.energy, p.introversion, p.engagement) for m in meetings for p in (m.person_a, m.person_b)}
 
-    for seed, eval_seed in ((42, 9407), (7, 7), (0, 1)):
+    for seed, eval_seed in ((42, 9511), (7, 7), (0, 1)):
         training = people(training_meetings(seed, 2000))
         preference = people([s.meeting for s in make_scenarios("traces", seed, 720)])
         evaluation = people([s.meeting for s in make_scenarios("evaluation", eval_seed, 1200)])
