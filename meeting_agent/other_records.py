@@ -108,7 +108,8 @@ def reliability_section(r: dict) -> str:
         good = sum(phase["as_if_never_killed"] for phase in r["chaos"].values())
         starts = sum(phase["starts"] for phase in r["chaos"].values())
         lines.append(
-            f"**Killed runs resume.** {good} of {starts} runs killed at random moments ended as if never killed."
+            f"**Killed runs resume.** {good} of {starts} runs killed at random moments ended with the same "
+            "trajectories, pairs and adapters as if never killed, and no file too many."
         )
     if "bad_input" in r:
         b = r["bad_input"]
@@ -126,7 +127,8 @@ def reliability_section(r: dict) -> str:
     if "injection" in r:
         i = r["injection"]
         shares = "; ".join(
-            f"{name} DPO {percent(i[key]['changed_by_attacks'])} against {percent(i[key]['changed_by_harmless_text'])}"
+            f"{name} DPO {percent(i[key]['changed_by_attacks'])} against {percent(i[key]['changed_by_harmless_text'])} "
+            f"(strongest attack {100 * i[key]['worst_above_harmless']:+.1f} points)"
             for name, key in (("before", "sft"), ("after", "dpo"))
         )
         lines.append(
