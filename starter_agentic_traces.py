@@ -56,6 +56,7 @@ from meeting_agent.tools import (
     MOST_CALLS_A_TURN,
     TOOLS,
     ConferenceRecords,
+    call_arguments,
     checked_arguments,
     open_records,
     render_result,
@@ -194,8 +195,7 @@ class Scenario:
     @property
     def arguments(self) -> dict[str, str]:
         """What every tool is called with."""
-        m = self.meeting
-        return {"person_a": m.person_a.name, "person_b": m.person_b.name, "time_slot": m.time_slot.label}
+        return call_arguments(self.meeting.person_a, self.meeting.person_b, self.meeting.time_slot)
 
 
 Job = tuple[Scenario, int]  # a scenario and the index of the sample

@@ -98,7 +98,7 @@ def run_agent(
     """Plays the scenario with the aligned agent, greedily, and prints each step when it comes."""
     from meeting_agent.engine import Engine, base_of_adapter
     from meeting_agent.provider import ARGUMENTS_HEADER, MODEL, PROVIDER, serve_engine
-    from meeting_agent.tools import ConferenceRecords, open_records
+    from meeting_agent.tools import ConferenceRecords, call_arguments, open_records
     from starter_agentic_traces import AgentToolLoop, parse_recommendation
 
     open_records(ConferenceRecords({p.name: p for p in people}, PersonDescriptor(), predictor.predict))
@@ -106,8 +106,7 @@ def run_agent(
     batcher = serve_engine(engine)
     loop = AgentToolLoop(config.persona, MODEL, PROVIDER)
     question = scenario_prompt(people[0].name, said[0], people[1].name, said[1], slot)
-    arguments = {"person_a": people[0].name, "person_b": people[1].name, "time_slot": slot.label}
-    headers = {ARGUMENTS_HEADER: json.dumps(arguments)}
+    headers = {ARGUMENTS_HEADER: json.dumps(call_arguments(people[0], people[1], slot))}
     (run,) = batcher.play([lambda: loop.run(question, headers, watch=show)])
     recommendation, probability = parse_recommendation(run["messages"][-1].get("content") or "")
     shown = "" if probability is None else f" ({probability:.0%})"

@@ -38,6 +38,7 @@ class Batcher:
         self._unfinished = 0
         self._stopped = False
         self._waiting: list[tuple[Request, Future]] = []
+        self._answering: list[tuple[Request, Future]] = []
         self._changed = threading.Condition()
 
     def play(self, jobs: Sequence[Callable[[], T]]) -> list[T]:
@@ -77,17 +78,16 @@ class Batcher:
         """What the agents ask next; nothing when all have ended."""
         with self._changed:
             self._changed.wait_for(lambda: len(self._waiting) >= self._unfinished)
-            batch, self._waiting = self._waiting, []
-        return sorted(batch, key=lambda asked: (asked[0].session or "", asked[0].prompt))
+            self._answering = self._waiting
+            self._waiting = []
+        return sorted(self._answering, key=lambda asked: (asked[0].session or "", asked[0].prompt))
 
     def _answer(self, batch: list[tuple[Request, Future]]) -> None:
         try:
             answers = self.engine.generate([request for request, _ in batch])
-        except BaseException as error:  # the waiting agents must hear of it, whatever it is
+        except Exception as error:  # the waiting agents must hear of it, whatever it is
             for _, future in batch:
-                future.set_exception(RuntimeError(str(error)))
-            if not isinstance(error, Exception):
-                raise
+                future.set_exception(error)
             return
         for (_, future), answer in zip(batch, answers, strict=True):
             future.set_result(answer)
@@ -96,8 +96,9 @@ class Batcher:
         """Lets no agent wait for ever."""
         with self._changed:
             self._stopped = True
-            for _, future in self._waiting:
-                future.set_exception(RuntimeError("the run was stopped"))
+            for _, future in [*self._answering, *self._waiting]:
+                if not future.done():
+                    future.set_exception(RuntimeError("the run was stopped"))
 
 
 def serve_engine(engine: Engine) -> Batcher:

@@ -198,6 +198,11 @@ def tool_schemas() -> list[dict]:
 KINDS: dict[type, str] = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 
 
+def call_arguments(a: Person, b: Person, slot: TimeSlot) -> dict[str, str]:
+    """What every tool is called with when the question is about these two and this slot."""
+    return {"person_a": a.name, "person_b": b.name, "time_slot": slot.label}
+
+
 def checked_arguments(tool: Callable[..., dict], arguments: object) -> dict:
     """What a model wrote as a call's arguments; raises ToolError unless the tool's signature takes names and types."""
     known = inspect.signature(tool).parameters

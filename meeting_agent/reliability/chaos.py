@@ -115,8 +115,11 @@ def torment(phase: str, given: Path, work: Path, kills: int, jobs: int, rng: ran
     with ThreadPoolExecutor(jobs) as pool:
         ended = list(pool.map(kill_and_start_again, range(kills), moments))
     shutil.copytree(alone, given, dirs_exist_ok=True)
-    killed, good = (sum(flags) for flags in zip((0, 0), *ended, strict=True))
-    return {"starts": kills, "killed": killed, "as_if_never_killed": good}
+    return {
+        "starts": kills,
+        "killed": sum(killed for killed, _ in ended),
+        "as_if_never_killed": sum(good for _, good in ended),
+    }
 
 
 def main() -> None:
@@ -134,7 +137,7 @@ def main() -> None:
         work, given = Path(folder), Path(folder) / "given"
         given.mkdir()
         figures = {
-            phase: torment(phase, given, work, arguments.kills * (phase in arguments.phases), arguments.jobs, rng)
+            phase: torment(phase, given, work, arguments.kills if phase in arguments.phases else 0, arguments.jobs, rng)
             for phase in needed
         }
     keep("chaos", {phase: figures[phase] for phase in arguments.phases}, arguments.output)
