@@ -46,8 +46,8 @@ class Batcher:
         self.engine.memories.clear()
         self._unfinished, self._stopped = len(jobs), False
         with ThreadPoolExecutor(len(jobs)) as pool:
-            played = [pool.submit(self._at_work, job) for job in jobs]
             try:
+                played = [pool.submit(self._at_work, job) for job in jobs]
                 while batch := self._next_batch():
                     self._answer(batch)
             except BaseException:

@@ -80,3 +80,22 @@ def test_ctrl_c_ends_everybody_at_once():
     with pytest.raises(KeyboardInterrupt):
         batcher.play([partial(agent, number) for number in range(4)])
     assert sorted(ended) == sorted([*range(4)] * 3)
+
+
+def test_ctrl_c_while_agents_are_being_started_ends_those_that_have():
+    class Interrupted(list):
+        def __iter__(self):
+            yield from super().__iter__()
+            raise KeyboardInterrupt
+
+    batcher = Batcher(RecordingEngine())
+    ended = []
+
+    def agent() -> None:
+        with pytest.raises(RuntimeError, match="stopped"):
+            batcher.submit(Request("fine")).result(timeout=10)
+        ended.append(True)
+
+    with pytest.raises(KeyboardInterrupt):
+        batcher.play(Interrupted([agent, agent]))
+    assert ended == [True, True]
