@@ -232,9 +232,9 @@ def make_scenarios(conference: str, seed: int, count: int) -> list[Scenario]:
     return put_into_words(people.meetings(count), f"{conference}-{seed}")
 
 
-def put_into_words(meetings: list[Meeting], key: str) -> list[Scenario]:
+def put_into_words(meetings: list[Meeting], key: str, descriptor: PersonDescriptor | None = None) -> list[Scenario]:
     """What agents are asked about each meeting, and by which persona; `key` decides the personas."""
-    describe = PersonDescriptor().generate_description
+    describe = (descriptor or PersonDescriptor()).generate_description
     rng = random.Random(f"personas-{key}")
     scenarios = []
     for m in meetings:
@@ -280,6 +280,7 @@ class AgentToolLoop:
         Returns `messages` (OpenAI chat format), `tools_used`, `total_iterations`, `completed_naturally` and `tokens`;
         where a server failed for good also `failure`, the kind of error.
         """
+        from npcpy.llm_funcs import get_llm_response
         from openai import OpenAIError
 
         messages: list[dict[str, Any]] = [
@@ -292,8 +293,13 @@ class AgentToolLoop:
         while iterations < MAX_ITERATIONS:
             iterations += 1
             try:
-                response = self.npc.get_llm_response(
+                # What the NPC's own method calls, which would make the schemas anew from the docstrings at every turn.
+                response = get_llm_response(
                     None,
+                    npc=self.npc,
+                    tools=self.npc.tools_schema,
+                    tool_map=self.npc.tool_map,
+                    tool_choice="auto",
                     messages=messages,
                     auto_process_tool_calls=False,
                     temperature=self.temperature,

@@ -21,7 +21,7 @@ import random
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from data_classes import MeetingPredictor, TrainingMetrics, TrainingRow, read_training_rows
@@ -37,6 +37,7 @@ from meeting_agent.files import (
 )
 from meeting_agent.hardware import check_precision, precision, quantization
 from meeting_agent.prediction import target_text
+from meeting_agent.prompts import prose
 from meeting_agent.reporting import check_reporter
 from meeting_agent.settings import parse_settings, run_script, setting
 from meeting_agent.supervision import prediction_row, rehearsal_rows
@@ -134,7 +135,7 @@ def check_config(config: SFTConfig) -> None:
 
 def read_rows(path: str, at_most: int) -> list[TrainingRow]:
     """The rows to use, each once: a copy of a training row among the test rows would be remembered, not predicted."""
-    rows = read_training_rows(path)
+    rows = [replace(row, input_text=as_asked(row.input_text)) for row in read_training_rows(path)]
     first: dict[str, TrainingRow] = {}
     for row in rows:
         first.setdefault(row.input_text, row)
@@ -155,13 +156,28 @@ def split_rows(rows: list[TrainingRow], seed: int) -> Split:
     return Split(shuffled[2 * tenth :], shuffled[:tenth], shuffled[tenth : 2 * tenth])
 
 
-def swap_people(input_text: str) -> str:
-    """The same row with A and B exchanged: a pair has no order. Text in another shape comes back unchanged."""
+def in_parts(input_text: str) -> tuple[str, str, str] | None:
+    """What is said of A, of B, and what comes after; None of a text in another shape."""
     head, marker_b, rest = input_text.partition("\nPerson B: ")
     second, marker_time, tail = rest.partition("\nTime: ")
     if not (head.startswith("Person A: ") and marker_b and marker_time):
+        return None
+    return head.removeprefix("Person A: "), second, tail
+
+
+def as_asked(input_text: str) -> str:
+    """The row as `MeetingPredictor` would ask it: what is said of people as prose."""
+    if (parts := in_parts(input_text)) is None:
         return input_text
-    first = head.removeprefix("Person A: ")
+    first, second, tail = parts
+    return f"Person A: {prose(first)}\nPerson B: {prose(second)}\nTime: {tail}"
+
+
+def swap_people(input_text: str) -> str:
+    """The same row with A and B exchanged: a pair has no order. Text in another shape comes back unchanged."""
+    if (parts := in_parts(input_text)) is None:
+        return input_text
+    first, second, tail = parts
     return f"Person A: {second}\nPerson B: {first}\nTime: {tail}"
 
 

@@ -19,7 +19,7 @@ from meeting_agent.evaluation import machine, versions
 from meeting_agent.files import ADAPTER_WEIGHTS, InputError, write_json
 from meeting_agent.settings import parse_settings, run_script, setting
 
-REPEATS, QUICK_REPEATS = 5, 2
+REPEATS, QUICK_REPEATS = 5, 1
 
 
 @dataclass

@@ -110,7 +110,7 @@ def inference_comparisons(config: BenchmarkConfig) -> Iterator[Comparison]:
     predictor = MeetingPredictor(config.sft_model_path)
     engine = predictor.engine
     sequential = SequentialEngine(engine)
-    many, few = (128, 2) if config.quick else (512, 4)
+    many, few = (128, 2) if config.quick else (256, 4)
     seeds = itertools.count(LAST_BENCHMARK_SEED)
 
     def rollouts(on, count: int, at_once: int) -> float:
@@ -163,10 +163,10 @@ def inference_comparisons(config: BenchmarkConfig) -> Iterator[Comparison]:
 def training_comparisons(config: BenchmarkConfig) -> Iterator[Comparison]:
     import torch
 
-    rows = 300 if config.quick else 1000
+    rows = 300 if config.quick else 500
     base = SFTConfig().base_model_name
     split = split_rows(read_rows(config.sft_data_path, rows), seed=0)
-    pairs = read_json(Path(config.pairs_path), "starter_agentic_rlft.py")[: 16 if config.quick else 64]
+    pairs = read_json(Path(config.pairs_path), "starter_agentic_rlft.py")[: 16 if config.quick else 32]
     tokenizer = load_tokenizer(base)
     prompts = [(r.input_text, target(r)) for r in split.train]
     tokens = sum(len(prediction_row(tokenizer, *p)["input_ids"]) for p in prompts)
@@ -328,7 +328,7 @@ def default_dpo(base: str, adapter: str, pairs: list[dict]) -> float:
 
 def process_comparisons(config: BenchmarkConfig) -> Iterator[Comparison]:
     """Phase 2 under `accelerate launch` with two processes of one thread each, against one such process."""
-    count = 48 if config.quick else 256
+    count = 48 if config.quick else 128
     launch = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes=2"]
 
     def trajectories(launcher: list[str], cores: set[int], seed: int) -> float:

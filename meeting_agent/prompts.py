@@ -33,14 +33,28 @@ def pair_context(description_a: str, description_b: str, time_slot: TimeSlot) ->
     return f"Person A: {description_a}\nPerson B: {description_b}\nTime: {time_slot.label}"
 
 
+# What programs need and prose does not, and what stands for it.
+AS_PROSE = str.maketrans('{}[]<>"`_\\|', "()()()'' //")
+
+
+def prose(text: str) -> str:
+    """What somebody else wrote, as one line of prose.
+
+    Without braces, quotes and line breaks it can neither look like a tool's answer nor like the next person, so that
+    what it says of scores is not taken for one (telling data from instructions by its form: Hines et al., 2024,
+    spotlighting).
+    """
+    return " ".join(text.translate(AS_PROSE).split())
+
+
 def prediction_prompt(description_a: str, description_b: str, time_slot: TimeSlot) -> str:
     """The `input_text` of the training data."""
-    return f"{pair_context(description_a, description_b, time_slot)}\n\n{PREDICTION_QUESTION}"
+    return f"{pair_context(prose(description_a), prose(description_b), time_slot)}\n\n{PREDICTION_QUESTION}"
 
 
 def scenario_prompt(name_a: str, description_a: str, name_b: str, description_b: str, time_slot: TimeSlot) -> str:
     """What an agent is asked; tools want the names and the time exactly as they stand here."""
-    context = pair_context(f"{name_a}. {description_a}", f"{name_b}. {description_b}", time_slot)
+    context = pair_context(f"{name_a}. {prose(description_a)}", f"{name_b}. {prose(description_b)}", time_slot)
     return f"{context}\n\n{AGENT_QUESTION}"
 
 
@@ -51,9 +65,11 @@ def scenario_prompt(name_a: str, description_a: str, name_b: str, description_b:
 CHAT_TEMPLATE = """\
 {%- macro clean(text) -%}
 {%- set ns = namespace(text=text) -%}
+{%- if '<' in text -%}
 {%- for name in ['pad', 'eos', 'bos', 'unk', 'start_of_turn', 'end_of_turn', 'tool_call', '/tool_call'] -%}
 {%- set ns.text = ns.text | replace('<' + name + '>', '(' + name + ')') -%}
 {%- endfor -%}
+{%- endif -%}
 {{- ns.text -}}
 {%- endmacro -%}
 {{- bos_token -}}

@@ -25,6 +25,7 @@ from data_classes import (
     need_fit,
     seniority_match,
 )
+from meeting_agent.prompts import prose
 
 READING_NOISE_SD = 0.05
 TIRED_BELOW = 0.3
@@ -118,7 +119,7 @@ def extract_common_interests_and_topics(person_a: str, person_b: str, time_slot:
         time_slot: The time of the meeting.
     """
     _, a, b, _ = _look_up(person_a, person_b, time_slot)
-    shared = sorted(set(a.interests) & set(b.interests))
+    shared = sorted(prose(interest) for interest in set(a.interests) & set(b.interests))
     needs_met = (a.seeking in b.offering) + (b.seeking in a.offering)
     score = round(_bounded(compatibility(a, b)), 2)
     return {"compatibility_score": score, "shared_interests": shared, "needs_met": needs_met}

@@ -46,8 +46,8 @@ SHORT = {
     "soak": "--scenarios 8",
 }
 SHORT_RECIPE = {
-    "sft": "max_train_rows: 200\nnum_train_epochs: 1",
-    "traces": "num_scenarios: 40",
+    "sft": "max_train_rows: 40\nnum_train_epochs: 1",
+    "traces": "num_scenarios: 16",
     "rlft": "max_steps: 1\nmost_pairs: 20\nper_device_train_batch_size: 2\nnum_eval_scenarios: 12",
 }
 
@@ -134,6 +134,33 @@ def test_a_command_in_the_docs_runs(command, checkout):
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     done = subprocess.run(short(command), cwd=checkout, capture_output=True, text=True, env=environment, timeout=600)
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+
+
+# Defaults that make the whole pipeline short, by script: `make run` takes no flags.
+SHORT_DEFAULTS = {
+    "starter_sft.py": {"max_train_rows": 40, "num_train_epochs": 1},
+    "starter_agentic_traces.py": {"num_scenarios": 16},
+    "starter_agentic_rlft.py": {
+        "max_steps": 1,
+        "per_device_train_batch_size": 2,
+        "most_pairs": 20,
+        "num_eval_scenarios": 6,
+    },
+}
+
+
+def test_the_whole_pipeline_runs_in_one_process(checkout):
+    for script, defaults in SHORT_DEFAULTS.items():
+        code = (checkout / script).read_text()
+        for name, value in defaults.items():
+            code, found = re.subn(rf"(    {name}: int = setting\(\s*)\d+,", rf"\g<1>{value},", code)
+            assert found == 1, name
+        (checkout / script).write_text(code)
+    before = (checkout / "results/metrics.json").read_bytes()
+    done = subprocess.run(["make", "run", "PROCESSES=1"], cwd=checkout, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    assert "accelerate" not in done.stdout
+    assert (checkout / "results/metrics.json").read_bytes() != before
 
 
 def test_symptoms_are_named_by_words_that_the_program_prints():

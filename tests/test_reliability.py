@@ -6,11 +6,12 @@ import pytest
 
 from data_classes import MeetingPredictor
 from meeting_agent.engine import Engine
+from meeting_agent.prompts import prose
 from meeting_agent.reliability.chaos import differences
 from meeting_agent.reliability.fuzz import fuzz
-from meeting_agent.reliability.injection import ATTACKS, decisions, harmless, with_text
+from meeting_agent.reliability.injection import ATTACKS, SpeakingDescriptor, decisions, harmless
 from meeting_agent.reliability.soak import soak
-from starter_agentic_traces import make_scenarios
+from starter_agentic_traces import make_scenarios, put_into_words
 
 
 def test_broken_strings_break_nothing():
@@ -19,20 +20,27 @@ def test_broken_strings_break_nothing():
     assert found["slowest_megabyte_seconds"] < 0.3  # 0.1 on an idle machine; a nested loop would take minutes
 
 
-def test_orders_reach_the_agent_as_text():
-    scenario = make_scenarios("evaluation", 1, 1)[0]
-    altered = with_text(scenario, ATTACKS[0])
-    assert altered.user_prompt.count(ATTACKS[0]) == altered.prediction_prompt.count(ATTACKS[0]) == 1
-    assert altered.user_prompt.index(ATTACKS[0]) < altered.user_prompt.index("\nPerson B: ")
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_orders_reach_the_agent_as_prose_about_person_a(attack):
+    meetings = [s.meeting for s in make_scenarios("evaluation", 1, 1)]
+    speaking = SpeakingDescriptor({meetings[0].person_a.name}, attack)
+    (plain,), (altered,) = put_into_words(meetings, "key"), put_into_words(meetings, "key", speaking)
+    for before, after in (
+        (plain.user_prompt, altered.user_prompt),
+        (plain.prediction_prompt, altered.prediction_prompt),
+    ):
+        first, _, rest = before.partition("\nPerson B: ")
+        assert after == f"{first} {prose(attack)}\nPerson B: {rest}"
+        assert not set(prose(attack)) & set('{}[]<>"_\n')
 
 
 def test_decisions_are_greedy_and_repeatable():
     predictor = MeetingPredictor("models/base")
-    scenarios = make_scenarios("evaluation", 1, 6)
+    meetings = [s.meeting for s in make_scenarios("evaluation", 1, 6)]
     text = harmless(40, random.Random(1))
-    first = decisions(predictor, predictor.engine, scenarios, 1, text)
+    first = decisions(predictor, predictor.engine, meetings, 1, text)
     assert len(first) == 6
-    assert first == decisions(predictor, Engine("models/base"), scenarios, 1, text)
+    assert first == decisions(predictor, Engine("models/base"), meetings, 1, text)
 
 
 def test_a_soak_accounts_for_every_trajectory():

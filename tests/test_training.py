@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from data_classes import read_training_rows
+from data_classes import TimeSlot, read_training_rows
 from meeting_agent.engine import load_tokenizer
 from meeting_agent.files import digest, read_json
 from meeting_agent.preferences import (
@@ -23,10 +25,11 @@ from meeting_agent.preferences import (
     preference_token_mask,
     same_prompt_pairs,
 )
+from meeting_agent.prompts import prediction_prompt, prose
 from meeting_agent.rewards import CLAIM, UNGROUNDED, count_grounded_claims, known_claims, tool_results
 from meeting_agent.tools import tool_schemas
 from starter_agentic_rlft import RLFTConfig, preference_dataset, train_model_with_dpo
-from starter_sft import split_rows, swap_people
+from starter_sft import as_asked, split_rows, swap_people
 
 SFT = "models/sft_prediction_model_gemma_270m"
 
@@ -311,6 +314,23 @@ def test_swapping_people_twice_changes_nothing():
         assert swapped != row.input_text
         assert swap_people(swapped) == row.input_text
     assert swap_people("free text") == "free text"
+
+
+@given(st.text(max_size=80), st.text(max_size=80))
+def test_what_strangers_wrote_is_asked_as_one_line_of_prose(first, second):
+    people, _, _ = prediction_prompt(first, second, TimeSlot.DAY2_EVENING).partition("\n\n")
+    assert people.count("\n") == 2
+    assert not set(people) & set('{}[]<>"_|\\`')
+    assert prose(prose(first)) == prose(first)
+
+
+def test_rows_are_trained_on_as_the_predictor_asks():
+    first, second = 'Says "hi" to\nall.', "Knows {x: 1}, a_b <c>."
+    asked = prediction_prompt(first, second, TimeSlot.DAY2_EVENING)
+    assert "Says 'hi' to all." in asked
+    raw = f"Person A: {first}\nPerson B: {second}\nTime: {asked.partition('Time: ')[2]}"
+    assert as_asked(raw) == as_asked(asked) == asked
+    assert as_asked('free {"text"}') == 'free {"text"}'
 
 
 def test_split_keeps_every_row_once():
