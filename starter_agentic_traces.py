@@ -16,6 +16,7 @@ import math
 import random
 import re
 import shutil
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -377,7 +378,9 @@ class AgentTraceCollector:
         """A function that plays jobs (scenario, sample index) together, with agents on `engine` or a server."""
         if api_url:
             loops = self.loops(model, "openai", api_url)
-            return lambda jobs: run_together(lambda job: loops[job[0].persona].run(job[0].user_prompt), jobs)
+            return lambda jobs: run_together(
+                lambda job, watch: loops[job[0].persona].run(job[0].user_prompt, watch=watch), jobs
+            )
         from meeting_agent.provider import ARGUMENTS_HEADER, MODEL, PROVIDER, SESSION_HEADER, serve_engine
 
         batcher = serve_engine(engine)
@@ -441,9 +444,20 @@ class AgentTraceCollector:
         return trace | {"reward": calculate_reward(trace)}
 
 
-def run_together(play_one: Callable[[Job], dict], jobs: list[Job]) -> list[dict]:
+def run_together(play_one: Callable[[Job, Callable[[dict], None]], dict], jobs: list[Job]) -> list[dict]:
+    """Plays jobs in threads; Ctrl-C ends each at its next message, instead of when it has played to its end."""
+    stopped = threading.Event()
+
+    def go_on(_message: dict) -> None:
+        if stopped.is_set():
+            raise RuntimeError("the run was stopped")
+
     with ThreadPoolExecutor(len(jobs)) as pool:
-        return list(pool.map(play_one, jobs))
+        try:
+            return list(pool.map(lambda job: play_one(job, go_on), jobs))
+        except BaseException:
+            stopped.set()
+            raise
 
 
 class UnfinishedTraces:

@@ -112,8 +112,9 @@ def role_of(row: Row) -> PersonType | str:
 def under_known_names(people: list[Person]) -> dict[str, Person]:
     """The attendees by their own names, each called by a name of the simulator's list.
 
-    An agent must copy a name into every call, and a small base copies only names that it grew up with. Who has one of
-    them keeps it; no seed changes the others. Trajectories and pairs therefore hold none of the user's other names.
+    An agent on a server must copy a name into every call, and a small base copies only names that it grew up with. Who
+    has one of them keeps it; no seed changes the others. Trajectories and pairs therefore hold none of the user's other
+    names.
     """
     names = phrases()["names"]
     known = [f"{first} {last}" for first, last in itertools.product(names["first"], names["last"])]

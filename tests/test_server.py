@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -9,7 +10,7 @@ import pytest
 
 from meeting_agent.files import InputError
 from meeting_agent.preferences import same_prompt_pairs
-from starter_agentic_traces import AgentToolLoop, TraceConfig, check_failures
+from starter_agentic_traces import AgentToolLoop, TraceConfig, check_failures, run_together
 
 KEY = "sk-secret-of-the-user"
 ANSWER = {"role": "assistant", "content": '{"probability": 0.7, "recommendation": "YES", "reasoning": "x"}'}
@@ -99,6 +100,24 @@ def test_a_run_stops_when_too_much_fails():
     check_failures([good, good, good, bad], config)
     with pytest.raises(InputError, match=r"2 of 4 trajectories \(Timeout 2 times\)"):
         check_failures([good, good, bad, bad], config)
+
+
+def test_ctrl_c_ends_agents_at_their_next_message():
+    ended = []
+
+    def play_one(job, watch):
+        if job == 0:
+            raise KeyboardInterrupt
+        try:
+            for _ in range(1000):
+                watch({})
+                time.sleep(0.01)
+        except RuntimeError:
+            ended.append(job)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_together(play_one, [0, 1, 2])
+    assert sorted(ended) == [1, 2]
 
 
 def test_failed_trajectories_teach_nothing():
