@@ -106,10 +106,10 @@ def reliability_section(r: dict) -> str:
     lines = []
     if "chaos" in r:
         good = sum(phase["as_if_never_killed"] for phase in r["chaos"].values())
-        starts = sum(phase["starts"] for phase in r["chaos"].values())
+        starts, killed = (sum(phase[what] for phase in r["chaos"].values()) for what in ("starts", "killed"))
         lines.append(
-            f"**Killed runs resume.** {good} of {starts} runs killed at random moments ended with the same "
-            "trajectories, pairs and adapters as if never killed, and no file too many."
+            f"**Killed runs resume.** {killed} of {starts} runs were killed at random moments and started again; {good} "
+            "ended with the same trajectories, pairs and adapters as if never killed, and no file too many."
         )
     if "bad_input" in r:
         b = r["bad_input"]
