@@ -40,9 +40,8 @@ AS_PROSE = str.maketrans('{}[]<>"`_\\|', "()()()'' //")
 def prose(text: str) -> str:
     """What somebody else wrote, as one line of prose.
 
-    Without braces, quotes and line breaks it can neither look like a tool's answer nor like the next person, so that
-    what it says of scores is not taken for one (telling data from instructions by its form: Hines et al., 2024,
-    spotlighting).
+    Without braces, quotes and line breaks it cannot open the next person, and looks less like a tool's answer (telling
+    data from instructions by its form: Hines et al., 2024, spotlighting). A score in it can still sway a small model.
     """
     return " ".join(text.translate(AS_PROSE).split())
 
