@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from data_classes import TimeSlot
@@ -35,15 +36,16 @@ def pair_context(description_a: str, description_b: str, time_slot: TimeSlot) ->
 
 # What programs need and prose does not, and what stands for it.
 AS_PROSE = str.maketrans('{}[]<>"`_\\|', "()()()'' //")
+DECIMAL_POINT = re.compile(r"(?<=\d)\.(?=\d)")
 
 
 def prose(text: str) -> str:
     """What somebody else wrote, as one line of prose.
 
-    Without braces, quotes and line breaks it cannot open the next person, and looks less like a tool's answer (telling
-    data from instructions by its form: Hines et al., 2024, spotlighting). A score in it can still sway a small model.
+    Without braces, quotes and line breaks it cannot open the next person; with decimal commas no number in it looks like
+    a score of a tool (telling data from instructions by its form: Hines et al., 2024, spotlighting).
     """
-    return " ".join(text.translate(AS_PROSE).split())
+    return " ".join(DECIMAL_POINT.sub(",", text.translate(AS_PROSE)).split())
 
 
 def prediction_prompt(description_a: str, description_b: str, time_slot: TimeSlot) -> str:

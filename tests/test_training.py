@@ -321,6 +321,7 @@ def test_what_strangers_wrote_is_asked_as_one_line_of_prose(first, second):
     people, _, _ = prediction_prompt(first, second, TimeSlot.DAY2_EVENING).partition("\n\n")
     assert people.count("\n") == 2
     assert not set(people) & set('{}[]<>"_|\\`')
+    assert not re.search(r"\d\.\d", people)
     assert prose(prose(first)) == prose(first)
 
 
