@@ -494,7 +494,7 @@ class MeetingPredictor:
         return self.predict_many([prediction_prompt(person_a_desc, person_b_desc, time_slot)])[0]
 
     def forget(self) -> None:
-        """Drops the answers kept so far: of many conferences they would fill the memory."""
+        """Drops the answers kept so far."""
         self._answers.clear()
 
     def predict_many(self, prompts: list[str]) -> list[dict]:

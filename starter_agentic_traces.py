@@ -148,7 +148,6 @@ def play_missing_blocks(
             and not unfinished.holds(first + block)
         ]
         if mine:
-            predictor.forget()
             collector = AgentTraceCollector(predictor, scenarios, config.temperature, config.seed)
             play = collector.agents_on(predictor.engine, config.api_url, config.model)
             played = collector.collect(play, samples, "sft", at_once, mine)
@@ -369,8 +368,7 @@ class AgentTraceCollector:
     """Plays scenarios with many agents at once and keeps what they did."""
 
     def __init__(self, predictor: MeetingPredictor, scenarios: list[Scenario], temperature: float, seed: int):
-        self.scenarios, self.temperature, self.seed = scenarios, temperature, seed
-        predictor.predict_many([s.prediction_prompt for s in scenarios])  # in batches, before agents ask one by one
+        self.predictor, self.scenarios, self.temperature, self.seed = predictor, scenarios, temperature, seed
         people = [p for s in scenarios for p in (s.meeting.person_a, s.meeting.person_b)]
         open_records(ConferenceRecords({p.name: p for p in people}, PersonDescriptor(), predictor.predict))
 
@@ -378,8 +376,8 @@ class AgentTraceCollector:
         """A function that plays jobs (scenario, sample index) together, with agents on `engine` or a server."""
         if api_url:
             loops = self.loops(model, "openai", api_url)
-            return lambda jobs: run_together(
-                lambda job, watch: loops[job[0].persona].run(job[0].user_prompt, watch=watch), jobs
+            return self.predicting(
+                partial(run_together, lambda job, watch: loops[job[0].persona].run(job[0].user_prompt, watch=watch))
             )
         from meeting_agent.provider import ARGUMENTS_HEADER, MODEL, PROVIDER, SESSION_HEADER, serve_engine
 
@@ -392,7 +390,20 @@ class AgentTraceCollector:
             headers = {SESSION_HEADER: session, ARGUMENTS_HEADER: json.dumps(scenario.arguments)}
             return loops[scenario.persona].run(scenario.user_prompt, headers)
 
-        return lambda jobs: batcher.play([partial(play_one, job) for job in jobs])
+        return self.predicting(lambda jobs: batcher.play([partial(play_one, job) for job in jobs]))
+
+    def predicting(self, play: Callable[[list[Job]], list[dict]]) -> Callable[[list[Job]], list[dict]]:
+        """`play`, with what the prediction tool will say worked out in one batch, before agents ask one by one.
+
+        Of these jobs alone, and anew: batches of others could give other last digits.
+        """
+
+        def predict_and_play(jobs: list[Job]) -> list[dict]:
+            self.predictor.forget()
+            self.predictor.predict_many([scenario.prediction_prompt for scenario, _ in jobs])
+            return play(jobs)
+
+        return predict_and_play
 
     def loops(self, model: str, provider: str, api_url: str | None = None) -> dict[str, AgentToolLoop]:
         return {p: AgentToolLoop(p, model, provider, api_url, self.temperature) for p in system_prompt_configurations}

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from meeting_agent.evaluation import machine, versions
 from meeting_agent.files import ADAPTER_WEIGHTS, InputError, write_json
+from meeting_agent.growth import QUICK_SIZES, SIZES, growth
 from meeting_agent.settings import parse_settings, run_script, setting
 
 REPEATS, QUICK_REPEATS = 5, 1
@@ -31,7 +32,7 @@ class BenchmarkConfig:
     pairs_path: str = setting("trajectories/preference_pairs.json", "preference pairs to train on")
     output: str = setting("results/benchmark.json", "where the figures go; the plot goes beside it")
     quick: bool = setting(False, "fewer and smaller repeats")
-    parts: str = setting("training,inference,processes", "comma-separated parts to run")
+    parts: str = setting("training,inference,processes,growth", "comma-separated parts to run")
 
 
 @dataclass(frozen=True)
@@ -77,15 +78,23 @@ def main() -> None:
     config = parse_settings(BenchmarkConfig, __doc__.splitlines()[0])
     if not (Path(config.sft_model_path) / ADAPTER_WEIGHTS).exists():
         raise InputError(f"{config.sft_model_path} holds no adapter: run starter_sft.py first")
-    from meeting_agent.peers import comparisons
+    from meeting_agent.peers import PARTS, comparisons
 
+    parts = set(config.parts.split(","))
+    if not parts <= {*PARTS, "growth"}:
+        raise InputError(f"--parts is {config.parts!r}: give some of {','.join(PARTS)},growth")
     found = []
-    for comparison in comparisons(config):
+    for comparison in comparisons(config, parts):
         print(f"{comparison.name} ...", end=" ", flush=True)
         found.append(measured(comparison, QUICK_REPEATS if config.quick else REPEATS))
         print(line(found[-1]), flush=True)
+    sizes = QUICK_SIZES if config.quick else SIZES
+    grown = growth(config.sft_model_path, sizes) if "growth" in parts else []
+    for row in grown:
+        print(f"{row['scenarios']} scenarios: {row['seconds']:.1f} s, at most {row['peak_mib']:.0f} MiB", flush=True)
     output = Path(config.output)
-    write_json(output, {"machine": machine(), "versions": versions(), "quick": config.quick, "comparisons": found})
+    figures = {"machine": machine(), "versions": versions(), "quick": config.quick}
+    write_json(output, figures | {"comparisons": found, "growth": grown})
     draw(output.with_suffix(".png"), found)
     print(f"Figures in {output}")
 

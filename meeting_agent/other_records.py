@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from meeting_agent.files import read_json
+from meeting_agent.growth import seconds_for_each_further
 from meeting_agent.replicate import method
 from meeting_agent.wording import p_text, percent, table, with_interval
 
-RECORDS = ("replications", "schedule", "reliability", "memory")
+RECORDS = ("replications", "schedule", "reliability", "memory", "benchmark")
 
 
 def add_other_records(metrics: dict, results: Path) -> None:
@@ -91,6 +92,49 @@ def schedule_text(s: dict) -> str:
     )
 
 
+USUAL_WAYS = {
+    "sft_vs_course_trl": "SFT to an equal loss: TRL's `SFTTrainer` as courses set it up",
+    "train_flops_vs_gemm": "SFT's arithmetic: a 2048³ matrix product",
+    "dpo_vs_trl_default": "DPO: TRL's `DPOTrainer` with its defaults",
+    "rollouts_vs_npcpy_lora": "agents: npcpy's own `lora` provider",
+    "rollouts_vs_sequential": "agents: one at a time with `generate`",
+    "predictor_vs_greedy": "predictions: the JSON written token by token",
+    "two_processes_vs_one": "agents in two processes: in one, each on one core",
+}
+
+
+def points_with_interval(drift: dict) -> str:
+    low, high = (100 * bound for bound in drift["above_harmless_ci95"])
+    return f"{100 * drift['above_harmless']:+.1f} points (95% interval {low:+.1f} to {high:+.1f})"
+
+
+def speed_section(b: dict) -> str:
+    """What was gained over the usual ways, and how cost grows; bars that were missed too."""
+    rows = []
+    for c in b["comparisons"]:
+        figures = f"{c['ratio']:.2f} ({c['ratio_low']:.2f} to {c['ratio_high']:.2f})"
+        met = "met" if c["ratio"] >= c["bar"] else "missed"
+        rates = [f"{c['ours']:.4g}", f"{c['peer']:.4g} {c['unit']}"]
+        rows.append([USUAL_WAYS[c["name"]], *rates, figures, f"{c['bar']:g}, {met}"])
+    repeats = b["comparisons"][0]["repeats"]
+    parts = [
+        f"## Speed\n\nOurs against the usual way, in alternation on {b['machine']}: medians of {repeats} repeats, and the "
+        "least and the greatest ratio.",
+        table(["what: the usual way", "ours", "usual", "ratio", "goal"], rows),
+        "![Ratios](benchmark.png)",
+    ]
+    return "\n\n".join(parts + ([growth_text(b["growth"])] if b["growth"] else []))
+
+
+def growth_text(rows: list[dict]) -> str:
+    each = [f"{1000 * s:.0f} ms" for s in seconds_for_each_further(rows)]
+    sizes, peaks = ([f"{row[key]:,.0f}" for row in rows] for key in ("scenarios", "peak_mib"))
+    return (
+        f"Phase 2 in one process with {' / '.join(sizes)} scenarios: each further one takes {' / '.join(each)} from size to "
+        f"size, and the process held at most {' / '.join(peaks)} MiB."
+    )
+
+
 def memory_text(m: dict) -> str:
     """What a base of Gemma 3 270M's shape takes."""
     peak = m["peak_gib"]
@@ -127,8 +171,9 @@ def reliability_section(r: dict) -> str:
     if "injection" in r:
         i = r["injection"]
         shares = "; ".join(
-            f"{name} DPO {percent(i[key]['changed_by_attacks'])} against {percent(i[key]['changed_by_harmless_text'])} "
-            f"(strongest attack {100 * i[key]['worst_above_harmless']:+.1f} points)"
+            f"{name} DPO {percent(i[key]['changed_by_attacks'])} against {percent(i[key]['changed_by_harmless_text'])}, "
+            f"which is {points_with_interval(i[key])} more (strongest attack "
+            f"{100 * i[key]['worst_above_harmless']:+.1f})"
             for name, key in (("before", "sft"), ("after", "dpo"))
         )
         lines.append(

@@ -42,8 +42,8 @@ DECIMAL_POINT = re.compile(r"(?<=\d)\.(?=\d)")
 def prose(text: str) -> str:
     """What somebody else wrote, as one line of prose.
 
-    Without braces, quotes and line breaks it cannot open the next person; with decimal commas no number in it looks like
-    a score of a tool (telling data from instructions by its form: Hines et al., 2024, spotlighting).
+    Without braces, quotes and line breaks it cannot open the next person; with decimal commas none of its numbers looks
+    like a tool's score (telling data from instructions by its form: Hines et al., 2024, spotlighting).
     """
     return " ".join(DECIMAL_POINT.sub(",", text.translate(AS_PROSE)).split())
 

@@ -18,6 +18,7 @@ from meeting_agent.other_records import (
     replication_text,
     schedule_section,
     schedule_text,
+    speed_section,
 )
 from meeting_agent.wording import p_text, percent, score, table, with_interval
 
@@ -79,6 +80,7 @@ def render_report(metrics: dict, examples: list[dict]) -> str:
         comparison_section(metrics),
         lessons_section(metrics),
         *([schedule_section(metrics["schedule"])] if "schedule" in metrics else []),
+        *([speed_section(metrics["benchmark"])] if "benchmark" in metrics else []),
         *([reliability_section(metrics["reliability"])] if "reliability" in metrics else []),
     ]
     return "\n\n".join(sections) + "\n"

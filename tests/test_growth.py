@@ -1,0 +1,27 @@
+"""How cost grows is told from what phase 2 did."""
+
+import pytest
+
+from meeting_agent.files import InputError
+from meeting_agent.growth import growth, seconds_for_each_further
+from meeting_agent.other_records import growth_text
+
+SFT = "models/sft_prediction_model_gemma_270m"
+
+
+def test_growth_is_that_of_phase_2():
+    few, more = growth(SFT, (2, 4))
+    assert (few["scenarios"], more["scenarios"]) == (2, 4)
+    assert few["seconds"] > 0
+    assert more["peak_mib"] > 100
+
+
+def test_growth_of_a_phase_that_fails_says_so(tmp_path):
+    with pytest.raises(InputError, match="phase 2 with 2 scenarios ended with status 2"):
+        growth(str(tmp_path), (2,))
+
+
+def test_start_up_is_left_out():
+    rows = [{"scenarios": n, "seconds": 5 + n / 10, "peak_mib": 900.4} for n in (100, 1_000, 10_000)]
+    assert seconds_for_each_further(rows) == pytest.approx([0.1, 0.1])
+    assert "100 / 1,000 / 10,000 scenarios: each further one takes 100 ms / 100 ms" in growth_text(rows)
