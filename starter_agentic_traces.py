@@ -114,11 +114,12 @@ def generate_agent_traces_for_training(config: TraceConfig) -> dict:
     adapter = digest(Path(config.sft_model_path) / ADAPTER_WEIGHTS)
     own = digests(attendees=Path(config.attendees), meetings=Path(config.meetings))
     unfinished = UnfinishedTraces(path, {"settings": asdict(config), "adapter": adapter} | own, processes)
-    play_missing_blocks(config, predictor, unfinished, processes)
+    ready = play_missing_blocks(config, predictor, unfinished, processes)
     processes.wait_for_everyone()
     summary = agent_statistics(unfinished.traces()) | {"settings": asdict(config)}
     if processes.is_main_process:
         write_json_array(path, unfinished.traces())
+        summary["start_up_seconds"] = ready - started
         summary["seconds"] = time.monotonic() - started
         summary["sha256"] = {"adapter": adapter, "traces": digest(path)} | own
         write_json(path.with_suffix(".summary.json"), summary)
@@ -131,14 +132,14 @@ def generate_agent_traces_for_training(config: TraceConfig) -> dict:
 
 def play_missing_blocks(
     config: TraceConfig, predictor: MeetingPredictor, unfinished: UnfinishedTraces, processes
-) -> None:
-    """Plays the blocks of this process that are not on disk yet."""
+) -> float:
+    """Plays the blocks of this process that are not on disk yet; returns when everything was loaded to begin."""
     from meeting_agent.progress import Pace
 
     samples, at_once = config.samples_per_scenario, config.concurrent_agents
     total = sum(math.ceil(count * samples / at_once) for count in scenarios_at_a_time(config))
     pace = Pace(unfinished.count(), total)
-    first = 0
+    first, ready = 0, 0.0
     for scenarios in scenarios_to_play(config):
         blocks = math.ceil(len(scenarios) * samples / at_once)
         mine = [
@@ -150,6 +151,7 @@ def play_missing_blocks(
         if mine:
             collector = AgentTraceCollector(predictor, scenarios, config.temperature, config.seed)
             play = collector.agents_on(predictor.engine, config.api_url, config.model)
+            ready = ready or time.monotonic()
             played = collector.collect(play, samples, "sft", at_once, mine)
             for number, block in zip(mine, played, strict=True):
                 check_failures(block, config)
@@ -158,6 +160,7 @@ def play_missing_blocks(
                     done = unfinished.count()
                     print(f"  block {done}/{total}  {pace.left(done)}", flush=True)
         first += blocks
+    return ready or time.monotonic()
 
 
 def check_failures(block: list[dict], config: TraceConfig) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from meeting_agent.evaluation import machine, versions
 from meeting_agent.files import ADAPTER_WEIGHTS, InputError, write_json
-from meeting_agent.growth import QUICK_SIZES, SIZES, growth
+from meeting_agent.growth import QUICK_SIZES, SIZES, growth, seconds_each
 from meeting_agent.settings import parse_settings, run_script, setting
 
 REPEATS, QUICK_REPEATS = 5, 1
@@ -91,7 +91,7 @@ def main() -> None:
     sizes = QUICK_SIZES if config.quick else SIZES
     grown = growth(config.sft_model_path, sizes) if "growth" in parts else []
     for row in grown:
-        print(f"{row['scenarios']} scenarios: {row['seconds']:.1f} s, at most {row['peak_mib']:.0f} MiB", flush=True)
+        print(f"{row['scenarios']} scenarios: {seconds_each(row):.3f} s each, at most {row['peak_mib']:.0f} MiB")
     output = Path(config.output)
     figures = {"machine": machine(), "versions": versions(), "quick": config.quick}
     write_json(output, figures | {"comparisons": found, "growth": grown})

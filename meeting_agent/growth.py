@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import subprocess
 import sys
@@ -17,8 +16,7 @@ SIZES, QUICK_SIZES = (100, 1_000, 10_000), (32, 64)
 def growth(sft_model_path: str, sizes: tuple[int, ...]) -> list[dict]:
     """Phase 2 in one process with each number of scenarios, one sample each.
 
-    Returns the scenarios, the seconds from the first look at the settings to the last file, and the most memory that
-    the process ever held, in MiB.
+    Returns the scenarios, the seconds of start-up and in all, and the most memory that the process ever held, in MiB.
     """
     rows = []
     for count in sizes:
@@ -36,13 +34,11 @@ def growth(sft_model_path: str, sizes: tuple[int, ...]) -> list[dict]:
             if process.returncode:
                 raise InputError(f"phase 2 with {count} scenarios ended with status {process.returncode}: see above")
             summary = read_json(traces.with_suffix(".summary.json"), "starter_agentic_traces.py")
-        rows.append({"scenarios": summary["n"], "seconds": summary["seconds"], "peak_mib": used.ru_maxrss / 1024})
+        row = {"scenarios": summary["n"], "peak_mib": used.ru_maxrss / 1024}
+        rows.append(row | {key: summary[key] for key in ("start_up_seconds", "seconds")})
     return rows
 
 
-def seconds_for_each_further(rows: list[dict]) -> list[float]:
-    """Between every two neighbouring sizes: what one more scenario costs, start-up left out."""
-    return [
-        (more["seconds"] - less["seconds"]) / (more["scenarios"] - less["scenarios"])
-        for less, more in itertools.pairwise(rows)
-    ]
+def seconds_each(row: dict) -> float:
+    """What one scenario takes, start-up left out."""
+    return (row["seconds"] - row["start_up_seconds"]) / row["scenarios"]

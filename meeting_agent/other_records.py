@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from meeting_agent.files import read_json
-from meeting_agent.growth import seconds_for_each_further
+from meeting_agent.growth import seconds_each
 from meeting_agent.replicate import method
 from meeting_agent.wording import p_text, percent, table, with_interval
 
@@ -127,11 +127,12 @@ def speed_section(b: dict) -> str:
 
 
 def growth_text(rows: list[dict]) -> str:
-    each = [f"{1000 * s:.0f} ms" for s in seconds_for_each_further(rows)]
+    each = [f"{1000 * seconds_each(row):.0f}" for row in rows]
+    start_up = [f"{row['start_up_seconds']:.0f}" for row in rows]
     sizes, peaks = ([f"{row[key]:,.0f}" for row in rows] for key in ("scenarios", "peak_mib"))
     return (
-        f"Phase 2 in one process with {' / '.join(sizes)} scenarios: each further one takes {' / '.join(each)} from size to "
-        f"size, and the process held at most {' / '.join(peaks)} MiB."
+        f"Phase 2 in one process with {' / '.join(sizes)} scenarios: {' / '.join(start_up)} s of start-up, then "
+        f"{' / '.join(each)} ms a scenario; the process held {' / '.join(peaks)} MiB at most."
     )
 
 
@@ -172,7 +173,7 @@ def reliability_section(r: dict) -> str:
         i = r["injection"]
         shares = "; ".join(
             f"{name} DPO {percent(i[key]['changed_by_attacks'])} against {percent(i[key]['changed_by_harmless_text'])}, "
-            f"which is {points_with_interval(i[key])} more (strongest attack "
+            f"a difference of {points_with_interval(i[key])} (strongest attack "
             f"{100 * i[key]['worst_above_harmless']:+.1f})"
             for name, key in (("before", "sft"), ("after", "dpo"))
         )

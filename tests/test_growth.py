@@ -3,7 +3,7 @@
 import pytest
 
 from meeting_agent.files import InputError
-from meeting_agent.growth import growth, seconds_for_each_further
+from meeting_agent.growth import growth, seconds_each
 from meeting_agent.other_records import growth_text
 
 SFT = "models/sft_prediction_model_gemma_270m"
@@ -12,7 +12,7 @@ SFT = "models/sft_prediction_model_gemma_270m"
 def test_growth_is_that_of_phase_2():
     few, more = growth(SFT, (2, 4))
     assert (few["scenarios"], more["scenarios"]) == (2, 4)
-    assert few["seconds"] > 0
+    assert few["seconds"] > few["start_up_seconds"] > 0
     assert more["peak_mib"] > 100
 
 
@@ -22,6 +22,9 @@ def test_growth_of_a_phase_that_fails_says_so(tmp_path):
 
 
 def test_start_up_is_left_out():
-    rows = [{"scenarios": n, "seconds": 5 + n / 10, "peak_mib": 900.4} for n in (100, 1_000, 10_000)]
-    assert seconds_for_each_further(rows) == pytest.approx([0.1, 0.1])
-    assert "100 / 1,000 / 10,000 scenarios: each further one takes 100 ms / 100 ms" in growth_text(rows)
+    rows = [
+        {"scenarios": n, "start_up_seconds": 5.0, "seconds": 5 + n / 10, "peak_mib": 900.4}
+        for n in (100, 1_000, 10_000)
+    ]
+    assert [seconds_each(row) for row in rows] == pytest.approx([0.1] * 3)
+    assert "100 / 1,000 / 10,000 scenarios: 5 / 5 / 5 s of start-up, then 100 / 100 / 100 ms" in growth_text(rows)
