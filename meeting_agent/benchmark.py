@@ -91,7 +91,7 @@ def main() -> None:
     sizes = QUICK_SIZES if config.quick else SIZES
     grown = growth(config.sft_model_path, sizes) if "growth" in parts else []
     for row in grown:
-        print(f"{row['scenarios']} scenarios: {seconds_each(row):.3f} s each, at most {row['peak_mib']:.0f} MiB")
+        print(f"{row['scenarios']} scenarios: {seconds_each(row):.3f} s each", flush=True)
     output = Path(config.output)
     figures = {"machine": machine(), "versions": versions(), "quick": config.quick}
     write_json(output, figures | {"comparisons": found, "growth": grown})

@@ -127,12 +127,12 @@ def speed_section(b: dict) -> str:
 
 
 def growth_text(rows: list[dict]) -> str:
+    sizes = [f"{row['scenarios']:,}" for row in rows]
     each = [f"{1000 * seconds_each(row):.0f}" for row in rows]
     start_up = [f"{row['start_up_seconds']:.0f}" for row in rows]
-    sizes, peaks = ([f"{row[key]:,.0f}" for row in rows] for key in ("scenarios", "peak_mib"))
     return (
         f"Phase 2 in one process with {' / '.join(sizes)} scenarios: {' / '.join(start_up)} s of start-up, then "
-        f"{' / '.join(each)} ms a scenario; the process held {' / '.join(peaks)} MiB at most."
+        f"{' / '.join(each)} ms a scenario."
     )
 
 

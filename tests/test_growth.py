@@ -13,7 +13,6 @@ def test_growth_is_that_of_phase_2():
     few, more = growth(SFT, (2, 4))
     assert (few["scenarios"], more["scenarios"]) == (2, 4)
     assert few["seconds"] > few["start_up_seconds"] > 0
-    assert more["peak_mib"] > 100
 
 
 def test_growth_of_a_phase_that_fails_says_so(tmp_path):
@@ -22,9 +21,6 @@ def test_growth_of_a_phase_that_fails_says_so(tmp_path):
 
 
 def test_start_up_is_left_out():
-    rows = [
-        {"scenarios": n, "start_up_seconds": 5.0, "seconds": 5 + n / 10, "peak_mib": 900.4}
-        for n in (100, 1_000, 10_000)
-    ]
+    rows = [{"scenarios": n, "start_up_seconds": 5.0, "seconds": 5 + n / 10} for n in (100, 1_000, 10_000)]
     assert [seconds_each(row) for row in rows] == pytest.approx([0.1] * 3)
     assert "100 / 1,000 / 10,000 scenarios: 5 / 5 / 5 s of start-up, then 100 / 100 / 100 ms" in growth_text(rows)
