@@ -1,8 +1,7 @@
-"""Agents on a real server over the loopback: our own model behind `transformers serve` and, if installed, vLLM."""
+"""Agents on a real server: our own model behind `transformers serve`, over the loopback."""
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -44,24 +43,13 @@ def merged(tmp_path_factory) -> Path:
     return folder
 
 
-def transformers_serve(model: Path, port: int) -> list[str]:
-    program = Path(sys.executable).with_name("transformers")
-    return [str(program), "serve", str(model), "--host", "127.0.0.1", "--port", str(port), "--device", "cpu"]
-
-
-def vllm_serve(model: Path, port: int) -> list[str]:
-    if (program := shutil.which("vllm")) is None:
-        pytest.skip("vLLM is not installed")
-    chosen = ["--enable-auto-tool-choice", "--tool-call-parser", "hermes"]
-    return [program, "serve", str(model), *chosen, "--host", "127.0.0.1", "--port", str(port)]
-
-
-@pytest.fixture(scope="module", params=[transformers_serve, vllm_serve])
-def served(merged, request):
+@pytest.fixture(scope="module")
+def served(merged):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    serve = request.param(merged, port)
+    serve = [str(Path(sys.executable).with_name("transformers")), "serve", str(merged)]
+    serve += ["--host", "127.0.0.1", "--port", str(port), "--device", "cpu"]
     environment = os.environ | {"HF_HUB_OFFLINE": "1"}
     server = subprocess.Popen(serve, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
     try:
@@ -72,7 +60,7 @@ def served(merged, request):
         server.wait()
 
 
-def test_agents_on_a_server(served, merged, tmp_path):
+def test_agents_on_transformers_serve(served, merged, tmp_path):
     traces = tmp_path / "traces.json"
     flags = [f"--api_url={served}", f"--model={merged}", "--num_scenarios=4", "--samples_per_scenario=2"]
     run("starter_agentic_traces.py", *flags, "--concurrent_agents=4", f"--traces_path={traces}")
