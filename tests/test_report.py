@@ -39,5 +39,5 @@ def test_the_reference_run_meets_the_brief(metrics):
 
 
 def test_plots_are_there():
-    for name in ("loss_curves", "accuracy_ladder", "calibration", "tool_use", "rewards"):
+    for name in ("loss_curves", "accuracy_ladder", "calibration", "tool_use", "rewards", "benchmark"):
         assert (RESULTS / f"{name}.png").stat().st_size > 5000
