@@ -110,19 +110,20 @@ def points_with_interval(drift: dict) -> str:
 
 def speed_section(b: dict) -> str:
     """What was gained over the usual ways, and how cost grows; bars that were missed too."""
-    rows = []
-    for c in b["comparisons"]:
+    rows, compared = [], b["comparisons"]
+    for c in compared:
         figures = f"{c['ratio']:.2f} ({c['ratio_low']:.2f} to {c['ratio_high']:.2f})"
         met = "met" if c["ratio"] >= c["bar"] else "missed"
         rates = [f"{c['ours']:.4g}", f"{c['peer']:.4g} {c['unit']}"]
         rows.append([USUAL_WAYS[c["name"]], *rates, figures, f"{c['bar']:g}, {met}"])
-    repeats = b["comparisons"][0]["repeats"]
-    parts = [
-        f"## Speed\n\nOurs against the usual way, in alternation on {b['machine']}: medians of {repeats} repeats, and the "
-        "least and the greatest ratio.",
-        table(["what: the usual way", "ours", "usual", "ratio", "goal"], rows),
-        "![Ratios](benchmark.png)",
-    ]
+    parts = ["## Speed"]
+    if compared:
+        parts += [
+            f"Ours against the usual way, in alternation on {b['machine']}: medians, least and greatest ratio of "
+            f"{compared[0]['repeats']} repeats.",
+            table(["what: the usual way", "ours", "usual", "ratio", "goal"], rows),
+            "![Ratios](benchmark.png)",
+        ]
     return "\n\n".join(parts + ([growth_text(b["growth"])] if b["growth"] else []))
 
 
