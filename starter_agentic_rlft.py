@@ -216,6 +216,7 @@ def train_model_with_dpo(pairs: list[dict], config: RLFTConfig) -> TrainingMetri
     from meeting_agent.preferences import AgentPreferenceCollator
     from meeting_agent.processes import this_process
     from meeting_agent.progress import show_progress
+    from meeting_agent.shared_prefix import SharedPrefixDPOTrainer
 
     torch.manual_seed(config.seed)
     base = base_of_adapter(Path(config.sft_model_path))
@@ -251,7 +252,7 @@ def train_model_with_dpo(pairs: list[dict], config: RLFTConfig) -> TrainingMetri
     optimizer = create_loraplus_optimizer(
         model, torch.optim.AdamW, lr=config.learning_rate, loraplus_lr_ratio=config.loraplus_ratio
     )
-    trainer = trl.DPOTrainer(
+    trainer = SharedPrefixDPOTrainer(
         model=model,
         args=args,
         train_dataset=stored_dataset(pairs, tokenizer, checkpoints / "pairs"),

@@ -189,6 +189,7 @@ def load_base_with_adapter(config: SFTConfig):
     import torch
     from peft import LoraConfig, get_peft_model
 
+    from meeting_agent.dropout import use_quick_dropout
     from meeting_agent.engine import load_model, load_tokenizer
 
     torch.manual_seed(config.seed)
@@ -201,7 +202,9 @@ def load_base_with_adapter(config: SFTConfig):
         use_rslora=True,
         task_type="CAUSAL_LM",
     )
-    return get_peft_model(model, lora), load_tokenizer(config.base_model_name)
+    model = get_peft_model(model, lora)
+    use_quick_dropout(model)
+    return model, load_tokenizer(config.base_model_name)
 
 
 # ----------------------------------------------------------------------------- training

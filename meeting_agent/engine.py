@@ -71,6 +71,12 @@ def end_ids(model, tokenizer) -> set[int]:
     return {tokenizer.eos_token_id, turn, *(ends if isinstance(ends, list) else [ends])} - {None}
 
 
+def attends_to_all(model) -> bool:
+    """Whether every layer sees all tokens so far: none through a sliding window or a state."""
+    kinds = getattr(model.config, "layer_types", None) or ["full_attention"]
+    return set(kinds) == {"full_attention"}
+
+
 def load_model(path: str, dtype: torch.dtype = torch.float32, **options):
     """The causal LM at `path` (a folder or a hub name), on the GPU if there is one."""
     from transformers import AutoModelForCausalLM
@@ -153,8 +159,7 @@ class Engine:
         self.with_quote = {index for token, index in vocabulary if token.endswith('"')}
         self.memories = Memories(2 * batch_size)
         # A sliding window counts slots, so padding between old and new tokens would shift it.
-        kinds = getattr(model.config, "layer_types", None) or ["full_attention"]
-        self.reuses = set(kinds) == {"full_attention"}
+        self.reuses = attends_to_all(model)
         self.end_ids = end_ids(model, tokenizer)
 
     def encode(self, prompts: list[str]) -> dict[str, torch.Tensor]:

@@ -11,7 +11,6 @@ from typing import NamedTuple
 import torch
 from trl.trainer.dpo_trainer import DataCollatorForPreference
 
-from meeting_agent.chat_format import own_spans, render
 from meeting_agent.rewards import CLAIM, UNGROUNDED, UNGROUNDED_CLAIM, calculate_reward, known_claims, tool_results
 from meeting_agent.supervision import own_tokens
 from meeting_agent.tools import MAIN_SCORES
@@ -146,29 +145,22 @@ def one_digit_off(value: str) -> list[str]:
     return [other for other in others if other != written]
 
 
-def agent_token_mask(tokenizer, messages: list[dict], tools: list[dict]) -> list[int]:
-    """1 for every token that the agent wrote, 0 for prompts, tool results and markup."""
-    return own_tokens(tokenizer, messages, tools)[1]
-
-
 def preference_token_mask(tokenizer, messages: list[dict], tools: list[dict], rejected: bool) -> list[int]:
-    """`agent_token_mask` without what a preference says nothing about.
+    """1 for every token that the agent wrote, without what a preference says nothing about.
 
     That is the verdict, the digits of the closing probability and YES or NO: after the same look-ups it is chemistry
     that made it right here and wrong there, and DPO would end up leaning to one answer. Of a rejected side also the
     grounded claims: with what is true pushed down, something made up would take its place.
     """
-    mask = agent_token_mask(tokenizer, messages, tools)
-    text = render(tokenizer, messages, tools)
+    chat = own_tokens(tokenizer, messages, tools)
     known = known_claims(messages) if rejected else set()
-    left_out = [claim.span() for claim in CLAIM.finditer(text) if claim.groups() in known]
-    left_out += [verdict.span(part) for verdict in VERDICT.finditer(text) for part in (1, 2)]
-    left_out += [] if rejected else failed_turns(messages, own_spans(tokenizer, text))
-    spans = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
-    for token, (start, end) in enumerate(spans):
-        if any(start < last and end > first for first, last in left_out):
-            mask[token] = 0
-    return mask
+    left_out = [claim.span() for claim in CLAIM.finditer(chat.text) if claim.groups() in known]
+    left_out += [verdict.span(part) for verdict in VERDICT.finditer(chat.text) for part in (1, 2)]
+    left_out += [] if rejected else failed_turns(messages, chat.turns)
+    return [
+        own if not any(start < last and end > first for first, last in left_out) else 0
+        for own, (start, end) in zip(chat.own, chat.tokens, strict=True)
+    ]
 
 
 def failed_turns(messages: list[dict], spans: list[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -11,6 +11,7 @@ from meeting_agent.files import InputError
 from meeting_agent.prediction import chat_text, read_probability
 from meeting_agent.prompts import PREDICTION_OPENING
 from meeting_agent.rail import DigitReader
+from meeting_agent.supervision import IGNORED
 
 LONGEST_FRACTION = 3  # tokens after the opening that can hold two digits and what ends them
 
@@ -37,15 +38,18 @@ class RaftTrainer(SFTTrainer):
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         labels = inputs["labels"]
-        outputs = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False)
-        logits = outputs.logits
-        row, last = self._openings(labels)  # logits at an opening's last token predict the first digit
-        errors = self.reader.expected(logits[row, last]) - self._targets(labels, row, last)
+        # Only columns in which some row's next token counts meet the vocabulary, the largest of the matrices.
+        columns = (labels[:, 1:] != IGNORED).any(0).nonzero().squeeze(1)
+        # No mask: padding is on the right, where causal attention does not reach it.
+        outputs = model(input_ids=inputs["input_ids"], use_cache=False, logits_to_keep=columns)
+        logits, following = outputs.logits, labels[:, columns + 1]
+        row, last = self._openings(labels)  # an opening's last token is followed by the first digit
+        errors = self.reader.expected(logits[row, torch.searchsorted(columns, last)]) - self._targets(labels, row, last)
         squared = (errors**2).sum() / max(1, len(errors))  # a batch of rehearsals may hold no probability
         if not model.training:
             return (squared, outputs) if return_outputs else squared
-        written = labels[:, 1:] != -100
-        cross_entropy = torch.nn.functional.cross_entropy(logits[:, :-1][written].float(), labels[:, 1:][written])
+        written = following != IGNORED
+        cross_entropy = torch.nn.functional.cross_entropy(logits[written].float(), following[written])
         # The trainer logs what it can average; these are the two parts of the loss, per step.
         self._metrics["train"]["cross_entropy"].append(cross_entropy.item())
         self._metrics["train"]["squared_error"].append(squared.item())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import NamedTuple
 
 from meeting_agent.chat_format import own_spans, render
 from meeting_agent.files import InputError
@@ -20,21 +21,33 @@ def prediction_row(tokenizer, prompt: str, completion: str) -> dict[str, list[in
     return {"input_ids": ids, "labels": [IGNORED] * shared + ids[shared:]}
 
 
-def own_tokens(tokenizer, messages: list[dict], tools: list[dict] | None) -> tuple[list[int], list[int]]:
-    """Token ids of a chat, and 1 for each that the model itself writes, 0 for prompts, tool results and markup."""
+class OwnTokens(NamedTuple):
+    """A chat as a model reads it: its text, where in that the model's own turns and all tokens start and end, token
+    ids, and 1 for each token that the model itself writes, 0 for prompts, tool results and markup."""
+
+    text: str
+    turns: list[tuple[int, int]]
+    tokens: list[tuple[int, int]]
+    ids: list[int]
+    own: list[int]
+
+
+def own_tokens(tokenizer, messages: list[dict], tools: list[dict] | None) -> OwnTokens:
+    """Raises InputError for a template that does not show each turn of the model."""
     text = render(tokenizer, messages, tools)
-    spans = own_spans(tokenizer, text)
-    if len(spans) != sum(message["role"] == "assistant" for message in messages):
+    turns = own_spans(tokenizer, text)
+    if len(turns) != sum(message["role"] == "assistant" for message in messages):
         raise InputError("this model's chat template hides the turns of a conversation: take another base model")
     encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-    own = [int(any(last > start and first < end for start, end in spans)) for first, last in encoded["offset_mapping"]]
-    return encoded["input_ids"], own
+    tokens = encoded["offset_mapping"]
+    own = [int(any(last > start and first < end for start, end in turns)) for first, last in tokens]
+    return OwnTokens(text, turns, tokens, encoded["input_ids"], own)
 
 
 def dialogue_row(tokenizer, messages: list[dict], tools: list[dict] | None) -> dict[str, list[int]]:
     """`input_ids` and `labels` of a chat; only the model's own turns count."""
-    ids, own = own_tokens(tokenizer, messages, tools)
-    return {"input_ids": ids, "labels": [i if mine else IGNORED for i, mine in zip(ids, own, strict=True)]}
+    chat = own_tokens(tokenizer, messages, tools)
+    return {"input_ids": chat.ids, "labels": [i if own else IGNORED for i, own in zip(chat.ids, chat.own, strict=True)]}
 
 
 def rehearsal_rows(tokenizer, count: int, seed: int) -> list[dict[str, list[int]]]:

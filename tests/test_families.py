@@ -270,7 +270,7 @@ def test_saved_and_loaded_again_it_is_the_same(tokenizer, tmp_path):
 def test_mask_is_exactly_what_the_model_writes(tokenizer):
     """Token by token: a turn begins where the prompt for it ends, and ends with the first token that stops it."""
     chat = dialogue_chat(random.Random(2))
-    ids, own = own_tokens(tokenizer, chat, tool_schemas())
+    *_, ids, own = own_tokens(tokenizer, chat, tool_schemas())
     assert ids == tokenizer.apply_chat_template(chat, tools=tool_schemas(), return_dict=True)["input_ids"]
     expected = [0] * len(ids)
     end = tokenizer.convert_tokens_to_ids(turn_end(tokenizer))
@@ -296,7 +296,7 @@ def test_masks_fit_what_trl_reads_from_the_dataset(tokenizer):
             row["prompt"] + row[side], tools=json.loads(row["tools"]), return_dict=True
         )["input_ids"]
         assert ids[: len(prompt)] == prompt
-        assert ids == own_tokens(tokenizer, pair["prompt"] + pair[side], tool_schemas())[0]
+        assert ids == own_tokens(tokenizer, pair["prompt"] + pair[side], tool_schemas()).ids
         assert len(row[f"{side}_agent_mask"]) == len(ids)
         assert not any(row[f"{side}_agent_mask"][: len(prompt)])
 
@@ -339,7 +339,7 @@ def test_without_template_and_markers_turns_are_plain_text(texts):
     tokenizer = train_tokenizer(family, texts)
     prepare(tokenizer)
     chat = dialogue_chat(random.Random(5))
-    ids, own = own_tokens(tokenizer, chat, tool_schemas())
+    *_, ids, own = own_tokens(tokenizer, chat, tool_schemas())
     written = tokenizer.decode([i for i, mine in zip(ids, own, strict=True) if mine])
     assert written.count("<|endoftext|>") == sum(message["role"] == "assistant" for message in chat)
     assert written.endswith(chat[-1]["content"] + "<|endoftext|>")

@@ -51,3 +51,18 @@ def test_evaluation_loss_is_the_squared_error_and_a_batch_without_numbers_has_no
     loss = trainer.compute_loss(model, inputs)
     assert loss.item() == pytest.approx((said.item() - 0.73) ** 2, abs=1e-5)
     assert trainer.compute_loss(model, batch(trainer, '{"score": 0.10}')).item() == 0.0
+
+
+def test_training_loss_of_padded_rows_is_that_of_the_rows_alone(trainer):
+    completions = '{"probability": 0.73, "reason": "needs"}', '{"score": 0.10}'
+    model = trainer.model.train()
+
+    def cross_entropy(*completions):
+        trainer.compute_loss(model, batch(trainer, *completions))
+        return trainer._metrics["train"]["cross_entropy"][-1]
+
+    def written(completion):
+        return int((batch(trainer, completion)["labels"] != IGNORED).sum())
+
+    alone = [cross_entropy(c) * written(c) for c in completions]
+    assert cross_entropy(*completions) == pytest.approx(sum(alone) / sum(map(written, completions)), rel=1e-5)

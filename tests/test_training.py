@@ -19,7 +19,6 @@ from meeting_agent.files import digest, read_json
 from meeting_agent.preferences import (
     VERDICT,
     AgentPreferenceCollator,
-    agent_token_mask,
     copying_pairs,
     grounding_pairs,
     preference_token_mask,
@@ -27,6 +26,7 @@ from meeting_agent.preferences import (
 )
 from meeting_agent.prompts import prediction_prompt, prose
 from meeting_agent.rewards import CLAIM, UNGROUNDED, count_grounded_claims, known_claims, tool_results
+from meeting_agent.supervision import own_tokens
 from meeting_agent.tools import tool_schemas
 from starter_agentic_rlft import RLFTConfig, preference_dataset, train_model_with_dpo
 from starter_sft import as_asked, split_rows, swap_people
@@ -49,7 +49,7 @@ def test_mask_is_exactly_what_the_agent_wrote(pairs, tokenizer):
     messages = pairs[0]["prompt"] + pairs[0]["chosen"]
     tools = tool_schemas()
     ids = tokenizer.apply_chat_template(messages, tools=tools, return_dict=True)["input_ids"]
-    mask = agent_token_mask(tokenizer, messages, tools)
+    mask = own_tokens(tokenizer, messages, tools).own
     assert len(mask) == len(ids)
     start = tokenizer.encode("<start_of_turn>model\n", add_special_tokens=False)
     end = tokenizer.convert_tokens_to_ids("<end_of_turn>")
@@ -129,7 +129,7 @@ def test_only_faults_of_a_rejected_side_are_pushed_down(pairs, tokenizer):
         messages = pair["prompt"] + pair["rejected"]
         ids = tokenizer.apply_chat_template(messages, tools=pair["tools"], return_dict=True)["input_ids"]
         mask = preference_token_mask(tokenizer, messages, pair["tools"], rejected=True)
-        said = agent_token_mask(tokenizer, messages, pair["tools"])
+        said = own_tokens(tokenizer, messages, pair["tools"]).own
         assert all(a <= b for a, b in zip(mask, said, strict=True))
         learned = tokenizer.decode([t for t, m in zip(ids, mask, strict=True) if m])
         claims = CLAIM.findall(pair["rejected"][-1]["content"])

@@ -1,0 +1,28 @@
+"""Dropout that does not wait for its coin tosses: on a CPU PyTorch's take a sixth of the time of LoRA training."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+VALUES = 2**16  # of the bits that decide about one activation; one number of 64 bits decides about four
+
+
+class QuickDropout(nn.Dropout):
+    """`nn.Dropout` whose `p` counts in 65536ths."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        if not self.training or input.device.type != "cpu":
+            return super().forward(input)
+        numbers = torch.empty(-(-input.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
+        bits = numbers.view(torch.int16)[: input.numel()].view(input.shape)
+        kept = bits >= round(self.p * VALUES) - VALUES // 2
+        return input * kept.to(input.dtype).div_(1 - self.p)
+
+
+def use_quick_dropout(model: nn.Module) -> None:
+    """Puts `QuickDropout` in the place of every `nn.Dropout`."""
+    for module in list(model.modules()):
+        for name, child in module.named_children():
+            if type(child) is nn.Dropout:
+                setattr(module, name, QuickDropout(child.p))
