@@ -2,6 +2,7 @@
 
     python -m meeting_agent.benchmark            # into results/benchmark.json and benchmark.png
     python -m meeting_agent.benchmark --quick    # fewer and smaller repeats
+    python -m meeting_agent.benchmark --parts training,inference
 
 A repeat runs ours and then the peer, so that what else the machine does meets both. A ratio is the median over the
 repeats, its range the smallest and the largest. `meeting_agent/peers.py` holds the usual ways.
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from meeting_agent.evaluation import machine, versions
-from meeting_agent.files import ADAPTER_WEIGHTS, InputError, write_json
+from meeting_agent.files import ADAPTER_WEIGHTS, InputError, read_json, write_json
 from meeting_agent.growth import QUICK_SIZES, SIZES, growth, seconds_each
 from meeting_agent.settings import parse_settings, run_script, setting
 
@@ -32,7 +33,9 @@ class BenchmarkConfig:
     pairs_path: str = setting("trajectories/preference_pairs.json", "preference pairs to train on")
     output: str = setting("results/benchmark.json", "where the figures go; the plot goes beside it")
     quick: bool = setting(False, "fewer and smaller repeats")
-    parts: str = setting("training,inference,processes,growth", "comma-separated parts to run")
+    parts: str = setting(
+        "training,inference,processes,growth", "comma-separated parts to run; the others keep their figures in --output"
+    )
 
 
 @dataclass(frozen=True)
@@ -83,20 +86,34 @@ def main() -> None:
     parts = set(config.parts.split(","))
     if not parts <= {*PARTS, "growth"}:
         raise InputError(f"--parts is {config.parts!r}: give some of {','.join(PARTS)},growth")
-    found = []
+    output = Path(config.output)
+    origin = {"machine": machine(), "versions": versions(), "quick": config.quick}
+    known = figures_of_other_parts(output, origin) if parts < {*PARTS, "growth"} else {}
+    found = {c["name"]: c for c in known.get("comparisons", [])}
     for comparison in comparisons(config, parts):
         print(f"{comparison.name} ...", end=" ", flush=True)
-        found.append(measured(comparison, QUICK_REPEATS if config.quick else REPEATS))
-        print(line(found[-1]), flush=True)
+        found[comparison.name] = measured(comparison, QUICK_REPEATS if config.quick else REPEATS)
+        print(line(found[comparison.name]), flush=True)
     sizes = QUICK_SIZES if config.quick else SIZES
-    grown = growth(config.sft_model_path, sizes) if "growth" in parts else []
+    grown = growth(config.sft_model_path, sizes) if "growth" in parts else known.get("growth", [])
     for row in grown:
         print(f"{row['scenarios']} scenarios: {seconds_each(row):.3f} s each", flush=True)
-    output = Path(config.output)
-    figures = {"machine": machine(), "versions": versions(), "quick": config.quick}
-    write_json(output, figures | {"comparisons": found, "growth": grown})
-    draw(output.with_suffix(".png"), found)
+    write_json(output, origin | {"comparisons": list(found.values()), "growth": grown})
+    draw(output.with_suffix(".png"), list(found.values()))
     print(f"Figures in {output}")
+
+
+def figures_of_other_parts(output: Path, origin: dict) -> dict:
+    """What `output` holds already, if anything; raises InputError if it was not measured like this."""
+    if not output.exists():
+        return {}
+    known = read_json(output, "python -m meeting_agent.benchmark")
+    other = [name for name, value in origin.items() if known.get(name) != value]
+    if other:
+        raise InputError(
+            f"{output} was measured with other {' and '.join(other)}: run all parts, or give another --output"
+        )
+    return known
 
 
 def line(found: dict) -> str:

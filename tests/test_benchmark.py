@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from data_classes import MeetingPredictor
+from meeting_agent.benchmark import figures_of_other_parts
 from meeting_agent.files import InputError
 from meeting_agent.peers import SequentialEngine, check_holds_no_code, npcpy_trajectory
 from starter_agentic_traces import AgentTraceCollector, make_scenarios
@@ -46,3 +47,15 @@ def test_a_peer_that_would_run_code_is_given_none(tmp_path, brings):
         (adapter / "adapter_config.json").write_text(json.dumps(settings | told))
     with pytest.raises(InputError, match="code of its own"):
         check_holds_no_code(str(adapter))
+
+
+def test_figures_of_parts_that_are_not_run_stay_if_they_were_measured_alike(tmp_path):
+    output = tmp_path / "benchmark.json"
+    origin = {"machine": "m", "versions": {"torch": "1"}, "quick": False}
+    assert figures_of_other_parts(output, origin) == {}
+    written = origin | {"comparisons": [{"name": "a"}], "growth": []}
+    output.write_text(json.dumps(written), encoding="utf-8")
+    assert figures_of_other_parts(output, origin) == written
+    for changed in ({"machine": "n"}, {"versions": {"torch": "2"}}, {"quick": True}):
+        with pytest.raises(InputError, match=f"other {next(iter(changed))}: run all parts"):
+            figures_of_other_parts(output, origin | changed)
