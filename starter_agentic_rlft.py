@@ -67,7 +67,7 @@ class RLFTConfig:
     beta: float = setting(0.1, "DPO's beta: how much straying from the SFT policy costs", 1e-3, 10.0)
     sft_weight: float = setting(0.5, "weight of the chosen side's cross-entropy beside DPO; 0 is plain DPO", 0.0, 1e3)
     learning_rate: float = setting(5e-6, "rate of the adapter's A matrices", 1e-8, 1e-2)
-    loraplus_ratio: float = setting(128.0, "LoRA+: how much faster the B matrices learn; 1 is plain LoRA", 1.0, 1000.0)
+    loraplus_ratio: float = setting(256.0, "LoRA+: how much faster the B matrices learn; 1 is plain LoRA", 1.0, 1000.0)
     max_steps: int = setting(100, "optimizer steps", 1, 100000)
     per_device_train_batch_size: int = setting(
         8, "pairs at once; processes of one machine share them, for less memory take 1", 1, 1024
