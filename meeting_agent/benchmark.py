@@ -34,7 +34,7 @@ class BenchmarkConfig:
     output: str = setting("results/benchmark.json", "where the figures go; the plot goes beside it")
     quick: bool = setting(False, "fewer and smaller repeats")
     parts: str = setting(
-        "training,inference,processes,growth", "comma-separated parts to run; the others keep their figures in --output"
+        "training,inference,processes,growth", "comma-separated parts to run; the others keep figures measured alike"
     )
 
 
@@ -104,15 +104,16 @@ def main() -> None:
 
 
 def figures_of_other_parts(output: Path, origin: dict) -> dict:
-    """What `output` holds already, if anything; raises InputError if it was not measured like this."""
+    """What `output` holds already; nothing, and a warning, if that was not measured like this."""
     if not output.exists():
         return {}
     known = read_json(output, "python -m meeting_agent.benchmark")
     other = [name for name, value in origin.items() if known.get(name) != value]
     if other:
-        raise InputError(
-            f"{output} was measured with other {' and '.join(other)}: run all parts, or give another --output"
+        print(
+            f"warning: {output} was measured with other {' and '.join(other)}: its figures will be replaced", flush=True
         )
+        return {}
     return known
 
 

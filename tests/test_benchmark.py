@@ -49,13 +49,14 @@ def test_a_peer_that_would_run_code_is_given_none(tmp_path, brings):
         check_holds_no_code(str(adapter))
 
 
-def test_figures_of_parts_that_are_not_run_stay_if_they_were_measured_alike(tmp_path):
+def test_figures_of_parts_that_are_not_run_stay_if_they_were_measured_alike(tmp_path, capsys):
     output = tmp_path / "benchmark.json"
     origin = {"machine": "m", "versions": {"torch": "1"}, "quick": False}
     assert figures_of_other_parts(output, origin) == {}
     written = origin | {"comparisons": [{"name": "a"}], "growth": []}
     output.write_text(json.dumps(written), encoding="utf-8")
     assert figures_of_other_parts(output, origin) == written
+    assert capsys.readouterr().out == ""
     for changed in ({"machine": "n"}, {"versions": {"torch": "2"}}, {"quick": True}):
-        with pytest.raises(InputError, match=f"other {next(iter(changed))}: run all parts"):
-            figures_of_other_parts(output, origin | changed)
+        assert figures_of_other_parts(output, origin | changed) == {}
+        assert f"measured with other {next(iter(changed))}: its figures will be replaced" in capsys.readouterr().out
