@@ -95,10 +95,11 @@ def main() -> None:
         found[comparison.name] = measured(comparison, QUICK_REPEATS if config.quick else REPEATS)
         print(line(found[comparison.name]), flush=True)
     sizes = QUICK_SIZES if config.quick else SIZES
-    grown = growth(config.sft_model_path, sizes) if "growth" in parts else known.get("growth", [])
+    grown = growth(config.sft_model_path, sizes) if "growth" in parts else []
     for row in grown:
         print(f"{row['scenarios']} scenarios: {seconds_each(row):.3f} s each", flush=True)
-    write_json(output, origin | {"comparisons": list(found.values()), "growth": grown})
+    figures = {"comparisons": list(found.values()), "growth": grown or known.get("growth", [])}
+    write_json(output, origin | figures)
     draw(output.with_suffix(".png"), list(found.values()))
     print(f"Figures in {output}")
 

@@ -42,7 +42,20 @@ def replication_text(m: dict) -> str:
         warning += " **These runs used an earlier version of phase 3 than the one above.**"
     return "The whole pipeline again with other data, training and evaluation seeds:\n\n" + (
         table(["seed", "SFT", "agent before DPO", "agent after DPO", "DPO gain"], rows)
-        + f"\n\n{bars}{warning} {grounding_text([m, *runs])}"
+        + f"\n\n{gain_text([m['paired']['dpo_vs_agent']['delta'], *(r['dpo_vs_agent'] for r in runs)])} {bars}{warning} "
+        + grounding_text([m, *runs])
+    )
+
+
+def gain_text(gains: list[float]) -> str:
+    """What DPO gains on average over runs, of which there are at least two: one run's interval says nothing of luck."""
+    from scipy.stats import ttest_1samp
+
+    low, high = ttest_1samp(gains, 0.0).confidence_interval(0.95)
+    mean = sum(gains) / len(gains)
+    return (
+        f"Over these runs and the one above DPO gains {100 * mean:+.1f} points on average (95% interval over seeds "
+        f"{100 * low:+.1f} to {100 * high:+.1f}, Student's t)."
     )
 
 
