@@ -4,10 +4,11 @@
     python starter_agentic_rlft.py --max_steps 100 --beta 0.3 --num_eval_scenarios 1000
     python starter_agentic_rlft.py --attendees people.csv --meetings past.csv  # your own, as in phase 2
 
-Pairs come from the same prompt: what the agent did well against what it did badly there. DPO (Rafailov et al., 2023)
-over whole trajectories follows ETO (Song et al., ACL 2024). The SFT adapter goes on training, its frozen copy is the
-reference, and only tokens that the agent wrote count: tool answers are masked. Cross-entropy of the chosen side joins
-DPO (Iterative RPO, Pang et al., 2024): alone, DPO pushes both sides' likelihood down until some answers break. Some
+Pairs come from the same prompt: what the agent did well against what it did badly there. One outcome is mostly luck, so
+the better side's tools must also have earned more over all trajectories. DPO (Rafailov et al., 2023) over whole
+trajectories follows ETO (Song et al., ACL 2024). The SFT adapter goes on training, its frozen copy is the reference,
+and only tokens that the agent wrote count: tool answers are masked. Cross-entropy of the chosen side joins DPO
+(Iterative RPO, Pang et al., 2024): alone, DPO pushes both sides' likelihood down until some answers break. Some
 rejected sides are made up: the chosen one, a good try or a dialogue of the base's corpus, with a claim that no tool
 made, which DPO would otherwise come to like. What a preference says nothing about is masked too: the verdict, and what
 a rejected side claims truly.
@@ -79,13 +80,19 @@ class RLFTConfig:
     use_4bit: bool = setting(False, "QLoRA: load the base in 4 bits while training")
     min_reward_gap: float = setting(0.5, "smallest difference in reward of two trajectories played", 1e-6, 2.0)
     min_chosen_reward: float = setting(1.0, "least reward of a chosen side; 1 is right without a fault", -1.0, 1.0)
+    min_advantage_gap: float = setting(
+        0.01,
+        "how much more the chosen side's tools must have earned over all tries; -4 pairs whatever came out",
+        -4.0,
+        4.0,
+    )
     grounding_share: float = setting(
         0.15, "trajectories against themselves with a made-up claim, as a share of all trajectories' pairs", 0.0, 0.9
     )
     copying_share: float = setting(
         0.5, "dialogues of the base's corpus against themselves with a made-up claim, for each played pair", 0.0, 10.0
     )
-    most_uses: int = setting(2, "played pairs that one trajectory may occur in", 1, 1000)
+    most_uses: int = setting(4, "played pairs that one trajectory may occur in", 1, 1000)
     most_pairs: int = setting(1400, "played pairs at most", 2, 1_000_000)
     num_eval_scenarios: int = setting(1200, "held-out scenarios of the evaluation", 1, 2400)
     eval_seed: int = setting(9511, "decides who meets in the evaluation", 0, 2**32 - 1)
@@ -164,7 +171,13 @@ def create_preference_dataset_from_traces(traces: Iterable[dict], config: RLFTCo
 
     share = config.grounding_share
     tries = same_prompt_pairs(
-        traces, config.min_reward_gap, config.min_chosen_reward, config.most_uses, config.most_pairs, config.seed
+        traces,
+        min_gap=config.min_reward_gap,
+        min_chosen=config.min_chosen_reward,
+        min_advantage_gap=config.min_advantage_gap,
+        most_uses=config.most_uses,
+        most=config.most_pairs,
+        seed=config.seed,
     )
     wanted = {one.id for pair in tries for one in pair}
     whole = {trace["id"]: trace for trace in traces if trace["id"] in wanted}
@@ -189,7 +202,7 @@ def create_preference_dataset_from_traces(traces: Iterable[dict], config: RLFTCo
     ]
     if not played:
         raise InputError(
-            f"{config.traces_path}: no scenario has a better and a worse trajectory for both answers; "
+            f"{config.traces_path}: no scenario has a better and a worse trajectory of other tools for both answers; "
             "play more scenarios or samples in starter_agentic_traces.py"
         )
     if this_process().is_main_process:

@@ -15,6 +15,7 @@ from meeting_agent.rewards import CLAIM, UNGROUNDED, UNGROUNDED_CLAIM, calculate
 from meeting_agent.supervision import own_tokens
 from meeting_agent.tools import MAIN_SCORES
 
+PRIOR_TRIES = 10
 FAILING_CALLS = 0.25  # share of a corpus dialogue's calls
 VERDICT = re.compile(r'"probability": \d\.(\d+), "recommendation": "(\w+)"')
 
@@ -25,15 +26,25 @@ class Try(NamedTuple):
     id: str
     reward: float
     answer: str | None
+    tools: frozenset[str]
 
 
 def same_prompt_pairs(
-    traces: Iterable[dict], min_gap: float, min_chosen: float, most_uses: int, most: int, seed: int
+    traces: Iterable[dict],
+    *,
+    min_gap: float,
+    min_chosen: float,
+    min_advantage_gap: float,
+    most_uses: int,
+    most: int,
+    seed: int,
 ) -> list[tuple[Try, Try]]:
     """At most `most` (chosen, rejected) tries at the same prompt that differ in reward by at least `min_gap`.
 
     Both have given an answer: broken ones say nothing of what to look up, and outnumber what does. A chosen one has a
-    reward of at least `min_chosen`: what is to be imitated should be right and faultless on the way.
+    reward of at least `min_chosen`: what is to be imitated should be right and faultless on the way. One reward is
+    mostly luck, so what the chosen side looked up must also have done better over all tries, by `min_advantage_gap` of
+    `tool_advantages`: a look-up that helps would otherwise be rejected almost as often as it is chosen.
     As many pairs whose chosen side says YES as NO, and no trajectory in more than `most_uses` pairs: DPO would
     otherwise learn to say YES, or to imitate one lucky run.
     """
@@ -42,13 +53,19 @@ def same_prompt_pairs(
     for trace in traces:
         answer = trace["final_recommendation_parsed"]
         if "failure" not in trace and answer in by_answer:  # a failure is the server's, not the agent's
-            one = Try(trace["id"], trace["reward"], answer)
+            one = Try(trace["id"], trace["reward"], answer, frozenset(trace["tools_used"]))
             groups[trace["scenario_id"], hash(trace["initial_user_prompt"])].append(one)
     rng = random.Random(seed)
     uses: Counter[str] = Counter()
+    worth = tool_advantages(groups.values())
     for group in groups.values():
         good = [one for one in group if one.reward >= min_chosen]
-        candidates = [(a, b) for a in good for b in group if round(a.reward - b.reward, 6) >= min_gap]
+        candidates = [
+            (a, b)
+            for a in good
+            for b in group
+            if round(a.reward - b.reward, 6) >= min_gap and worth[a.tools] - worth[b.tools] >= min_advantage_gap
+        ]
         rng.shuffle(candidates)
         for chosen, rejected in candidates:
             if uses[chosen.id] < most_uses and uses[rejected.id] < most_uses:
@@ -58,6 +75,22 @@ def same_prompt_pairs(
     balanced = [pair for pairs in by_answer.values() for pair in rng.sample(pairs, count)]
     rng.shuffle(balanced)
     return balanced
+
+
+def tool_advantages(groups: Iterable[list[Try]]) -> dict[frozenset[str], float]:
+    """For every set of tools the mean advantage, in rewards, of the tries that called these and no others.
+
+    A try's advantage is its reward less the mean of the other tries at its prompt (leave-one-out baseline: Kool et al.,
+    2019; RLOO, Ahmadian et al., ACL 2024), so a set is not praised for easy scenarios. `PRIOR_TRIES` tries of no
+    advantage keep what was seldom tried near 0.
+    """
+    advantages: dict[frozenset[str], list[float]] = defaultdict(list)
+    for group in groups:
+        total = sum(one.reward for one in group)
+        for one in group:
+            others = (total - one.reward) / (len(group) - 1) if len(group) > 1 else one.reward
+            advantages[one.tools].append(one.reward - others)
+    return {tools: sum(found) / (len(found) + PRIOR_TRIES) for tools, found in advantages.items()}
 
 
 def grounding_pairs(traces: Iterable[dict], min_chosen: float, count: int, seed: int) -> list[tuple[dict, dict]]:

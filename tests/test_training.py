@@ -19,10 +19,12 @@ from meeting_agent.files import digest, read_json
 from meeting_agent.preferences import (
     VERDICT,
     AgentPreferenceCollator,
+    Try,
     copying_pairs,
     grounding_pairs,
     preference_token_mask,
     same_prompt_pairs,
+    tool_advantages,
 )
 from meeting_agent.prompts import prediction_prompt, prose
 from meeting_agent.rewards import CLAIM, UNGROUNDED, count_grounded_claims, known_claims, tool_results
@@ -188,13 +190,14 @@ def test_reference_is_the_sft_policy(pairs, tmp_path):
     assert loaded.active_adapter == "default"
 
 
-def trajectory(index, scenario, reward, answer):
+def trajectory(index, scenario, reward, answer, tools=()):
     return {
         "id": f"{scenario}-{index}",
         "scenario_id": scenario,
         "initial_user_prompt": scenario,
         "reward": reward,
         "final_recommendation_parsed": answer,
+        "tools_used": list(tools),
     }
 
 
@@ -203,14 +206,16 @@ def test_pairs_share_a_prompt_stay_balanced_and_never_overuse_a_trajectory():
     for s in range(60):  # two of three scenarios succeed
         right, wrong = ("YES", "NO") if s % 3 else ("NO", "YES")
         traces += [trajectory(i, f"s{s}", 1.0 if i % 2 else 0.1, right if i % 2 else wrong) for i in range(6)]
-    found = same_prompt_pairs(traces, min_gap=0.5, min_chosen=0.9, most_uses=2, most=999, seed=1)
+    found = same_prompt_pairs(
+        traces, min_gap=0.5, min_chosen=0.9, min_advantage_gap=-4.0, most_uses=2, most=999, seed=1
+    )
     chosen = [c.answer for c, _ in found]
     assert chosen.count("YES") == chosen.count("NO") > 0
     assert all(c.id.split("-")[0] == r.id.split("-")[0] for c, r in found)
     assert all(c.reward - r.reward >= 0.5 for c, r in found)
     used = [t.id for pair in found for t in pair]
     assert max(used.count(i) for i in used) <= 2
-    fewer = same_prompt_pairs(traces, min_gap=0.5, min_chosen=0.9, most_uses=2, most=11, seed=1)
+    fewer = same_prompt_pairs(traces, min_gap=0.5, min_chosen=0.9, min_advantage_gap=-4.0, most_uses=2, most=11, seed=1)
     assert [c.answer for c, _ in fewer].count("YES") == 5 == len(fewer) / 2
 
 
@@ -220,7 +225,9 @@ def test_a_try_without_an_answer_is_in_no_pair():
         right, wrong = ("YES", "NO") if s % 2 else ("NO", "YES")
         traces += [trajectory(0, f"s{s}", 1.0, right), trajectory(1, f"s{s}", 0.1, wrong)]
         traces += [trajectory(2, f"s{s}", -1.0, None), trajectory(3, f"s{s}", -0.25, "PERHAPS")]
-    found = same_prompt_pairs(traces, min_gap=0.5, min_chosen=1.0, most_uses=9, most=999, seed=1)
+    found = same_prompt_pairs(
+        traces, min_gap=0.5, min_chosen=1.0, min_advantage_gap=-4.0, most_uses=9, most=999, seed=1
+    )
     assert len(found) == 20
     assert all(rejected.reward == 0.1 for _, rejected in found)
 
@@ -231,9 +238,38 @@ def test_a_faulty_trajectory_is_never_chosen():
         right, wrong = ("YES", "NO") if s % 2 else ("NO", "YES")
         traces += [trajectory(0, f"s{s}", 0.95, right), trajectory(1, f"s{s}", 0.1, wrong)]
         traces += [trajectory(2, f"s{s}", 1.0, right)] * (s < 10)
-    found = same_prompt_pairs(traces, min_gap=0.5, min_chosen=1.0, most_uses=2, most=999, seed=1)
+    found = same_prompt_pairs(
+        traces, min_gap=0.5, min_chosen=1.0, min_advantage_gap=-4.0, most_uses=2, most=999, seed=1
+    )
     assert len(found) == 10
     assert all(chosen.reward == 1.0 for chosen, _ in found)
+
+
+def test_luck_chooses_no_tools():
+    """Of 40 prompts a and b together are right at 30 where a is wrong, and wrong at 10 where a is right."""
+    traces = []
+    for s in range(40):
+        right, wrong = ("YES", "NO") if s % 2 else ("NO", "YES")
+        lucky = s < 10
+        traces.append(trajectory(0, f"s{s}", 0.1 if lucky else 1.0, wrong if lucky else right, ["a", "b", "a"]))
+        traces.append(trajectory(1, f"s{s}", 1.0 if lucky else 0.1, right if lucky else wrong, ["a"]))
+    rules = {"min_gap": 0.5, "min_chosen": 1.0, "most_uses": 2, "most": 999, "seed": 1}
+    whatever = same_prompt_pairs(traces, min_advantage_gap=-4.0, **rules)
+    assert Counter(chosen.tools for chosen, _ in whatever) == {frozenset("ab"): 30, frozenset("a"): 10}
+    found = same_prompt_pairs(traces, min_advantage_gap=0.01, **rules)
+    assert len(found) == 30
+    assert all((c.tools, r.tools) == (frozenset("ab"), frozenset("a")) for c, r in found)
+    assert not same_prompt_pairs(traces, min_advantage_gap=1.0, **rules)
+
+
+def test_advantages_are_of_the_tools_not_of_easy_prompts():
+    easy = [trajectory(i, "easy", 1.0, "YES", ["a"]) for i in range(30)]
+    hard = [trajectory(i, "hard", 1.0 if i < 8 else 0.1, "NO", ["b"] if i < 8 else ["a"]) for i in range(10)]
+    groups = [[Try(t["id"], t["reward"], "YES", frozenset(t["tools_used"])) for t in group] for group in (easy, hard)]
+    worth = tool_advantages(groups)
+    # Of b eight tries, each 0.9 * 2 / 9 above the others of its prompt; of a thirty at 0 and two of -0.9; prior 10.
+    assert worth[frozenset("b")] == pytest.approx(8 * 0.2 / 18)
+    assert worth[frozenset("a")] == pytest.approx(2 * -0.8 / 42)
 
 
 def test_made_up_negatives_differ_in_one_ungrounded_claim():
