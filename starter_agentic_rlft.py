@@ -5,13 +5,13 @@
     python starter_agentic_rlft.py --attendees people.csv --meetings past.csv  # your own, as in phase 2
 
 Pairs come from the same prompt: what the agent did well against what it did badly there. One outcome is mostly luck, so
-the better side's tools must also have earned more over all trajectories. DPO (Rafailov et al., 2023) over whole
-trajectories follows ETO (Song et al., ACL 2024). The SFT adapter goes on training, its frozen copy is the reference,
-and only tokens that the agent wrote count: tool answers are masked. Cross-entropy of the chosen side joins DPO
-(Iterative RPO, Pang et al., 2024): alone, DPO pushes both sides' likelihood down until some answers break. Some
-rejected sides are made up: the chosen one, a good try or a dialogue of the base's corpus, with a claim that no tool
-made, which DPO would otherwise come to like. What a preference says nothing about is masked too: the verdict, and what
-a rejected side claims truly.
+the better side's tools must also have earned more over all trajectories, or be the same and used with fewer faults. DPO
+(Rafailov et al., 2023) over whole trajectories follows ETO (Song et al., ACL 2024). The SFT adapter goes on training,
+its frozen copy is the reference, and only tokens that the agent wrote count: tool answers are masked. Cross-entropy of
+the chosen side joins DPO (Iterative RPO, Pang et al., 2024): alone, DPO pushes both sides' likelihood down until some
+answers break. Some rejected sides are made up: the chosen one, a good try or a dialogue of the base's corpus, with a
+claim that no tool made, which DPO would otherwise come to like. What a preference says nothing about is masked too: the
+verdict, and what a rejected side claims truly.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class RLFTConfig:
     sft_weight: float = setting(0.5, "weight of the chosen side's cross-entropy beside DPO; 0 is plain DPO", 0.0, 1e3)
     learning_rate: float = setting(5e-6, "rate of the adapter's A matrices", 1e-8, 1e-2)
     loraplus_ratio: float = setting(256.0, "LoRA+: how much faster the B matrices learn; 1 is plain LoRA", 1.0, 1000.0)
-    max_steps: int = setting(100, "optimizer steps", 1, 100000)
+    max_steps: int = setting(60, "optimizer steps", 1, 100000)
     per_device_train_batch_size: int = setting(
         8, "pairs at once; processes of one machine share them, for less memory take 1", 1, 1024
     )
@@ -78,13 +78,15 @@ class RLFTConfig:
     bf16: bool = setting(False, "bfloat16 arithmetic; without either flag a GPU that has it uses it")
     fp16: bool = setting(False, "float16 arithmetic, for older GPUs")
     use_4bit: bool = setting(False, "QLoRA: load the base in 4 bits while training")
-    min_reward_gap: float = setting(0.5, "smallest difference in reward of two trajectories played", 1e-6, 2.0)
-    min_chosen_reward: float = setting(1.0, "least reward of a chosen side; 1 is right without a fault", -1.0, 1.0)
+    min_reward_gap: float = setting(
+        0.05, "smallest difference in reward of two tries; 0.5 leaves out mere faults", 1e-6, 2.0
+    )
     min_advantage_gap: float = setting(
-        0.01,
-        "how much more the chosen side's tools must have earned over all tries; -4 pairs whatever came out",
-        -4.0,
-        4.0,
+        0.03, "least that the chosen try's tools have earned more over all tries; -4 pairs whatever they did", -4.0, 4.0
+    )
+    min_chosen_reward: float = setting(1.0, "least reward of a chosen side; 1 is right without a fault", -1.0, 1.0)
+    call_gap: float = setting(
+        0.5, "calls that chosen tries make more than rejected ones, on average: more of it, more calls", -5.0, 5.0
     )
     grounding_share: float = setting(
         0.15, "trajectories against themselves with a made-up claim, as a share of all trajectories' pairs", 0.0, 0.9
@@ -175,6 +177,7 @@ def create_preference_dataset_from_traces(traces: Iterable[dict], config: RLFTCo
         min_gap=config.min_reward_gap,
         min_chosen=config.min_chosen_reward,
         min_advantage_gap=config.min_advantage_gap,
+        call_gap=config.call_gap,
         most_uses=config.most_uses,
         most=config.most_pairs,
         seed=config.seed,

@@ -27,6 +27,7 @@ class Try(NamedTuple):
     reward: float
     answer: str | None
     tools: frozenset[str]
+    calls: int
 
 
 def same_prompt_pairs(
@@ -35,16 +36,19 @@ def same_prompt_pairs(
     min_gap: float,
     min_chosen: float,
     min_advantage_gap: float,
+    call_gap: float,
     most_uses: int,
     most: int,
     seed: int,
 ) -> list[tuple[Try, Try]]:
     """At most `most` (chosen, rejected) tries at the same prompt that differ in reward by at least `min_gap`.
 
+    Which of two answers was right is mostly luck, so the chosen side's tools must also have earned more over all tries,
+    by at least `min_advantage_gap` of `tool_advantages`: tools that help would otherwise be rejected almost as often as
+    chosen. Or tools and answer are the same, and the difference lies in faults alone.
     Both have given an answer: broken ones say nothing of what to look up, and outnumber what does. A chosen one has a
-    reward of at least `min_chosen`: what is to be imitated should be right and faultless on the way. One reward is
-    mostly luck, so what the chosen side looked up must also have done better over all tries, by `min_advantage_gap` of
-    `tool_advantages`: a look-up that helps would otherwise be rejected almost as often as it is chosen.
+    reward of at least `min_chosen`: what is to be imitated should be right and faultless on the way.
+    On average the chosen side makes about `call_gap` more calls (`of_call_gap`).
     As many pairs whose chosen side says YES as NO, and no trajectory in more than `most_uses` pairs: DPO would
     otherwise learn to say YES, or to imitate one lucky run.
     """
@@ -53,28 +57,57 @@ def same_prompt_pairs(
     for trace in traces:
         answer = trace["final_recommendation_parsed"]
         if "failure" not in trace and answer in by_answer:  # a failure is the server's, not the agent's
-            one = Try(trace["id"], trace["reward"], answer, frozenset(trace["tools_used"]))
+            tools = trace["tools_used"]
+            one = Try(trace["id"], trace["reward"], answer, frozenset(tools), len(tools))
             groups[trace["scenario_id"], hash(trace["initial_user_prompt"])].append(one)
     rng = random.Random(seed)
     uses: Counter[str] = Counter()
     worth = tool_advantages(groups.values())
+
+    def is_better(one: Try, other: Try) -> bool:
+        if round(one.reward - other.reward, 6) < min_gap:
+            return False
+        if one.tools == other.tools:
+            return one.answer == other.answer
+        return worth[one.tools] - worth[other.tools] >= min_advantage_gap
+
     for group in groups.values():
         good = [one for one in group if one.reward >= min_chosen]
-        candidates = [
-            (a, b)
-            for a in good
-            for b in group
-            if round(a.reward - b.reward, 6) >= min_gap and worth[a.tools] - worth[b.tools] >= min_advantage_gap
-        ]
+        candidates = [(a, b) for a in good for b in group if is_better(a, b)]
         rng.shuffle(candidates)
         for chosen, rejected in candidates:
             if uses[chosen.id] < most_uses and uses[rejected.id] < most_uses:
                 by_answer[chosen.answer].append((chosen, rejected))
                 uses.update((chosen.id, rejected.id))
-    count = min(most // 2, *(len(pairs) for pairs in by_answer.values()))
-    balanced = [pair for pairs in by_answer.values() for pair in rng.sample(pairs, count)]
+    kept = [of_call_gap(pairs, call_gap) for pairs in by_answer.values()]
+    count = min(most // 2, *map(len, kept))
+    balanced = [pair for pairs in kept for pair in rng.sample(pairs, count)]
     rng.shuffle(balanced)
     return balanced
+
+
+def of_call_gap(pairs: list[tuple[Try, Try]], call_gap: float) -> list[tuple[Try, Try]]:
+    """At least half of the pairs: without those of the longest chosen sides, or of the shortest, until the chosen sides
+    make `call_gap` more calls than the rejected ones on average.
+
+    DPO takes up length beside quality (Park et al., ACL 2024): where chosen sides are much longer, agents come to call
+    tools twice, and where they are shorter, to answer after two calls.
+    """
+
+    kept = sorted(pairs, key=more_calls)
+    excess = sum(more_calls(pair) - call_gap for pair in kept)
+    too_long = excess > 0
+    while excess and (excess > 0) == too_long and len(kept) > len(pairs) / 2:
+        if more_calls(kept[0]) == more_calls(kept[-1]):
+            break
+        excess -= more_calls(kept.pop(-1 if too_long else 0)) - call_gap
+    return kept
+
+
+def more_calls(pair: tuple[Try, Try]) -> int:
+    """How many calls more the chosen side made."""
+    chosen, rejected = pair
+    return chosen.calls - rejected.calls
 
 
 def tool_advantages(groups: Iterable[list[Try]]) -> dict[frozenset[str], float]:

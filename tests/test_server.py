@@ -128,12 +128,20 @@ def test_failed_trajectories_teach_nothing():
             "initial_user_prompt": "p",
             "reward": reward,
             "final_recommendation_parsed": answer,
-            "tools_used": [],
+            "tools_used": [answer],
         }
 
     traces = [trace(0, 1.0, "YES"), trace(1, 0.1, "NO"), trace(2, -0.75, None) | {"failure": "Timeout"}]
     traces += [t | {"scenario_id": "t", "id": t["id"] + "t"} for t in traces]
     traces[3]["final_recommendation_parsed"], traces[4]["final_recommendation_parsed"] = "NO", "YES"
-    rules = {"min_gap": 0.5, "min_chosen": 1.0, "min_advantage_gap": -4.0, "most_uses": 2, "most": 999, "seed": 0}
+    rules = {
+        "min_gap": 0.5,
+        "min_chosen": 1.0,
+        "min_advantage_gap": -4.0,
+        "call_gap": 0.0,
+        "most_uses": 2,
+        "most": 999,
+        "seed": 0,
+    }
     used = Counter(t.id for pair in same_prompt_pairs(traces, **rules) for t in pair)
     assert set(used) == {"0", "1", "0t", "1t"}

@@ -22,6 +22,7 @@ from meeting_agent.preferences import (
     Try,
     copying_pairs,
     grounding_pairs,
+    of_call_gap,
     preference_token_mask,
     same_prompt_pairs,
     tool_advantages,
@@ -205,9 +206,11 @@ def test_pairs_share_a_prompt_stay_balanced_and_never_overuse_a_trajectory():
     traces = []
     for s in range(60):  # two of three scenarios succeed
         right, wrong = ("YES", "NO") if s % 3 else ("NO", "YES")
-        traces += [trajectory(i, f"s{s}", 1.0 if i % 2 else 0.1, right if i % 2 else wrong) for i in range(6)]
+        traces += [
+            trajectory(i, f"s{s}", 1.0 if i % 2 else 0.1, right if i % 2 else wrong, "ab"[i % 2]) for i in range(6)
+        ]
     found = same_prompt_pairs(
-        traces, min_gap=0.5, min_chosen=0.9, min_advantage_gap=-4.0, most_uses=2, most=999, seed=1
+        traces, min_gap=0.5, min_chosen=0.9, min_advantage_gap=-4.0, call_gap=0.0, most_uses=2, most=999, seed=1
     )
     chosen = [c.answer for c, _ in found]
     assert chosen.count("YES") == chosen.count("NO") > 0
@@ -215,7 +218,9 @@ def test_pairs_share_a_prompt_stay_balanced_and_never_overuse_a_trajectory():
     assert all(c.reward - r.reward >= 0.5 for c, r in found)
     used = [t.id for pair in found for t in pair]
     assert max(used.count(i) for i in used) <= 2
-    fewer = same_prompt_pairs(traces, min_gap=0.5, min_chosen=0.9, min_advantage_gap=-4.0, most_uses=2, most=11, seed=1)
+    fewer = same_prompt_pairs(
+        traces, min_gap=0.5, min_chosen=0.9, min_advantage_gap=-4.0, call_gap=0.0, most_uses=2, most=11, seed=1
+    )
     assert [c.answer for c, _ in fewer].count("YES") == 5 == len(fewer) / 2
 
 
@@ -223,10 +228,10 @@ def test_a_try_without_an_answer_is_in_no_pair():
     traces = []
     for s in range(20):
         right, wrong = ("YES", "NO") if s % 2 else ("NO", "YES")
-        traces += [trajectory(0, f"s{s}", 1.0, right), trajectory(1, f"s{s}", 0.1, wrong)]
+        traces += [trajectory(0, f"s{s}", 1.0, right, "a"), trajectory(1, f"s{s}", 0.1, wrong, "b")]
         traces += [trajectory(2, f"s{s}", -1.0, None), trajectory(3, f"s{s}", -0.25, "PERHAPS")]
     found = same_prompt_pairs(
-        traces, min_gap=0.5, min_chosen=1.0, min_advantage_gap=-4.0, most_uses=9, most=999, seed=1
+        traces, min_gap=0.5, min_chosen=1.0, min_advantage_gap=-4.0, call_gap=0.0, most_uses=9, most=999, seed=1
     )
     assert len(found) == 20
     assert all(rejected.reward == 0.1 for _, rejected in found)
@@ -236,10 +241,10 @@ def test_a_faulty_trajectory_is_never_chosen():
     traces = []
     for s in range(20):
         right, wrong = ("YES", "NO") if s % 2 else ("NO", "YES")
-        traces += [trajectory(0, f"s{s}", 0.95, right), trajectory(1, f"s{s}", 0.1, wrong)]
-        traces += [trajectory(2, f"s{s}", 1.0, right)] * (s < 10)
+        traces += [trajectory(0, f"s{s}", 0.95, right, "a"), trajectory(1, f"s{s}", 0.1, wrong, "b")]
+        traces += [trajectory(2, f"s{s}", 1.0, right, "c")] * (s < 10)
     found = same_prompt_pairs(
-        traces, min_gap=0.5, min_chosen=1.0, min_advantage_gap=-4.0, most_uses=2, most=999, seed=1
+        traces, min_gap=0.5, min_chosen=1.0, min_advantage_gap=-4.0, call_gap=0.0, most_uses=2, most=999, seed=1
     )
     assert len(found) == 10
     assert all(chosen.reward == 1.0 for chosen, _ in found)
@@ -251,9 +256,9 @@ def test_luck_chooses_no_tools():
     for s in range(40):
         right, wrong = ("YES", "NO") if s % 2 else ("NO", "YES")
         lucky = s < 10
-        traces.append(trajectory(0, f"s{s}", 0.1 if lucky else 1.0, wrong if lucky else right, ["a", "b", "a"]))
-        traces.append(trajectory(1, f"s{s}", 1.0 if lucky else 0.1, right if lucky else wrong, ["a"]))
-    rules = {"min_gap": 0.5, "min_chosen": 1.0, "most_uses": 2, "most": 999, "seed": 1}
+        traces.append(trajectory(0, f"s{s}", 0.1 if lucky else 1.0, wrong if lucky else right, "ab"))
+        traces.append(trajectory(1, f"s{s}", 1.0 if lucky else 0.1, right if lucky else wrong, "aa"))
+    rules = {"min_gap": 0.5, "min_chosen": 1.0, "call_gap": 0.5, "most_uses": 2, "most": 999, "seed": 1}
     whatever = same_prompt_pairs(traces, min_advantage_gap=-4.0, **rules)
     assert Counter(chosen.tools for chosen, _ in whatever) == {frozenset("ab"): 30, frozenset("a"): 10}
     found = same_prompt_pairs(traces, min_advantage_gap=0.01, **rules)
@@ -262,14 +267,49 @@ def test_luck_chooses_no_tools():
     assert not same_prompt_pairs(traces, min_advantage_gap=1.0, **rules)
 
 
+def test_with_the_same_tools_only_faults_tell():
+    traces = []
+    for s in range(20):
+        right, wrong = ("YES", "NO") if s % 2 else ("NO", "YES")
+        traces += [trajectory(0, f"s{s}", 1.0, right, "ab"), trajectory(1, f"s{s}", 0.95, right, "aba")]
+        traces += [trajectory(2, f"s{s}", 0.95, right, "aac"), trajectory(3, f"s{s}", 0.1, wrong, "ba")]
+    found = same_prompt_pairs(
+        traces, min_gap=0.05, min_chosen=1.0, min_advantage_gap=1.0, call_gap=-1.0, most_uses=9, most=999, seed=1
+    )
+    assert len(found) == 20
+    assert {(chosen.id[-1], rejected.id[-1]) for chosen, rejected in found} == {("0", "1")}
+
+
 def test_advantages_are_of_the_tools_not_of_easy_prompts():
     easy = [trajectory(i, "easy", 1.0, "YES", ["a"]) for i in range(30)]
     hard = [trajectory(i, "hard", 1.0 if i < 8 else 0.1, "NO", ["b"] if i < 8 else ["a"]) for i in range(10)]
-    groups = [[Try(t["id"], t["reward"], "YES", frozenset(t["tools_used"])) for t in group] for group in (easy, hard)]
+    groups = [
+        [Try(t["id"], t["reward"], "YES", frozenset(t["tools_used"]), 2) for t in group] for group in (easy, hard)
+    ]
     worth = tool_advantages(groups)
     # Of b eight tries, each 0.9 * 2 / 9 above the others of its prompt; of a thirty at 0 and two of -0.9; prior 10.
     assert worth[frozenset("b")] == pytest.approx(8 * 0.2 / 18)
     assert worth[frozenset("a")] == pytest.approx(2 * -0.8 / 42)
+
+
+@given(st.lists(st.integers(-4, 4), max_size=60), st.sampled_from([-1.0, 0.0, 0.5, 2.0]))
+def test_length_is_controlled(differences, call_gap):
+    pairs = [(Try("a", 1.0, "YES", frozenset(), 5 + more), Try("b", 0.1, "NO", frozenset(), 5)) for more in differences]
+    kept = of_call_gap(pairs, call_gap)
+    left = [chosen.calls - 5 for chosen, _ in kept]
+    dropped = sorted((Counter(differences) - Counter(left)).elements())
+    assert len(dropped) + len(left) == len(differences)
+    assert len(left) >= len(differences) // 2
+    if len(set(differences)) < 2:
+        assert not dropped
+    if dropped:  # only from the end that was too long or too short, and no more than needed
+        too_long = sum(differences) > call_gap * len(differences)
+        last, rest = (min(dropped), left) if too_long else (max(dropped), left)
+        assert all(d <= last for d in rest) if too_long else all(d >= last for d in rest)
+        before = sum([*left, last]) - call_gap * (len(left) + 1)
+        assert before > 0 if too_long else before < 0
+    elif len(set(differences)) > 1 and len(differences) > 1:
+        assert sum(differences) == call_gap * len(differences)
 
 
 def test_made_up_negatives_differ_in_one_ungrounded_claim():
@@ -343,7 +383,7 @@ def test_committed_pairs_come_from_the_committed_trajectories(pairs):
         made_up = chosen is rejected
         assert pair["prompt"] + pair["chosen"] == chosen["messages"]
         assert (pair["prompt"] + pair["rejected"] != rejected["messages"]) == made_up
-        assert pair["chosen_reward"] - pair["rejected_reward"] >= (0.04 if made_up else 0.5)
+        assert round(pair["chosen_reward"] - pair["rejected_reward"], 6) >= 0.05
 
 
 def test_swapping_people_twice_changes_nothing():
