@@ -206,7 +206,7 @@ def create_preference_dataset_from_traces(traces: Iterable[dict], config: RLFTCo
     if not played:
         raise InputError(
             f"{config.traces_path}: no scenario has a better and a worse trajectory of other tools for both answers; "
-            "play more scenarios or samples in starter_agentic_traces.py"
+            "play more scenarios or samples in starter_agentic_traces.py, or lower --min_advantage_gap"
         )
     if this_process().is_main_process:
         write_json(Path(config.pairs_path), pairs)

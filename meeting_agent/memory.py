@@ -152,15 +152,17 @@ def train_tokenizer():
 
 
 def committed_tries(each: int) -> list[dict]:
-    """Played tries of the committed run at the same prompts, better and worse: `each` good ones for either answer."""
+    """Played tries of the committed run at the same prompts, right and wrong: `each` right ones for either answer."""
     pairs = read_json(Path("trajectories/preference_pairs.json"), "starter_agentic_rlft.py")
     traces = read_json(Path("trajectories/agent_traces.json"), "starter_agentic_traces.py")
     by_id = {trace["id"]: trace for trace in traces}
+    played = [(by_id[p["chosen_id"]], by_id[p["rejected_id"]]) for p in pairs if p["rejected_id"] in by_id]
     found: dict[str, dict] = {}
     for answer in ("YES", "NO"):
-        played = [p for p in pairs if p["rejected_id"] in by_id]
-        right = [p for p in played if by_id[p["chosen_id"]]["final_recommendation_parsed"] == answer]
-        found |= {p[side]: by_id[p[side]] for p in right[:each] for side in ("chosen_id", "rejected_id")}
+        right = [
+            (c, r) for c, r in played if c["final_recommendation_parsed"] == answer != r["final_recommendation_parsed"]
+        ]
+        found |= {trace["id"]: trace for pair in right[:each] for trace in pair}
     return list(found.values())
 
 
