@@ -5,13 +5,13 @@
     python starter_agentic_rlft.py --attendees people.csv --meetings past.csv  # your own, as in phase 2
 
 Pairs come from the same prompt: what the agent did well against what it did badly there. One outcome is mostly luck, so
-the better side's tools must also have earned more over all trajectories, or be the same and used with fewer faults. DPO
-(Rafailov et al., 2023) over whole trajectories follows ETO (Song et al., ACL 2024). The SFT adapter goes on training,
-its frozen copy is the reference, and only tokens that the agent wrote count: tool answers are masked. Cross-entropy of
-the chosen side joins DPO (Iterative RPO, Pang et al., 2024): alone, DPO pushes both sides' likelihood down until some
-answers break. Some rejected sides are made up: the chosen one, a good try or a dialogue of the base's corpus, with a
-claim that no tool made, which DPO would otherwise come to like. What a preference says nothing about is masked too: the
-verdict, and what a rejected side claims truly.
+the better side's tools must also have earned more over all trajectories, or be the same and used with fewer faults, and
+lengths are controlled (Park et al., ACL 2024). DPO (Rafailov et al., 2023) over whole trajectories follows ETO (Song et
+al., ACL 2024). The SFT adapter goes on training, its frozen copy is the reference, and only tokens that the agent wrote
+count: tool answers are masked. Cross-entropy of the chosen side joins DPO (Iterative RPO, Pang et al., 2024): alone,
+DPO pushes both sides' likelihood down until some answers break. Some rejected sides are made up: the chosen one, a good
+try or a dialogue of the base's corpus, with a claim that no tool made, which DPO would otherwise come to like. What a
+preference says nothing about is masked too: the verdict, and what a rejected side claims truly.
 """
 
 from __future__ import annotations
@@ -205,7 +205,7 @@ def create_preference_dataset_from_traces(traces: Iterable[dict], config: RLFTCo
     ]
     if not played:
         raise InputError(
-            f"{config.traces_path}: no scenario has a better and a worse trajectory of other tools for both answers; "
+            f"{config.traces_path}: no scenario has a better and a worse trajectory whose tools tell them apart, for both YES and NO; "
             "play more scenarios or samples in starter_agentic_traces.py, or lower --min_advantage_gap"
         )
     if this_process().is_main_process:

@@ -15,7 +15,7 @@ from meeting_agent.rewards import CLAIM, UNGROUNDED, UNGROUNDED_CLAIM, calculate
 from meeting_agent.supervision import own_tokens
 from meeting_agent.tools import MAIN_SCORES
 
-PRIOR_TRIES = 10
+PRIOR_TRIES = 10  # without them the best set would often be one that a few lucky tries called
 FAILING_CALLS = 0.25  # share of a corpus dialogue's calls
 VERDICT = re.compile(r'"probability": \d\.(\d+), "recommendation": "(\w+)"')
 
@@ -93,7 +93,6 @@ def of_call_gap(pairs: list[tuple[Try, Try]], call_gap: float) -> list[tuple[Try
     DPO takes up length beside quality (Park et al., ACL 2024): where chosen sides are much longer, agents come to call
     tools twice, and where they are shorter, to answer after two calls.
     """
-
     kept = sorted(pairs, key=more_calls)
     excess = sum(more_calls(pair) - call_gap for pair in kept)
     too_long = excess > 0
