@@ -6,7 +6,7 @@
 
 Pairs come from the same prompt: what the agent did well against what it did badly there. One outcome is mostly luck, so
 the better side's tools must also have earned more over all trajectories, or be the same and used with fewer faults, and
-lengths are controlled (Park et al., ACL 2024). DPO (Rafailov et al., 2023) over whole trajectories follows ETO (Song et
+lengths are controlled (Park et al., 2024). DPO (Rafailov et al., 2023) over whole trajectories follows ETO (Song et
 al., ACL 2024). The SFT adapter goes on training, its frozen copy is the reference, and only tokens that the agent wrote
 count: tool answers are masked. Cross-entropy of the chosen side joins DPO (Iterative RPO, Pang et al., 2024): alone,
 DPO pushes both sides' likelihood down until some answers break. Some rejected sides are made up: the chosen one, a good
@@ -205,8 +205,8 @@ def create_preference_dataset_from_traces(traces: Iterable[dict], config: RLFTCo
     ]
     if not played:
         raise InputError(
-            f"{config.traces_path}: no scenario has a better and a worse trajectory whose tools tell them apart, for both YES and NO; "
-            "play more scenarios or samples in starter_agentic_traces.py, or lower --min_advantage_gap"
+            f"{config.traces_path}: no scenario has a better and a worse trajectory whose tools tell them apart, "
+            "for both YES and NO; play more scenarios or samples in starter_agentic_traces.py, or lower --min_advantage_gap"
         )
     if this_process().is_main_process:
         write_json(Path(config.pairs_path), pairs)
