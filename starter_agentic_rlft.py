@@ -206,7 +206,8 @@ def create_preference_dataset_from_traces(traces: Iterable[dict], config: RLFTCo
     if not played:
         raise InputError(
             f"{config.traces_path}: no scenario has a better and a worse trajectory whose tools tell them apart, "
-            "for both YES and NO; play more scenarios or samples in starter_agentic_traces.py, or lower --min_advantage_gap"
+            "for both YES and NO; play more scenarios or samples in starter_agentic_traces.py, or lower "
+            "--min_advantage_gap"
         )
     if this_process().is_main_process:
         write_json(Path(config.pairs_path), pairs)

@@ -90,8 +90,8 @@ def of_call_gap(pairs: list[tuple[Try, Try]], call_gap: float) -> list[tuple[Try
     """At least half of the pairs: without those of the longest chosen sides, or of the shortest, until the chosen sides
     make `call_gap` more calls than the rejected ones on average.
 
-    DPO takes up length beside quality (Park et al., Findings of ACL 2024): where chosen sides are much longer, agents come to call
-    tools twice, and where they are shorter, to answer after two calls.
+    DPO takes up length beside quality (Park et al., Findings of ACL 2024): where chosen sides are much longer, agents
+    come to call tools twice, and where they are shorter, to answer after two calls.
     """
     kept = sorted(pairs, key=more_calls)
     excess = sum(more_calls(pair) - call_gap for pair in kept)
