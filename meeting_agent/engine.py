@@ -17,6 +17,7 @@ from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError
+from torch.nn.utils.rnn import pad_sequence
 
 from meeting_agent.cache import Memories, Memory, growing_cache, recall, remember
 from meeting_agent.chat_format import prepare, turn_end
@@ -162,20 +163,25 @@ class Engine:
         self.reuses = attends_to_all(model)
         self.end_ids = end_ids(model, tokenizer)
 
-    def encode(self, prompts: list[str]) -> dict[str, torch.Tensor]:
-        batch = self.tokenizer(prompts, padding=True, add_special_tokens=False, return_tensors="pt").to(self.device)
-        return {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"]}
-
     @torch.inference_mode()
     def fractions(self, prompts: list[str]) -> list[float]:
         """The number that each prompt, ending right before its first digit, would continue with."""
-        order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+        if not prompts:
+            return []
+        encoded = self.tokenizer(prompts, add_special_tokens=False)["input_ids"]
+        order = sorted(range(len(prompts)), key=lambda i: len(encoded[i]))
         answers = [0.0] * len(prompts)
-        for start in range(0, len(order), self.batch_size):
-            chosen = order[start : start + self.batch_size]
-            batch = self.encode([prompts[i] for i in chosen])
-            logits = self.model(**batch, position_ids=positions(batch), logits_to_keep=1).logits[:, -1]
-            for i, value in zip(chosen, self.reader.expected(logits).clamp(LOWEST, HIGHEST).tolist(), strict=True):
+        size = max(
+            1, self.batch_size // 2
+        )  # more outgrow the caches of a CPU: 1.4 times as long
+        for start in range(0, len(order), size):
+            chosen = order[start : start + size]
+            # No mask: padding is on the right, where causal attention does not reach it.
+            ids = pad_sequence([torch.tensor(encoded[i]) for i in chosen], True, self.tokenizer.pad_token_id)
+            columns, last = torch.tensor([len(encoded[i]) - 1 for i in chosen]).unique(return_inverse=True)
+            out = self.model(input_ids=ids.to(self.device), use_cache=False, logits_to_keep=columns.to(self.device))
+            values = self.reader.expected(out.logits[torch.arange(len(chosen)), last])
+            for i, value in zip(chosen, values.clamp(LOWEST, HIGHEST).tolist(), strict=True):
                 answers[i] = value
         return answers
 
@@ -338,8 +344,3 @@ class _Row:
             self.tokens.append(token)
             self.done = len(self.tokens) >= self.request.max_new_tokens
         return self.done
-
-
-def positions(batch: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Position ids (batch, length) for left-padded rows."""
-    return (batch["attention_mask"].cumsum(1) - 1).clamp(min=0)

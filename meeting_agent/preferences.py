@@ -18,6 +18,8 @@ from meeting_agent.tools import MAIN_SCORES
 PRIOR_TRIES = 10  # without them the best set would often be one that a few lucky tries called
 FAILING_CALLS = 0.25  # share of a corpus dialogue's calls
 VERDICT = re.compile(r'"probability": \d\.(\d+), "recommendation": "(\w+)"')
+# A claim and what is said of it: up to the next claim, or the end of the clause.
+STATEMENT = re.compile(rf'{CLAIM.pattern}[^.,;"\n]*?(?=[.,;"\n]|{CLAIM.pattern}|$)')
 
 
 class Try(NamedTuple):
@@ -215,11 +217,12 @@ def preference_token_mask(tokenizer, messages: list[dict], tools: list[dict], re
 
     That is the verdict, the digits of the closing probability and YES or NO: after the same look-ups it is chemistry
     that made it right here and wrong there, and DPO would end up leaning to one answer. Of a rejected side also the
-    grounded claims: with what is true pushed down, something made up would take its place.
+    grounded claims and what is said of them: with what is true pushed down, something made up would take its place, and
+    with how it is said, an answer that breaks off there.
     """
     chat = own_tokens(tokenizer, messages, tools)
     known = known_claims(messages) if rejected else set()
-    left_out = [claim.span() for claim in CLAIM.finditer(chat.text) if claim.groups() in known]
+    left_out = [said.span() for said in STATEMENT.finditer(chat.text) if said.group(1, 2) in known]
     left_out += [verdict.span(part) for verdict in VERDICT.finditer(chat.text) for part in (1, 2)]
     left_out += [] if rejected else failed_turns(messages, chat.turns)
     return [

@@ -17,6 +17,7 @@ from data_classes import TimeSlot, read_training_rows
 from meeting_agent.engine import load_tokenizer
 from meeting_agent.files import digest, read_json
 from meeting_agent.preferences import (
+    STATEMENT,
     VERDICT,
     AgentPreferenceCollator,
     Try,
@@ -106,7 +107,7 @@ def test_collated_batch_masks_tool_answers(pairs, tokenizer):
         for message in messages:
             # Of a call that could not be read, the template keeps the text and defuses the marks.
             content = message["content"].replace("<tool_call>", "(tool_call)").replace("</tool_call>", "(/tool_call)")
-            content = CLAIM.sub(lambda claim: "" if claim.groups() in known else claim.group(), content)  # noqa: B023
+            content = STATEMENT.sub(lambda said: "" if said.group(1, 2) in known else said.group(), content)  # noqa: B023
             own = message["role"] == "assistant" and message not in refused
             assert (packed(content) in learned) == own
     assert not (batch["completion_mask"] * (1 - batch["attention_mask"])).any()
@@ -129,7 +130,7 @@ def test_the_verdict_is_no_part_of_a_preference(pairs, tokenizer):
 
 
 def test_only_faults_of_a_rejected_side_are_pushed_down(pairs, tokenizer):
-    """Its grounded claims are left out, a made-up one is not."""
+    """Its grounded claims and what it says of them are left out, a made-up one is not."""
     made_up = [p for p in pairs if p["rejected_id"].endswith(UNGROUNDED)][:20]
     for pair in made_up:
         messages = pair["prompt"] + pair["rejected"]
@@ -143,7 +144,21 @@ def test_only_faults_of_a_rejected_side_are_pushed_down(pairs, tokenizer):
         assert not all(c in true for c in claims)
         for field, value in claims:
             assert (f"{field} {value}" in learned) == ((field, value) not in true)
+            assert (f"{field} {value} is " in learned) == ((field, value) not in true)
     assert made_up
+
+
+@pytest.mark.parametrize(
+    ("text", "stated"),
+    [
+        ("fit_score 0.21 is low. Next, the energy.", ["fit_score 0.21 is low"]),
+        ('{"reasoning": "fit_score 0.21 is low, relationship_potential 0.70 is high"}',
+         ["fit_score 0.21 is low", "relationship_potential 0.70 is high"]),
+        ("fit_score 0.21 and relationship_potential 0.7", ["fit_score 0.21 and ", "relationship_potential 0.7"]),
+    ],
+)  # fmt: skip
+def test_a_statement_ends_with_its_clause_or_before_the_next_claim(text, stated):
+    assert [said.group() for said in STATEMENT.finditer(text)] == stated
 
 
 @pytest.mark.parametrize("role", ["system", "user", "tool", "assistant"])
