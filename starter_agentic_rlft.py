@@ -96,7 +96,7 @@ class RLFTConfig:
     )
     most_uses: int = setting(4, "played pairs that one trajectory may occur in", 1, 1000)
     most_pairs: int = setting(1400, "played pairs at most", 2, 1_000_000)
-    num_eval_scenarios: int = setting(1200, "held-out scenarios of the evaluation", 1, 2400)
+    num_eval_scenarios: int = setting(1200, "held-out scenarios of the evaluation", 1, 100_000)
     eval_seed: int = setting(9511, "decides who meets in the evaluation", 0, 2**32 - 1)
     data_seed: int = setting(42, "seed that the training data was made with (for the boosting baseline)", 0, 2**32 - 1)
     eval_temperature: float = setting(0.0, "sampling temperature of the evaluated agents; 0 is greedy", 0.0, 5.0)
@@ -393,18 +393,20 @@ def evaluate_model_performance(
     from starter_agentic_traces import AgentTraceCollector
 
     started = time.monotonic()
-    scenarios = scenarios_to_evaluate(config)
+    by_conference = scenarios_to_evaluate(config)
+    scenarios = [scenario for conference in by_conference for scenario in conference]
     simulated = not config.attendees
     prompts = [s.prediction_prompt for s in scenarios]
     success = [s.meeting.success_probability for s in scenarios]
     base = base_of_adapter(Path(config.sft_model_path))
 
     predictor = MeetingPredictor(config.sft_model_path)
-    collector = AgentTraceCollector(predictor, scenarios, config.eval_temperature, config.eval_seed)
-    played = {}
+    played: dict[str, list[dict]] = {}
     for name, engine in (("agent", predictor.engine), ("dpo", Engine(base, config.adapter_path))):
-        play = collector.agents_on(engine)
-        played[name] = collector.collect_share(play, name, this_process())
+        played[name] = []
+        for conference in by_conference:
+            collector = AgentTraceCollector(predictor, conference, config.eval_temperature, config.eval_seed)
+            played[name] += collector.collect_share(collector.agents_on(engine), name, this_process())
         warn_if_unreadable(config, played[name])
     if not this_process().is_main_process:
         return {}
@@ -480,13 +482,13 @@ def evaluate_model_performance(
     return metrics
 
 
-def scenarios_to_evaluate(config: RLFTConfig) -> list:
-    """Meetings of one's own attendees that phase 2 left alone, where there are such, else a conference of its own."""
-    from starter_agentic_traces import make_scenarios, put_into_words
+def scenarios_to_evaluate(config: RLFTConfig) -> list[list]:
+    """Meetings of one's own attendees that phase 2 left alone, where there are such, else conferences of their own."""
+    from starter_agentic_traces import conferences, put_into_words
 
     if own := read_own_meetings(config.attendees, config.meetings):
-        return put_into_words(own.held_out[: config.num_eval_scenarios], f"own-evaluation-{config.eval_seed}")
-    return make_scenarios("evaluation", config.eval_seed, config.num_eval_scenarios)
+        return [put_into_words(own.held_out[: config.num_eval_scenarios], f"own-evaluation-{config.eval_seed}")]
+    return list(conferences("evaluation", config.eval_seed, config.num_eval_scenarios))
 
 
 def warn_if_unreadable(config: RLFTConfig, traces: list[dict]) -> None:

@@ -1,6 +1,6 @@
 """The whole pipeline again with other seeds, each run in its own scratch folder; the table goes into the report.
 
-python -m meeting_agent.replicate --seeds 1,2,3,4 --scratch /tmp/replications
+python -m meeting_agent.replicate --seeds 5,6 --scratch /tmp/replications
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ EVAL_SEED_OFFSET = 5300
 class ReplicationConfig:
     """Settings of the replications."""
 
-    seeds: str = setting("1,2,3,4", "comma-separated seeds; data, training and evaluation all change")
+    seeds: str = setting("1,2,3,4,5,6", "comma-separated seeds; data, training and evaluation all change")
     recipe: str = setting("recipes/embedded", "folder with the settings of the three phases")
     scratch: str = setting("build/replications", "where the runs go; a finished run is not repeated")
     jobs: int = setting(2, "runs at a time, each on its share of the cores: small models use few cores well", 1, 64)

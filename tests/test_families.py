@@ -432,6 +432,7 @@ def test_all_three_phases(base, tries, tmp_path, monkeypatch):
         "results_dir": tmp_path / "results",
     }
     few = {"max_steps": 1, "per_device_train_batch_size": 2, "num_eval_scenarios": 4}
+    monkeypatch.setattr(starter_agentic_traces, "MOST_MEETINGS", 3)  # so that four are of two conferences
     run(monkeypatch, starter_agentic_rlft, sft_model_path=sft, traces_path=traces, **files, **few)
     step = read_json(tmp_path / "dpo/training_log.json", "starter_agentic_rlft.py")["history"][0]
     assert math.isfinite(step["loss"])
@@ -443,3 +444,6 @@ def test_all_three_phases(base, tries, tmp_path, monkeypatch):
     metrics = read_json(tmp_path / "results/metrics.json", "starter_agentic_rlft.py")
     assert metrics["run"]["base_model"] == str(base)
     assert metrics["phases"]["sft"]["valid_rate"] == 1.0
+    evaluated = [t["scenario_id"] for t in read_json(tmp_path / "evaluation_traces.json", "starter_agentic_rlft.py")]
+    assert evaluated[:4] == evaluated[4:]
+    assert len(set(evaluated)) == 4
