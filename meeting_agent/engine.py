@@ -171,9 +171,8 @@ class Engine:
         encoded = self.tokenizer(prompts, add_special_tokens=False)["input_ids"]
         order = sorted(range(len(prompts)), key=lambda i: len(encoded[i]))
         answers = [0.0] * len(prompts)
-        size = max(
-            1, self.batch_size // 2
-        )  # more outgrow the caches of a CPU: 1.4 times as long
+        # More at once outgrow the caches of a CPU and take 1.4 times as long.
+        size = max(1, self.batch_size // 2)
         for start in range(0, len(order), size):
             chosen = order[start : start + size]
             # No mask: padding is on the right, where causal attention does not reach it.
