@@ -177,12 +177,19 @@ class Engine:
             chosen = order[start : start + size]
             # No mask: padding is on the right, where causal attention does not reach it.
             ids = pad_sequence([torch.tensor(encoded[i]) for i in chosen], True, self.tokenizer.pad_token_id)
-            columns, last = torch.tensor([len(encoded[i]) - 1 for i in chosen]).unique(return_inverse=True)
-            out = self.model(input_ids=ids.to(self.device), use_cache=False, logits_to_keep=columns.to(self.device))
-            values = self.reader.expected(out.logits[torch.arange(len(chosen)), last])
+            with self._only_at([len(encoded[i]) - 1 for i in chosen]):
+                values = self.reader.expected(self.model(input_ids=ids.to(self.device), use_cache=False).logits)
             for i, value in zip(chosen, values.clamp(LOWEST, HIGHEST).tolist(), strict=True):
                 answers[i] = value
         return answers
+
+    def _only_at(self, last: list[int]):
+        """Until closed, logits are (rows, vocabulary), each row's at its own position: the vocabulary is large."""
+
+        def select(_: Any, inputs: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
+            return (inputs[0][torch.arange(len(last)), torch.tensor(last)],)
+
+        return self.model.get_output_embeddings().register_forward_pre_hook(select)
 
     def generate(self, requests: list[Request]) -> list[Completion]:
         """Continues every request, in batches of similar length."""
