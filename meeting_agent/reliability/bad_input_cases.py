@@ -362,7 +362,7 @@ def rlft_cases() -> list[Case]:
         "min_chosen_reward": (2,),
         "most_uses": (0,),
         "most_pairs": (0,),
-        "num_eval_scenarios": (0, 99999),
+        "num_eval_scenarios": (0, 1_000_000),
         "eval_seed": (-1,),
         "eval_temperature": (-0.5,),
     }
