@@ -18,6 +18,7 @@ from typing import Any, cast
 import torch
 from safetensors import SafetensorError
 from torch.nn.utils.rnn import pad_sequence
+from torch.utils.hooks import RemovableHandle
 
 from meeting_agent.cache import Memories, Memory, growing_cache, recall, remember
 from meeting_agent.chat_format import prepare, turn_end
@@ -183,7 +184,7 @@ class Engine:
                 answers[i] = value
         return answers
 
-    def _only_at(self, last: list[int]):
+    def _only_at(self, last: list[int]) -> RemovableHandle:
         """Until closed, logits are (rows, vocabulary), each row's at its own position: the vocabulary is large."""
 
         def select(_: Any, inputs: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
