@@ -22,6 +22,7 @@ import shutil
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from data_classes import MeetingPredictor, PersonDescriptor, TrainingMetrics
@@ -46,6 +47,16 @@ from meeting_agent.reporting import check_reporter
 from meeting_agent.rewards import calculate_reward
 from meeting_agent.settings import parse_settings, run_script, setting
 from meeting_agent.trajectories import TraceFile
+from starter_agentic_traces import (
+    CONCURRENT_AGENTS,
+    AgentTraceCollector,
+    Scenario,
+    UnfinishedTraces,
+    block_count,
+    conferences,
+    play_missing_blocks,
+    put_into_words,
+)
 
 __all__ = [
     "calculate_reward",
@@ -372,6 +383,7 @@ def evaluate_model_performance(
     from meeting_agent.engine import Engine, base_of_adapter
     from meeting_agent.error_patterns import error_patterns
     from meeting_agent.evaluation import (
+        Played,
         agent_statistics,
         attainable_share,
         dpo_curves,
@@ -380,6 +392,7 @@ def evaluate_model_performance(
         machine,
         pair_statistics,
         sft_curves,
+        summarised,
         versions,
         was_right,
     )
@@ -390,7 +403,6 @@ def evaluate_model_performance(
     from meeting_agent.processes import this_process
     from meeting_agent.report import choose_examples, render_report
     from meeting_agent.statistics import paired_comparison, score_probabilities
-    from starter_agentic_traces import AgentTraceCollector
 
     started = time.monotonic()
     by_conference = scenarios_to_evaluate(config)
@@ -401,22 +413,21 @@ def evaluate_model_performance(
     base = base_of_adapter(Path(config.sft_model_path))
 
     predictor = MeetingPredictor(config.sft_model_path)
-    played: dict[str, list[dict]] = {}
-    for name, engine in (("agent", predictor.engine), ("dpo", Engine(base, config.adapter_path))):
-        played[name] = []
-        for conference in by_conference:
-            collector = AgentTraceCollector(predictor, conference, config.eval_temperature, config.eval_seed)
-            played[name] += collector.collect_share(collector.agents_on(engine), name, this_process())
-        warn_if_unreadable(config, played[name])
+    evaluation = play_held_out(config, predictor, base, by_conference)
     if not this_process().is_main_process:
         return {}
+    played: dict[str, list[Played]] = {"agent": [], "dpo": []}
+    for trace in evaluation.traces():
+        played[trace["policy"]].append(summarised(trace))
 
     sft_says = predict_probabilities(predictor.engine, prompts)
     probabilities: dict[str, Sequence[float | None]] = {
         "base": predict_probabilities(Engine(base), prompts),
         "sft": sft_says,
-        **{name: [t["final_probability"] for t in traces] for name, traces in played.items()},
+        **{name: [t.probability for t in traces] for name, traces in played.items()},
     }
+    for name in played:
+        warn_if_unreadable(config, probabilities[name])
     phases = {name: score_probabilities(probabilities[name], success) for name in ("base", "sft")}
     phases["sft"]["greedy"] = score_probabilities(greedy_answers(predictor.engine, prompts), success)
     phases["sft"]["errors"] = error_patterns(prompts, [s.meeting.reason for s in scenarios], sft_says, success)
@@ -468,32 +479,63 @@ def evaluate_model_performance(
     }
     add_other_records(metrics, Path(config.results_dir))
     examples = choose_examples(traces)
-    evaluation = [*played["agent"], *played["dpo"]]
-    write_json_array(evaluation_path(config), evaluation)
+    write_json_array(evaluation_path(config), evaluation.traces())
     with replacing_files(Path(config.results_dir)) as folder:
         write_json(folder / "metrics.json", metrics)
         write_scenarios(folder / "evaluation_scenarios.csv", scenarios, probabilities, played)
         draw_plots(folder, metrics, traces)
         write_json(folder / "examples.json", examples)
         write_text(folder / "evaluation_report.md", render_report(metrics, examples))
-        write_page(folder / "report.html", folder, traces, evaluation)
+        write_page(folder / "report.html", folder, traces, evaluation.traces())
+    evaluation.delete()
     write_text(Path(config.adapter_path) / "README.md", model_card(config, base, dpo, phases["dpo"]))
     print_ladder(metrics)
     return metrics
 
 
-def scenarios_to_evaluate(config: RLFTConfig) -> list[list]:
+def scenarios_to_evaluate(config: RLFTConfig) -> list[list[Scenario]]:
     """Meetings of one's own attendees that phase 2 left alone, where there are such, else conferences of their own."""
-    from starter_agentic_traces import conferences, put_into_words
-
     if own := read_own_meetings(config.attendees, config.meetings):
         return [put_into_words(own.held_out[: config.num_eval_scenarios], f"own-evaluation-{config.eval_seed}")]
     return list(conferences("evaluation", config.eval_seed, config.num_eval_scenarios))
 
 
-def warn_if_unreadable(config: RLFTConfig, traces: list[dict]) -> None:
+def play_held_out(
+    config: RLFTConfig, predictor: MeetingPredictor, base: str, by_conference: list[list[Scenario]]
+) -> UnfinishedTraces:
+    """Every held-out scenario once by the agent, then once by the aligned one, as blocks on disk.
+
+    A killed run goes on after its finished blocks; how many scenarios there are takes no memory.
+    """
+    from meeting_agent.engine import Engine
+    from meeting_agent.processes import this_process
+
+    made_from = digests(
+        sft=Path(config.sft_model_path) / ADAPTER_WEIGHTS,
+        dpo=Path(config.adapter_path) / ADAPTER_WEIGHTS,
+        attendees=Path(config.attendees),
+        meetings=Path(config.meetings),
+    )
+    asked = {"settings": asdict(config)} | made_from
+    unfinished = UnfinishedTraces(evaluation_path(config), asked, this_process())
+    engines = {"agent": predictor.engine, "dpo": Engine(base, config.adapter_path)}
+
+    def play(name: str, scenarios: list[Scenario], wanted: list[int]) -> Iterable[list[dict]]:
+        collector = AgentTraceCollector(predictor, scenarios, config.eval_temperature, config.eval_seed)
+        return collector.collect(collector.agents_on(engines[name]), 1, name, CONCURRENT_AGENTS, wanted)
+
+    parts = [
+        (block_count(len(scenarios), 1, CONCURRENT_AGENTS), partial(play, name, scenarios))
+        for name in engines
+        for scenarios in by_conference
+    ]
+    play_missing_blocks(parts, sum(blocks for blocks, _ in parts), unfinished, this_process())
+    return unfinished
+
+
+def warn_if_unreadable(config: RLFTConfig, probabilities: Sequence[float | None]) -> None:
     """A base that meets only words it does not know says nothing that can be read: the report then measures that."""
-    if all(t["final_probability"] is None for t in traces):
+    if all(p is None for p in probabilities):
         what = config.meetings or "the held-out scenarios"
         print(f"warning: no answer of the agents on {what} can be read: take a base that knows its words", flush=True)
 
@@ -544,7 +586,7 @@ def write_scenarios(path: Path, scenarios: list, probabilities: dict, played: di
         writer.writerow(["scenario_id", "success_probability", *probabilities, *answers])
         for i, scenario in enumerate(scenarios):
             said = ["" if p[i] is None else f"{p[i]:.4f}" for p in probabilities.values()]
-            advice = [played[name][i]["final_recommendation_parsed"] or "" for name in played]
+            advice = [traces[i].recommendation or "" for traces in played.values()]
             writer.writerow(
                 [scenario.meeting.scenario_id, f"{scenario.meeting.success_probability:.4f}", *said, *advice]
             )

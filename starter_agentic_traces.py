@@ -23,7 +23,6 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +37,7 @@ from data_classes import (
     safe_extract_json,
 )
 from meeting_agent.checkpoints import unfinished_folder
-from meeting_agent.evaluation import agent_statistics
+from meeting_agent.evaluation import agent_statistics, summarised
 from meeting_agent.files import (
     ADAPTER_WEIGHTS,
     InputError,
@@ -114,13 +113,25 @@ def generate_agent_traces_for_training(config: TraceConfig) -> dict:
     adapter = digest(Path(config.sft_model_path) / ADAPTER_WEIGHTS)
     own = digests(attendees=Path(config.attendees), meetings=Path(config.meetings))
     unfinished = UnfinishedTraces(path, {"settings": asdict(config), "adapter": adapter} | own, processes)
-    ready = play_missing_blocks(config, predictor, unfinished, processes)
-    processes.wait_for_everyone()
-    summary = agent_statistics(unfinished.traces()) | {"settings": asdict(config)}
+    samples, at_once = config.samples_per_scenario, config.concurrent_agents
+    ready: list[float] = []
+
+    def play(scenarios: list[Scenario], wanted: list[int]) -> Iterator[list[dict]]:
+        collector = AgentTraceCollector(predictor, scenarios, config.temperature, config.seed)
+        agents = collector.agents_on(predictor.engine, config.api_url, config.model)
+        ready.append(time.monotonic())
+        for block in collector.collect(agents, samples, "sft", at_once, wanted):
+            check_failures(block, config)
+            yield block
+
+    total = sum(block_count(count, samples, at_once) for count in scenarios_at_a_time(config))
+    parts = ((block_count(len(s), samples, at_once), partial(play, s)) for s in scenarios_to_play(config))
+    play_missing_blocks(parts, total, unfinished, processes)
+    summary = agent_statistics(map(summarised, unfinished.traces())) | {"settings": asdict(config)}
     if processes.is_main_process:
         write_json_array(path, unfinished.traces())
-        summary["start_up_seconds"] = ready - started
         summary["seconds"] = time.monotonic() - started
+        summary["start_up_seconds"] = ready[0] - started if ready else summary["seconds"]
         summary["sha256"] = {"adapter": adapter, "traces": digest(path)} | own
         write_json(path.with_suffix(".summary.json"), summary)
         print_statistics(summary)
@@ -130,37 +141,38 @@ def generate_agent_traces_for_training(config: TraceConfig) -> dict:
     return summary
 
 
-def play_missing_blocks(
-    config: TraceConfig, predictor: MeetingPredictor, unfinished: UnfinishedTraces, processes
-) -> float:
-    """Plays the blocks of this process that are not on disk yet; returns when everything was loaded to begin."""
+# How many blocks of trajectories there are, and what plays those of them whose numbers it gets.
+Part = tuple[int, Callable[[list[int]], Iterable[list[dict]]]]
+
+
+def play_missing_blocks(parts: Iterable[Part], total: int, unfinished: UnfinishedTraces, processes) -> None:
+    """Plays this process's share of the `total` blocks of all parts, without those that are on disk already.
+
+    Returns when every process (Accelerate's state) has played its share.
+    """
     from meeting_agent.progress import Pace
 
-    samples, at_once = config.samples_per_scenario, config.concurrent_agents
-    total = sum(math.ceil(count * samples / at_once) for count in scenarios_at_a_time(config))
     pace = Pace(unfinished.count(), total)
-    first, ready = 0, 0.0
-    for scenarios in scenarios_to_play(config):
-        blocks = math.ceil(len(scenarios) * samples / at_once)
+    first = 0
+    for blocks, play in parts:
         mine = [
             block
             for block in range(blocks)
             if (first + block) % processes.num_processes == processes.process_index
             and not unfinished.holds(first + block)
         ]
-        if mine:
-            collector = AgentTraceCollector(predictor, scenarios, config.temperature, config.seed)
-            play = collector.agents_on(predictor.engine, config.api_url, config.model)
-            ready = ready or time.monotonic()
-            played = collector.collect(play, samples, "sft", at_once, mine)
-            for number, block in zip(mine, played, strict=True):
-                check_failures(block, config)
+        if mine:  # a part that is all there need not be opened
+            for number, block in zip(mine, play(mine), strict=True):
                 unfinished.add(first + number, block)
                 if processes.is_main_process:
                     done = unfinished.count()
                     print(f"  block {done}/{total}  {pace.left(done)}", flush=True)
         first += blocks
-    return ready or time.monotonic()
+    processes.wait_for_everyone()
+
+
+def block_count(scenarios: int, samples: int, at_once: int) -> int:
+    return math.ceil(scenarios * samples / at_once)
 
 
 def check_failures(block: list[dict], config: TraceConfig) -> None:
@@ -422,21 +434,6 @@ class AgentTraceCollector:
         for number in range(math.ceil(len(jobs) / at_once)) if wanted is None else wanted:
             block = jobs[number * at_once : (number + 1) * at_once]
             yield [self.trajectory(*job, run, policy) for job, run in zip(block, play(block), strict=True)]
-
-    def collect_share(self, play, policy: str, processes) -> list[dict]:
-        """Every scenario once: each of `processes` (Accelerate's state) plays its share of the blocks, all get all."""
-        from accelerate.utils import gather_object
-
-        from meeting_agent.progress import Pace
-
-        blocks = range(math.ceil(len(self.scenarios) / CONCURRENT_AGENTS))
-        mine = blocks[processes.process_index :: processes.num_processes]
-        pace, own = Pace(0, len(mine)), []
-        for number, block in zip(mine, self.collect(play, 1, policy, wanted=mine), strict=True):
-            own.append((number, block))
-            if processes.is_main_process:
-                print(f"  evaluating {policy}: block {len(own)}/{len(mine)}  {pace.left(len(own))}", flush=True)
-        return [trace for _, block in sorted(gather_object(own), key=itemgetter(0)) for trace in block]
 
     def trajectory(self, scenario: Scenario, sample: int, run: dict, policy: str) -> dict:
         recommendation, probability = parse_recommendation(run["messages"][-1].get("content") or "")

@@ -31,6 +31,7 @@ class BenchmarkConfig:
     sft_model_path: str = setting("models/sft_prediction_model_gemma_270m", "the adapter that phase 1 wrote")
     sft_data_path: str = setting("data/sft_training_data.csv", "rows to train on")
     pairs_path: str = setting("trajectories/preference_pairs.json", "preference pairs to train on")
+    traces_path: str = setting("trajectories/agent_traces.json", "trajectories of that adapter")
     output: str = setting("results/benchmark.json", "where the figures go; the plot goes beside it")
     quick: bool = setting(False, "fewer and smaller repeats")
     parts: str = setting(
@@ -95,9 +96,10 @@ def main() -> None:
         found[comparison.name] = measured(comparison, QUICK_REPEATS if config.quick else REPEATS)
         print(line(found[comparison.name]), flush=True)
     sizes = QUICK_SIZES if config.quick else SIZES
-    grown = growth(config.sft_model_path, sizes) if "growth" in parts else []
+    grown = growth(config.sft_model_path, config.traces_path, sizes) if "growth" in parts else []
     for row in grown:
-        print(f"{row['scenarios']} scenarios: {seconds_each(row):.3f} s each", flush=True)
+        each, peak = f"{seconds_each(row):.3f} s each", f"{row['peak_mib']:.0f} MiB at most"
+        print(f"{row['phase']}, {row['scenarios']} scenarios: {each}, {peak}", flush=True)
     figures = {"comparisons": list(found.values()), "growth": grown or known.get("growth", [])}
     write_json(output, origin | figures)
     draw(output.with_suffix(".png"), list(found.values()))

@@ -17,10 +17,11 @@ from meeting_agent.statistics import score_probabilities
 
 
 class Played(NamedTuple):
-    """What statistics need of a trajectory."""
+    """What statistics need of a trajectory: far less than the trajectory, of which there may be many."""
 
     probability: float | None
     success: float
+    outcome: str
     recommendation: str | None
     reward: float
     completed: bool
@@ -34,6 +35,7 @@ def summarised(trace: dict) -> Played:
     return Played(
         trace["final_probability"],
         trace["ground_truth"],
+        trace["true_outcome"],
         trace["final_recommendation_parsed"],
         trace["reward"],
         trace["completed_naturally"],
@@ -43,13 +45,13 @@ def summarised(trace: dict) -> Played:
     )
 
 
-def agent_statistics(traces: Iterable[dict]) -> dict:
+def agent_statistics(traces: Iterable[Played]) -> dict:
     """Scores of trajectories: those of `score_probabilities`, and how the agents went about it.
 
     A trajectory without a readable recommendation counts as wrong. Rates are shares of all trajectories, except
     `grounded_claim_rate`, a share of all claims.
     """
-    played = [summarised(t) for t in traces]
+    played = list(traces)
     n = len(played)
     calls = [len(t.tools) for t in played]
     stated = sum(t.claims for t in played)
@@ -72,14 +74,13 @@ def agent_statistics(traces: Iterable[dict]) -> dict:
     }
 
 
-def is_grounded(traces: list[dict]) -> list[bool]:
+def is_grounded(played: list[Played]) -> list[bool]:
     """Whether every number that a closing answer cites stands in a tool's answer."""
-    counts = (count_grounded_claims(t["messages"]) for t in traces)
-    return [grounded == claims for grounded, claims in counts]
+    return [t.grounded == t.claims for t in played]
 
 
-def was_right(traces: list[dict]) -> list[bool]:
-    return [t["final_recommendation_parsed"] == t["true_outcome"] for t in traces]
+def was_right(played: list[Played]) -> list[bool]:
+    return [t.recommendation == t.outcome for t in played]
 
 
 def is_right(probabilities: Sequence[float | None], success: list[float]) -> list[bool]:

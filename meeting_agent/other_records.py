@@ -141,13 +141,20 @@ def speed_section(b: dict) -> str:
 
 
 def growth_text(rows: list[dict]) -> str:
-    sizes = [f"{row['scenarios']:,}" for row in rows]
-    each = [f"{1000 * seconds_each(row):.0f}" for row in rows]
-    start_up = [f"{row['start_up_seconds']:.0f}" for row in rows]
-    return (
-        f"Phase 2 in one process with {' / '.join(sizes)} scenarios: {' / '.join(start_up)} s of start-up, then "
-        f"{' / '.join(each)} ms a scenario."
-    )
+    """Time and memory of rollouts and of the evaluation with more and more scenarios."""
+    what = {"rollouts": "rollouts, one sample each", "evaluation": "evaluation, before and after DPO"}
+    cells = [
+        [
+            what[row["phase"]],
+            f"{row['scenarios']:,}",
+            f"{row['start_up_seconds']:.0f} s",
+            f"{1000 * seconds_each(row):.0f} ms",
+            f"{row['peak_mib']:,.0f} MiB",
+        ]
+        for row in rows
+    ]
+    titles = ["in one process", "scenarios", "start-up", "then each", "peak memory"]
+    return f"How cost grows with the number of scenarios:\n\n{table(titles, cells)}"
 
 
 def memory_text(m: dict) -> str:

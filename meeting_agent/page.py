@@ -29,7 +29,7 @@ from meeting_agent.trajectories import TraceFile
 
 PARTS = Path(__file__).resolve().parent / "page_parts"
 SCRIPTS = ("data.js", "state.js", "list.js", "conversation.js", "page.js")
-MOST_TRACES = 5000  # of phase 2: a page with many more opens slowly and is hard to keep
+MOST_TRACES = 5000  # of each phase: a page with many more opens slowly and is hard to keep
 
 
 @dataclass
@@ -40,7 +40,7 @@ class PageConfig:
     evaluation_path: str = setting("trajectories/evaluation_traces.json", "those of phase 3's evaluation")
     results_dir: str = setting("results", "where report and plots lie")
     output: str = setting("results/report.html", "where the page goes")
-    most_traces: int = setting(MOST_TRACES, "trajectories of phase 2 to show, the first ones", 0, 100_000)
+    most_traces: int = setting(MOST_TRACES, "trajectories of each of the two files to show, the first ones", 0, 100_000)
 
 
 def main() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import gzip
+import itertools
 import json
+from collections import Counter
 from collections.abc import Iterable
 
 from meeting_agent.files import InputError
@@ -16,19 +18,21 @@ Claim = tuple[str, int | None]  # what the answer says, and the number of the tu
 
 
 def pack(traces: Iterable[dict], evaluation: Iterable[dict], most: int) -> str:
-    """At most `most` trajectories of phase 2 and all of the evaluation; the same bytes for the same trajectories."""
+    """At most `most` trajectories of phase 2, and as many of the evaluation, half of them after DPO.
+
+    The same bytes for the same trajectories.
+    """
     texts: dict[str, int] = {}
     shown: list[dict] = []
-    left_out = 0
-    for trace in traces:
-        if len(shown) < most:
-            shown.append(for_page(trace, "traces", texts))
-        else:
-            left_out += 1
-    for trace in evaluation:
-        if trace.get("policy") not in EVALUATED:
+    found: Counter[str] = Counter()
+    room = {"traces": most} | dict.fromkeys(EVALUATED, most // len(EVALUATED))
+    for group, trace in itertools.chain((("traces", t) for t in traces), ((t.get("policy"), t) for t in evaluation)):
+        if group not in list(room):  # a list, since a broken file's policy may be anything
             raise InputError(f"trajectory {trace['id']!r} is not of an evaluation: run starter_agentic_rlft.py")
-        shown.append(for_page(trace, trace["policy"], texts))
+        found[group] += 1
+        if found[group] <= room[group]:
+            shown.append(for_page(trace, group, texts))
+    left_out = found.total() - len(shown)
     data = {"short_names": SHORT_NAMES, "left_out": left_out, "texts": list(texts), "traces": shown}
     written = json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
     return base64.b64encode(gzip.compress(written, mtime=0)).decode()

@@ -71,7 +71,7 @@ def test_other_meetings_than_those_of_phase_2_are_refused(folder, tmp_path):
 
 
 def test_agents_of_whom_nothing_can_be_read_are_told_of(capsys):
-    warn_if_unreadable(RLFTConfig(), [{"final_probability": None}, {"final_probability": 0.5}])
+    warn_if_unreadable(RLFTConfig(), [None, 0.5])
     assert capsys.readouterr().out == ""
-    warn_if_unreadable(RLFTConfig(meetings="mine.csv"), [{"final_probability": None}] * 3)
+    warn_if_unreadable(RLFTConfig(meetings="mine.csv"), [None] * 3)
     assert "warning: no answer of the agents on mine.csv can be read" in capsys.readouterr().out

@@ -97,6 +97,15 @@ def test_prompts_are_stored_once_and_nothing_differs_between_two_builds():
     assert first["turns"][2]["pieces"][0] == ["fit_score 0.31", 1]
 
 
+def test_a_large_evaluation_is_shown_in_part_both_sides_of_a_scenario():
+    many = [trace(number, policy=policy) for policy in ("agent", "dpo") for number in range(6)]
+    data = unpacked(pack([], many, most=5))
+    assert [(t["group"], t["scenario"]) for t in data["traces"]] == [
+        (policy, many[number]["scenario_id"]) for policy in ("agent", "dpo") for number in range(2)
+    ]
+    assert data["left_out"] == 8
+
+
 def test_what_a_model_said_cannot_leave_its_place(tmp_path):
     (tmp_path / "evaluation_report.md").write_text(f"# Report\n\n## 1. {HOSTILE}\n\n> {HOSTILE} ![x](http://a/b.png)\n")
     write_page(tmp_path / "report.html", tmp_path, [trace(1, answer=HOSTILE, persona=HOSTILE)], EVALUATED)

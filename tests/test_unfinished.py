@@ -1,12 +1,14 @@
-"""A killed phase 2 goes on after its finished blocks, alone or as several processes, and ends the same either way."""
+"""A killed run of agents goes on after its finished blocks, alone or as several processes, and ends the same."""
 
 import json
 from types import SimpleNamespace
 
 import pytest
 
+import starter_agentic_rlft
 from data_classes import MeetingPredictor
-from meeting_agent.files import write_json, write_json_array
+from meeting_agent.files import read_json, write_json, write_json_array
+from starter_agentic_rlft import RLFTConfig, play_held_out, scenarios_to_evaluate
 from starter_agentic_traces import (
     MOST_MEETINGS,
     AgentTraceCollector,
@@ -87,3 +89,25 @@ def test_blocks_do_not_depend_on_which_were_played_before():
     assert len(whole) == 3
     assert whole == blocks()
     assert whole[2:] == blocks([2])
+
+
+def test_the_evaluation_goes_on_after_its_finished_blocks(tmp_path, monkeypatch):
+    monkeypatch.setattr(starter_agentic_rlft, "CONCURRENT_AGENTS", 2)
+    config = RLFTConfig(num_eval_scenarios=3, pairs_path=str(tmp_path / "pairs.json"))
+    predictor, conferences = MeetingPredictor(config.sft_model_path), scenarios_to_evaluate(config)
+
+    def play() -> list[dict]:
+        return list(play_held_out(config, predictor, "models/base", conferences).traces())
+
+    whole = play()
+    wanted = [s.meeting.scenario_id for s in conferences[0]]
+    assert [(t["policy"], t["scenario_id"]) for t in whole] == [(p, w) for p in ("agent", "dpo") for w in wanted]
+
+    first, second, _, last = sorted(tmp_path.glob(".evaluation_traces.json.unfinished/block-*.json"))
+    kept = read_json(first, "")
+    write_json(first, [kept[0] | {"tokens": -1}, kept[1]])
+    for lost in (second, last):
+        lost.unlink()
+    assert play() == [whole[0] | {"tokens": -1}, *whole[1:]]
+    config.eval_temperature = 0.5
+    assert all(t["tokens"] > 0 for t in play())

@@ -72,7 +72,7 @@ function showList(data, matches, state) {
   const shown = matches.slice(page * ROWS, (page + 1) * ROWS);
   document.getElementById("rows").replaceChildren(...shown.map((trace) => row(trace, data, state)));
   const range = shown.length ? `${page * ROWS + 1} to ${page * ROWS + shown.length} of ` : "";
-  const left = data.left_out ? `; ${data.left_out.toLocaleString("en")} more of phase 2 are not on this page` : "";
+  const left = data.left_out ? `; ${data.left_out.toLocaleString("en")} more are not on this page` : "";
   document.getElementById("status").textContent =
     `${range}${matches.length.toLocaleString("en")} trajectories${left}`;
   const turn = (label, number) =>

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from data_classes import MeetingPredictor
-from meeting_agent.evaluation import agent_statistics
+from meeting_agent.evaluation import agent_statistics, summarised
 from meeting_agent.reliability.record import RECORD, keep
 from starter_agentic_traces import AgentTraceCollector, make_scenarios
 
@@ -40,7 +40,7 @@ def soak(model: str, count: int, at_once: int, seed: int) -> dict:
             memory.append(resident_mebibytes())
             yield from block
 
-    statistics = agent_statistics(watched())
+    statistics = agent_statistics(map(summarised, watched()))
     steady = memory[min(WARM_UP_BLOCKS, len(memory) - 1)]
     return {
         "scenarios": count,
