@@ -478,13 +478,14 @@ class TrainingMetrics:
 class MeetingPredictor:
     """The SFT model as a function from two descriptions and a slot to a probability and a reason.
 
-    `model_path` is the adapter that phase 1 wrote, or any causal LM. Answers are kept, so asking again costs nothing.
+    `model_path` is the adapter that phase 1 wrote, or any causal LM; `fp32` is full precision also where the machine
+    computes bfloat16. Answers are kept, so asking again costs nothing.
     """
 
-    def __init__(self, model_path: str | Path, base_model_name: str | None = None):
+    def __init__(self, model_path: str | Path, base_model_name: str | None = None, fp32: bool = False):
         from meeting_agent.engine import open_engine
 
-        self.engine = open_engine(str(model_path), base_model_name)
+        self.engine = open_engine(str(model_path), base_model_name, fp32)
         self._answers: dict[str, dict] = {}
 
     def predict(self, person_a_desc: str, person_b_desc: str, time_slot: TimeSlot) -> dict:

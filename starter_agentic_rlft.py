@@ -86,8 +86,9 @@ class RLFTConfig:
     )
     gradient_accumulation_steps: int = setting(1, "such batches per step; with 1 pair at once take 8", 1, 1024)
     gradient_checkpointing: bool = setting(False, "compute activations twice instead of keeping them: less memory")
-    bf16: bool = setting(False, "bfloat16 arithmetic; without either flag a GPU that has it uses it")
-    fp16: bool = setting(False, "float16 arithmetic, for older GPUs")
+    bf16: bool = setting(False, "train in bfloat16; without a flag a GPU that has it does")
+    fp16: bool = setting(False, "train in float16, for older GPUs")
+    fp32: bool = setting(False, "train and answer in full precision")
     use_4bit: bool = setting(False, "QLoRA: load the base in 4 bits while training")
     min_reward_gap: float = setting(
         0.05, "smallest difference in reward of two tries; 0.5 leaves out mere faults", 1e-6, 2.0
@@ -135,7 +136,7 @@ def check_config(config: RLFTConfig) -> None:
         raise InputError(f"{config.sft_model_path} holds no adapter: run starter_sft.py first")
     read_own_meetings(config.attendees, config.meetings)
     check_reporter(config.report_to, Path(config.adapter_path))
-    check_precision(config.bf16, config.fp16)
+    check_precision(config.bf16, config.fp16, config.fp32)
     results = Path(config.results_dir) / "metrics.json"
     check_writable(Path(config.pairs_path), Path(config.adapter_path), results)
 
@@ -268,7 +269,7 @@ def train_model_with_dpo(pairs: list[dict], config: RLFTConfig) -> TrainingMetri
         gradient_checkpointing=config.gradient_checkpointing,
         use_cpu=not torch.cuda.is_available(),
         ddp_find_unused_parameters=False,
-        **precision(config.bf16, config.fp16),
+        **precision(config.bf16, config.fp16, config.fp32),
         remove_unused_columns=False,
         logging_steps=1,
         save_steps=20,
@@ -412,7 +413,7 @@ def evaluate_model_performance(
     success = [s.meeting.success_probability for s in scenarios]
     base = base_of_adapter(Path(config.sft_model_path))
 
-    predictor = MeetingPredictor(config.sft_model_path)
+    predictor = MeetingPredictor(config.sft_model_path, fp32=config.fp32)
     evaluation = play_held_out(config, predictor, base, by_conference)
     if not this_process().is_main_process:
         return {}
@@ -422,7 +423,7 @@ def evaluate_model_performance(
 
     sft_says = predict_probabilities(predictor.engine, prompts)
     probabilities: dict[str, Sequence[float | None]] = {
-        "base": predict_probabilities(Engine(base), prompts),
+        "base": predict_probabilities(Engine(base, fp32=config.fp32), prompts),
         "sft": sft_says,
         **{name: [t.probability for t in traces] for name, traces in played.items()},
     }
@@ -518,7 +519,7 @@ def play_held_out(
     )
     asked = {"settings": asdict(config)} | made_from
     unfinished = UnfinishedTraces(evaluation_path(config), asked, this_process())
-    engines = {"agent": predictor.engine, "dpo": Engine(base, config.adapter_path)}
+    engines = {"agent": predictor.engine, "dpo": Engine(base, config.adapter_path, fp32=config.fp32)}
 
     def play(name: str, scenarios: list[Scenario], wanted: list[int]) -> Iterable[list[dict]]:
         collector = AgentTraceCollector(predictor, scenarios, config.eval_temperature, config.eval_seed)

@@ -83,6 +83,7 @@ class TraceConfig:
         CONCURRENT_AGENTS, "agents at work together; a killed run keeps such blocks", 1, 1024
     )
     seed: int = setting(42, "decides who meets, the personas and the sampling", 0, 2**32 - 1)
+    fp32: bool = setting(False, "answer in full precision, also where the machine has bfloat16")
     api_url: str = setting("", "OpenAI-compatible server to run the agents on instead of the phase 1 model")
     model: str = setting("", "name of the model on that server")
     max_failed_share: float = setting(0.1, "share of a block's trajectories that the server may fail in", 0.0, 1.0)
@@ -108,7 +109,8 @@ def generate_agent_traces_for_training(config: TraceConfig) -> dict:
     check_base(Path(config.sft_model_path))
     started = time.monotonic()
     processes = this_process()
-    predictor = MeetingPredictor(config.sft_model_path)  # before anything is written: the adapter may be broken
+    # Before anything is written: the adapter may be broken.
+    predictor = MeetingPredictor(config.sft_model_path, fp32=config.fp32)
     path = Path(config.traces_path)
     adapter = digest(Path(config.sft_model_path) / ADAPTER_WEIGHTS)
     own = digests(attendees=Path(config.attendees), meetings=Path(config.meetings))

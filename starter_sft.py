@@ -35,7 +35,7 @@ from meeting_agent.files import (
     write_json,
     write_text,
 )
-from meeting_agent.hardware import check_precision, precision, quantization
+from meeting_agent.hardware import answering_dtype, check_precision, quantization
 from meeting_agent.prediction import target_text
 from meeting_agent.prompts import prose
 from meeting_agent.reporting import check_reporter
@@ -64,8 +64,9 @@ class SFTConfig:
     )
     gradient_accumulation_steps: int = setting(1, "such batches per step; with 1 row at once take 16", 1, 4096)
     gradient_checkpointing: bool = setting(False, "compute activations twice instead of keeping them: less memory")
-    bf16: bool = setting(False, "bfloat16 arithmetic; without either flag a GPU that has it uses it")
-    fp16: bool = setting(False, "float16 arithmetic, for older GPUs")
+    bf16: bool = setting(False, "train in bfloat16: without a flag a machine that has it does")
+    fp16: bool = setting(False, "train in float16, for older GPUs")
+    fp32: bool = setting(False, "train and answer in full precision")
     raft_weight: float = setting(
         20.0, "weight of the squared error of the expected probability; 0 is cross-entropy", 0.0, 1e4
     )
@@ -117,7 +118,7 @@ def run_sft_fine_tuning(config: SFTConfig) -> TrainingMetrics:
     output = Path(config.output_model_path)
     with replacing_folder(output) as folder:
         save(folder, config, model, tokenizer, metrics, audit)
-        report = validate_model(folder, split.test, config.base_model_name)
+        report = validate_model(folder, split.test, config.base_model_name, config.fp32)
         write_json(folder / "validation.json", report)
         write_text(folder / "README.md", model_card(config, metrics, report))
     shutil.rmtree(unfinished_folder(output))
@@ -130,7 +131,7 @@ def check_config(config: SFTConfig) -> None:
     if not config.base_model_name.strip():
         raise InputError("--base_model_name is empty: give a folder or a hub name")
     check_reporter(config.report_to, Path(config.output_model_path))
-    check_precision(config.bf16, config.fp16)
+    check_precision(config.bf16, config.fp16, config.fp32)
 
 
 def read_rows(path: str, at_most: int) -> list[TrainingRow]:
@@ -204,7 +205,18 @@ def load_base_with_adapter(config: SFTConfig):
     )
     model = get_peft_model(model, lora)
     use_quick_dropout(model)
+    if trains_in_bfloat16(config) and not torch.cuda.is_available():
+        from meeting_agent.bfloat16 import use_few_passes
+
+        use_few_passes(model)
     return model, load_tokenizer(config.base_model_name)
+
+
+def trains_in_bfloat16(config: SFTConfig) -> bool:
+    """Without a flag on every machine that computes it: on a CPU too it pays in this phase."""
+    import torch
+
+    return config.bf16 or answering_dtype(config.fp16 or config.fp32) == torch.bfloat16
 
 
 # ----------------------------------------------------------------------------- training
@@ -245,7 +257,8 @@ def train(config: SFTConfig, split: Split, model, tokenizer, callbacks: Sequence
         gradient_checkpointing=config.gradient_checkpointing,
         use_cpu=not torch.cuda.is_available(),
         ddp_find_unused_parameters=False,
-        **precision(config.bf16, config.fp16),
+        bf16=trains_in_bfloat16(config),
+        fp16=config.fp16,
         train_sampling_strategy="group_by_length",
         eval_strategy="steps",
         eval_steps=steps_per_epoch,
@@ -343,7 +356,9 @@ LoRA adapter over `{config.base_model_name}`: reads two attendees and a time slo
 """
 
 
-def validate_model(model_path: str | Path, rows: list[TrainingRow], base_model_name: str | None = None) -> dict:
+def validate_model(
+    model_path: str | Path, rows: list[TrainingRow], base_model_name: str | None = None, fp32: bool = False
+) -> dict:
     """Scores a model on rows it never saw, and says where it errs.
 
     Returns the scores of `score_probabilities`, the share of valid answers under plain greedy decoding, and accuracy
@@ -353,7 +368,7 @@ def validate_model(model_path: str | Path, rows: list[TrainingRow], base_model_n
     from meeting_agent.prediction import greedy_answers
     from meeting_agent.statistics import score_probabilities
 
-    predictor = MeetingPredictor(model_path, base_model_name)
+    predictor = MeetingPredictor(model_path, base_model_name, fp32)
     prompts = [r.input_text for r in rows]
     answers = predictor.predict_many(prompts)
     p = [a["probability"] for a in answers]

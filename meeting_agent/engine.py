@@ -23,8 +23,12 @@ from torch.utils.hooks import RemovableHandle
 from meeting_agent.cache import Memories, Memory, growing_cache, recall, remember
 from meeting_agent.chat_format import prepare, turn_end
 from meeting_agent.files import ADAPTER_WEIGHTS, BASE_WEIGHTS, InputError, digest, read_json
+from meeting_agent.hardware import answering_dtype
 from meeting_agent.prompts import PREDICTION_OPENING
 from meeting_agent.rail import HIGHEST, LOWEST, DigitReader
+
+# An index: of the number 1 Transformers makes a slice, for each row of which a bfloat16 product copies the vocabulary.
+LAST = torch.tensor([-1])
 
 
 @dataclass
@@ -90,6 +94,9 @@ def load_model(path: str, dtype: torch.dtype = torch.float32, **options):
     except (OSError, ValueError, SafetensorError) as error:
         raise InputError(f"base model {path!r} cannot be loaded: {str(error).splitlines()[0]}") from None
     model = cast(Any, model)
+    for layer in model.modules():
+        if hasattr(layer, "support_avx512bf16_for_cpu"):  # bitsandbytes packs such layers to answer, not to train on
+            layer.support_avx512bf16_for_cpu = False
     return model.to("cuda") if torch.cuda.is_available() and not options else model
 
 
@@ -126,24 +133,27 @@ def check_base(adapter: Path) -> None:
         raise InputError(f"{adapter} was trained on another {base}: run starter_sft.py again")
 
 
-def open_engine(model_path: str, base_model_name: str | None = None) -> Engine:
+def open_engine(model_path: str, base_model_name: str | None = None, fp32: bool = False) -> Engine:
     """An engine for a LoRA adapter (over its own base, or `base_model_name`) or for a whole model."""
     path = Path(model_path)
     if (path / "adapter_config.json").exists():
-        return Engine(base_model_name or base_of_adapter(path), model_path)
+        return Engine(base_model_name or base_of_adapter(path), model_path, fp32=fp32)
     if path.is_absolute() and not path.exists():
         raise InputError(f"{path} is missing: run starter_sft.py first")
-    return Engine(model_path)
+    return Engine(model_path, fp32=fp32)
 
 
 class Engine:
-    """A causal LM with an optional LoRA adapter merged in memory (the files stay as they are)."""
+    """A causal LM with an optional LoRA adapter merged in memory, in full precision (the files stay as they are).
 
-    def __init__(self, base: str, adapter: str | None = None, batch_size: int = 128):
+    It then computes in bfloat16 where the machine does, unless `fp32`.
+    """
+
+    def __init__(self, base: str, adapter: str | None = None, batch_size: int = 128, fp32: bool = False):
         model = load_model(base)
         if adapter is not None:
             model = with_adapter(model, adapter).merge_and_unload()
-        self.use(model.eval(), load_tokenizer(base), batch_size)
+        self.use(model.to(answering_dtype(fp32)).eval(), load_tokenizer(base), batch_size)
 
     @classmethod
     def around(cls, model, tokenizer, batch_size: int = 128) -> Engine:
@@ -218,7 +228,7 @@ class Engine:
                 position_ids=position,
                 past_key_values=cache,
                 use_cache=True,
-                logits_to_keep=1,
+                logits_to_keep=LAST,
             )
             chosen = self._next_tokens(live, out.logits[:, -1])
             for i, (row, token) in enumerate(zip(live, chosen, strict=True)):
@@ -260,7 +270,7 @@ class Engine:
             position_ids=position,
             past_key_values=cache,
             use_cache=True,
-            logits_to_keep=1,
+            logits_to_keep=LAST,
         )
         for i, (prompt, tokens) in enumerate(repeated.items()):
             self.memories.put(prompt, remember(cache, i, mask[i], tokens))

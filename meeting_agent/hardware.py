@@ -1,4 +1,4 @@
-"""What the flags about memory mean to the libraries; phases 1 and 3 share them."""
+"""What this machine computes with, and what the flags about that and about memory mean to the libraries."""
 
 from __future__ import annotations
 
@@ -7,22 +7,43 @@ from typing import Any
 from meeting_agent.files import InputError
 
 
-def check_precision(bf16: bool, fp16: bool) -> None:
+def check_precision(bf16: bool, fp16: bool, fp32: bool) -> None:
     """Raises InputError for flags that exclude each other or that this machine cannot follow."""
-    if bf16 and fp16:
-        raise InputError("--bf16 and --fp16 exclude each other: give one")
+    if bf16 + fp16 + fp32 > 1:
+        raise InputError("--bf16, --fp16 and --fp32 exclude each other: give one")
     import torch
 
     if fp16 and not torch.cuda.is_available():
-        raise InputError("--fp16 needs a GPU: on this machine take --bf16, or neither")
+        raise InputError("--fp16 needs a GPU: on this machine take --bf16, or none of them")
+    if bf16 and not computes_bfloat16():
+        print("warning: this machine has no instructions for bfloat16: --bf16 will take many times as long", flush=True)
 
 
-def precision(bf16: bool, fp16: bool) -> dict[str, Any]:
-    """Trainer arguments; with neither flag bfloat16 where the GPU has it, else full precision."""
+def computes_bfloat16() -> bool:
+    """Whether this machine has instructions for bfloat16, which then takes less time than full precision."""
     import torch
 
-    can_bf16 = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
-    return {"bf16": bf16 or (can_bf16 and not fp16), "fp16": fp16}
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    cpu = torch.cpu.get_capabilities()
+    return bool(cpu.get("avx512_bf16") or cpu.get("amx_bf16"))
+
+
+def answering_dtype(fp32: bool):
+    """The type that models answer in."""
+    import torch
+
+    return torch.bfloat16 if computes_bfloat16() and not fp32 else torch.float32
+
+
+def precision(bf16: bool, fp16: bool, fp32: bool) -> dict[str, Any]:
+    """Trainer arguments; without a flag bfloat16 on a GPU that computes it, else full precision."""
+    import torch
+
+    return {
+        "bf16": bf16 or (torch.cuda.is_available() and answering_dtype(fp16 or fp32) == torch.bfloat16),
+        "fp16": fp16,
+    }
 
 
 def quantization(use_4bit: bool) -> dict[str, Any]:

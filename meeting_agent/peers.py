@@ -24,6 +24,7 @@ from meeting_agent.cache import Memories
 from meeting_agent.chat_format import to_openai_message
 from meeting_agent.engine import Completion, Engine, Request, base_of_adapter, load_model, load_tokenizer, with_adapter
 from meeting_agent.files import InputError, read_json
+from meeting_agent.hardware import computes_bfloat16
 from meeting_agent.prediction import MAX_ANSWER_TOKENS, chat_text, predict_probabilities
 from meeting_agent.supervision import IGNORED, prediction_row
 from meeting_agent.tools import tool_schemas
@@ -107,7 +108,7 @@ def inference_comparisons(config: BenchmarkConfig) -> Iterator[Comparison]:
     check_holds_no_code(config.sft_model_path)
     predictor = MeetingPredictor(config.sft_model_path)
     engine = predictor.engine
-    sequential = SequentialEngine(engine)
+    sequential = SequentialEngine(MeetingPredictor(config.sft_model_path, fp32=True).engine)  # the faster type there
     many, few = (128, 2) if config.quick else (256, 4)
     seeds = itertools.count(LAST_BENCHMARK_SEED)
 
@@ -275,7 +276,7 @@ def course_sft(base: str, prompts: list[tuple[str, str]], held_out: list[tuple[s
                 gradient_checkpointing=False,
                 learning_rate=2e-4,
                 num_train_epochs=1,
-                bf16=False,
+                bf16=computes_bfloat16(),  # TRL's default
                 save_strategy="no",
                 report_to="none",
                 disable_tqdm=True,
@@ -308,7 +309,7 @@ def default_dpo(base: str, adapter: str, pairs: list[dict]) -> float:
                 per_device_train_batch_size=1,
                 gradient_accumulation_steps=2,
                 num_train_epochs=1,
-                bf16=False,
+                bf16=computes_bfloat16(),  # TRL's default
                 save_strategy="no",
                 report_to="none",
                 disable_tqdm=True,

@@ -10,7 +10,7 @@ import starter_sft
 from data_classes import TrainingRow
 from meeting_agent.engine import open_engine
 from meeting_agent.files import InputError, read_json
-from meeting_agent.hardware import check_precision
+from meeting_agent.hardware import check_precision, computes_bfloat16
 from meeting_agent.memory import committed_tries, write_traces
 from starter_agentic_rlft import RLFTConfig, create_preference_dataset_from_traces, train_model_with_dpo
 
@@ -28,7 +28,7 @@ def one_step(folder, **settings) -> dict:
 
 @pytest.fixture(scope="module")
 def whole_batch(tmp_path_factory):
-    return one_step(tmp_path_factory.mktemp("whole"), per_device_train_batch_size=8)
+    return one_step(tmp_path_factory.mktemp("whole"), per_device_train_batch_size=8, fp32=True)
 
 
 @pytest.mark.parametrize(
@@ -39,9 +39,14 @@ def whole_batch(tmp_path_factory):
     ],
 )
 def test_a_step_in_less_memory_is_the_same_step(whole_batch, settings, tmp_path):
-    step = one_step(tmp_path, **settings)
+    step = one_step(tmp_path, fp32=True, **settings)
     assert step["loss"] == pytest.approx(whole_batch["loss"], rel=1e-4)
     assert step["grad_norm"] == pytest.approx(whole_batch["grad_norm"], rel=1e-3)
+
+
+def test_a_machine_trains_in_the_type_that_it_computes(whole_batch, tmp_path):
+    step = one_step(tmp_path, per_device_train_batch_size=8)
+    assert (step["loss"] != whole_batch["loss"]) == computes_bfloat16()
 
 
 def test_bfloat16_is_nearly_the_same_step(whole_batch, tmp_path):
@@ -56,12 +61,20 @@ def test_a_base_of_gemma_270m_fits_into_16_gib_as_committed():
     assert all(1.0 < gib < 16.0 for gib in peaks.values())
 
 
+def test_bfloat16_without_instructions_for_it_is_said_to_be_slow(monkeypatch, capsys):
+    monkeypatch.setattr("meeting_agent.hardware.computes_bfloat16", lambda: False)
+    check_precision(bf16=True, fp16=False, fp32=False)
+    assert "no instructions for bfloat16" in capsys.readouterr().out
+    check_precision(bf16=False, fp16=False, fp32=True)
+    assert not capsys.readouterr().out
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU can do what is refused here")
 def test_what_a_machine_cannot_do_is_refused():
     with pytest.raises(InputError, match="exclude each other"):
-        check_precision(bf16=True, fp16=True)
+        check_precision(bf16=True, fp16=True, fp32=False)
     with pytest.raises(InputError, match="needs a GPU"):
-        check_precision(bf16=False, fp16=True)
+        check_precision(bf16=False, fp16=True, fp32=False)
 
 
 def test_qlora_trains_in_phases_1_and_3_and_serves(tmp_path):
