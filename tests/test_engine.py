@@ -12,7 +12,7 @@ NEXT_TURN = "<end_of_turn>\n<start_of_turn>user\nAnd turn {turn}, {filler}?<end_
 
 @pytest.fixture(scope="module")
 def engine():
-    return Engine("models/base")
+    return Engine("models/base", fp32=True)  # answers are compared to the letter
 
 
 @pytest.fixture(scope="module")
