@@ -24,7 +24,6 @@ from meeting_agent.cache import Memories
 from meeting_agent.chat_format import to_openai_message
 from meeting_agent.engine import Completion, Engine, Request, base_of_adapter, load_model, load_tokenizer, with_adapter
 from meeting_agent.files import InputError, read_json
-from meeting_agent.hardware import computes_bfloat16
 from meeting_agent.prediction import MAX_ANSWER_TOKENS, chat_text, predict_probabilities
 from meeting_agent.supervision import IGNORED, prediction_row
 from meeting_agent.tools import tool_schemas
@@ -276,7 +275,7 @@ def course_sft(base: str, prompts: list[tuple[str, str]], held_out: list[tuple[s
                 gradient_checkpointing=False,
                 learning_rate=2e-4,
                 num_train_epochs=1,
-                bf16=computes_bfloat16(),  # TRL's default
+                bf16=False,
                 save_strategy="no",
                 report_to="none",
                 disable_tqdm=True,
@@ -309,7 +308,7 @@ def default_dpo(base: str, adapter: str, pairs: list[dict]) -> float:
                 per_device_train_batch_size=1,
                 gradient_accumulation_steps=2,
                 num_train_epochs=1,
-                bf16=computes_bfloat16(),  # TRL's default
+                bf16=False,
                 save_strategy="no",
                 report_to="none",
                 disable_tqdm=True,
