@@ -41,7 +41,7 @@ from meeting_agent.files import (
     write_json_array,
     write_text,
 )
-from meeting_agent.hardware import check_precision, precision, quantization
+from meeting_agent.hardware import check_precision, quantization, trains_in_bfloat16
 from meeting_agent.own_meetings import read_own_meetings
 from meeting_agent.reporting import check_reporter
 from meeting_agent.rewards import calculate_reward
@@ -269,7 +269,8 @@ def train_model_with_dpo(pairs: list[dict], config: RLFTConfig) -> TrainingMetri
         gradient_checkpointing=config.gradient_checkpointing,
         use_cpu=not torch.cuda.is_available(),
         ddp_find_unused_parameters=False,
-        **precision(config.bf16, config.fp16, config.fp32),
+        bf16=trains_in_bfloat16(config.bf16, config.fp16, config.fp32, pays_on_cpu=False),
+        fp16=config.fp16,
         remove_unused_columns=False,
         logging_steps=1,
         save_steps=20,

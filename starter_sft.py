@@ -35,7 +35,7 @@ from meeting_agent.files import (
     write_json,
     write_text,
 )
-from meeting_agent.hardware import answering_dtype, check_precision, quantization
+from meeting_agent.hardware import check_precision, quantization, trains_in_bfloat16
 from meeting_agent.prediction import target_text
 from meeting_agent.prompts import prose
 from meeting_agent.reporting import check_reporter
@@ -205,18 +205,11 @@ def load_base_with_adapter(config: SFTConfig):
     )
     model = get_peft_model(model, lora)
     use_quick_dropout(model)
-    if trains_in_bfloat16(config) and not torch.cuda.is_available():
+    if trains_in_bfloat16(config.bf16, config.fp16, config.fp32, pays_on_cpu=True) and not torch.cuda.is_available():
         from meeting_agent.bfloat16 import use_few_passes
 
         use_few_passes(model)
     return model, load_tokenizer(config.base_model_name)
-
-
-def trains_in_bfloat16(config: SFTConfig) -> bool:
-    """Without a flag on every machine that computes it: on a CPU too it pays in this phase."""
-    import torch
-
-    return config.bf16 or answering_dtype(config.fp16 or config.fp32) == torch.bfloat16
 
 
 # ----------------------------------------------------------------------------- training
@@ -257,7 +250,7 @@ def train(config: SFTConfig, split: Split, model, tokenizer, callbacks: Sequence
         gradient_checkpointing=config.gradient_checkpointing,
         use_cpu=not torch.cuda.is_available(),
         ddp_find_unused_parameters=False,
-        bf16=trains_in_bfloat16(config),
+        bf16=trains_in_bfloat16(config.bf16, config.fp16, config.fp32, pays_on_cpu=True),
         fp16=config.fp16,
         train_sampling_strategy="group_by_length",
         eval_strategy="steps",

@@ -29,7 +29,10 @@ def use_few_passes(model) -> None:
 
 
 def _merged_forward(self: Any, x: torch.Tensor) -> torch.Tensor:
-    """Dropout leaves out inputs of the adapter for all tokens of a batch at once: a weight cannot do so for each."""
+    """A LoRA layer's output for `x` (..., inputs), read with one weight.
+
+    Dropout leaves out inputs of the adapter for all tokens of a batch at once: a weight cannot do so for each.
+    """
     if self.disable_adapters or len(self.active_adapters) != 1:
         return Linear.forward(self, x)
     (name,) = self.active_adapters

@@ -30,20 +30,18 @@ def computes_bfloat16() -> bool:
 
 
 def answering_dtype(fp32: bool):
-    """The type that models answer in."""
+    """The `torch.dtype` that models answer in."""
     import torch
 
     return torch.bfloat16 if computes_bfloat16() and not fp32 else torch.float32
 
 
-def precision(bf16: bool, fp16: bool, fp32: bool) -> dict[str, Any]:
-    """Trainer arguments; without a flag bfloat16 on a GPU that computes it, else full precision."""
+def trains_in_bfloat16(bf16: bool, fp16: bool, fp32: bool, pays_on_cpu: bool) -> bool:
+    """Without a flag, whether the machine computes bfloat16 and is a GPU or the training gains by it on a CPU too."""
     import torch
 
-    return {
-        "bf16": bf16 or (torch.cuda.is_available() and answering_dtype(fp16 or fp32) == torch.bfloat16),
-        "fp16": fp16,
-    }
+    pays = pays_on_cpu or torch.cuda.is_available()
+    return bf16 or (pays and answering_dtype(fp16 or fp32) == torch.bfloat16)
 
 
 def quantization(use_4bit: bool) -> dict[str, Any]:
