@@ -14,8 +14,10 @@ SFT = "models/sft_prediction_model_gemma_270m"
 def test_growth_is_that_of_phases_2_and_3():
     rows = growth(SFT, "trajectories/agent_traces.json", (3,))
     assert [(row["phase"], row["scenarios"]) for row in rows] == [("rollouts", 3), ("evaluation", 3)]
+    assert rows[0]["seconds"] > rows[0]["start_up_seconds"]
     for row in rows:
-        assert row["seconds"] > row["start_up_seconds"] > 0
+        # The evaluation's start-up is another process's time: with three scenarios it may well be the longer one.
+        assert row["seconds"] > 0 and row["start_up_seconds"] > 0
         assert 200 < row["peak_mib"] < 8000
 
 
