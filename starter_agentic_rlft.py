@@ -98,7 +98,7 @@ class RLFTConfig:
     )
     min_chosen_reward: float = setting(1.0, "least reward of a chosen side; 1 is right without a fault", -1.0, 1.0)
     call_gap: float = setting(
-        0.5, "calls that chosen tries make more than rejected ones, on average: more of it, more calls", -5.0, 5.0
+        0.8, "calls that chosen tries make more than rejected ones, on average: more of it, more calls", -5.0, 5.0
     )
     grounding_share: float = setting(
         0.15, "trajectories against themselves with a made-up claim, as a share of all trajectories' pairs", 0.0, 0.9
@@ -300,30 +300,20 @@ def train_model_with_dpo(pairs: list[dict], config: RLFTConfig) -> TrainingMetri
 
 
 def preference_dataset(pairs: list[dict], tokenizer):
-    """The pairs as TRL reads them, each side with the mask of the agent's own tokens."""
+    """The pairs as TRL reads them, each side with a mask over the agent's own tokens."""
     import json
 
     from datasets import Dataset
 
-    from meeting_agent.preferences import preference_token_mask
+    from meeting_agent.preferences import preference_token_masks
 
-    return Dataset.from_list(
-        [
-            {
-                "prompt": p["prompt"],
-                "chosen": p["chosen"],
-                "rejected": p["rejected"],
-                "tools": json.dumps(p["tools"]),
-                **{
-                    f"{side}_agent_mask": preference_token_mask(
-                        tokenizer, p["prompt"] + p[side], p["tools"], side == "rejected"
-                    )
-                    for side in ("chosen", "rejected")
-                },
-            }
-            for p in pairs
-        ]
-    )
+    def row(pair: dict) -> dict:
+        prompt, chosen, rejected, tools = (pair[key] for key in ("prompt", "chosen", "rejected", "tools"))
+        masks = preference_token_masks(tokenizer, prompt, chosen, rejected, tools)
+        sides = {"prompt": prompt, "chosen": chosen, "rejected": rejected, "tools": json.dumps(tools)}
+        return sides | dict(zip(("chosen_agent_mask", "rejected_agent_mask"), masks, strict=True))
+
+    return Dataset.from_list([row(pair) for pair in pairs])
 
 
 def stored_dataset(pairs: list[dict], tokenizer, folder: Path):

@@ -12,12 +12,13 @@ import torch
 from trl.trainer.dpo_trainer import DataCollatorForPreference
 
 from meeting_agent.rewards import CLAIM, UNGROUNDED, UNGROUNDED_CLAIM, calculate_reward, known_claims, tool_results
-from meeting_agent.supervision import own_tokens
+from meeting_agent.supervision import OwnTokens, own_tokens
 from meeting_agent.tools import MAIN_SCORES
 
 PRIOR_TRIES = 10  # without them the best set would often be one that a few lucky tries called
 FAILING_CALLS = 0.25  # share of a corpus dialogue's calls
-VERDICT = re.compile(r'"probability": \d\.(\d+), "recommendation": "(\w+)"')
+# The head of the closing JSON; its groups are the verdict.
+HEAD = re.compile(r'\{"probability": \d\.(\d+), "recommendation": "(\w+)"(?:, "reasoning": ")?')
 # A claim and what is said of it: up to the next claim, or the end of the clause.
 STATEMENT = re.compile(rf'{CLAIM.pattern}[^.,;"\n]*?(?=[.,;"\n]|{CLAIM.pattern}|$)')
 
@@ -212,23 +213,43 @@ def one_digit_off(value: str) -> list[str]:
     return [other for other in others if other != written]
 
 
-def preference_token_mask(tokenizer, messages: list[dict], tools: list[dict], rejected: bool) -> list[int]:
-    """1 for every token that the agent wrote, without what a preference says nothing about.
+def preference_token_masks(
+    tokenizer, prompt: list[dict], chosen: list[dict], rejected: list[dict], tools: list[dict]
+) -> tuple[list[int], list[int]]:
+    """For the chosen and for the rejected side, each with the prompt before it: 1 for every token that the agent wrote,
+    without what the preference says nothing about.
 
     That is the verdict, the digits of the closing probability and YES or NO: after the same look-ups it is chemistry
-    that made it right here and wrong there, and DPO would end up leaning to one answer. Of a rejected side also the
-    grounded claims and what is said of them: with what is true pushed down, something made up would take its place, and
-    with how it is said, an answer that breaks off there.
+    that made it right here and wrong there, and DPO would end up leaning to one answer. Of the chosen side also a turn
+    whose call a tool refused. Of the rejected side the grounded claims and what is said of them: with what is true
+    pushed down, something made up would take its place, and with how it is said, an answer that breaks off there. And
+    the whole head of its JSON, unless it answers after fewer calls than the chosen side, that is too early: with the
+    opening brace pushed down at any length, agents look up more and more, and then find no beginning for the answer.
     """
-    chat = own_tokens(tokenizer, messages, tools)
-    known = known_claims(messages) if rejected else set()
-    left_out = [said.span() for said in STATEMENT.finditer(chat.text) if said.group(1, 2) in known]
-    left_out += [verdict.span(part) for verdict in VERDICT.finditer(chat.text) for part in (1, 2)]
-    left_out += [] if rejected else failed_turns(messages, chat.turns)
+    better, worse = (own_tokens(tokenizer, prompt + side, tools) for side in (chosen, rejected))
+    verdicts, worse_verdicts = (
+        [head.span(part) for head in HEAD.finditer(chat.text) for part in (1, 2)] for chat in (better, worse)
+    )
+    known = known_claims(rejected)
+    truths = [said.span() for said in STATEMENT.finditer(worse.text) if said.group(1, 2) in known]
+    too_early = calls_in(rejected) < calls_in(chosen)
+    heads = [] if too_early else [head.span() for head in HEAD.finditer(worse.text)]
+    return (
+        without(better, verdicts + failed_turns(chosen, better.turns)),
+        without(worse, worse_verdicts + truths + heads),
+    )
+
+
+def without(chat: OwnTokens, left_out: list[tuple[int, int]]) -> list[int]:
+    """The agent's own tokens, 1 each, less those in these spans of the text."""
     return [
         own if not any(start < last and end > first for first, last in left_out) else 0
         for own, (start, end) in zip(chat.own, chat.tokens, strict=True)
     ]
+
+
+def calls_in(messages: list[dict]) -> int:
+    return sum(len(message.get("tool_calls") or []) for message in messages)
 
 
 def failed_turns(messages: list[dict], spans: list[tuple[int, int]]) -> list[tuple[int, int]]:

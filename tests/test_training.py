@@ -17,14 +17,15 @@ from data_classes import TimeSlot, read_training_rows
 from meeting_agent.engine import load_tokenizer
 from meeting_agent.files import digest, read_json
 from meeting_agent.preferences import (
+    HEAD,
     STATEMENT,
-    VERDICT,
     AgentPreferenceCollator,
     Try,
+    calls_in,
     copying_pairs,
     grounding_pairs,
     of_call_gap,
-    preference_token_mask,
+    preference_token_masks,
     same_prompt_pairs,
     tool_advantages,
 )
@@ -100,7 +101,9 @@ def test_collated_batch_masks_tool_answers(pairs, tokenizer):
     conversations = [pair[side] for side in ("chosen", "rejected") for pair in pairs[:3]]
     for row, mask, messages in zip(batch["input_ids"], batch["completion_mask"], conversations, strict=True):
         learned = packed(tokenizer.decode(row[mask.bool()]))
-        rejected = any(messages is pair["rejected"] for pair in pairs[:3])
+        better = next((pair["chosen"] for pair in pairs[:3] if messages is pair["rejected"]), None)
+        rejected = better is not None
+        late = rejected and calls_in(messages) >= calls_in(better)
         known = known_claims(messages) if rejected else set()
         after = itertools.pairwise(messages)
         refused = [] if rejected else [turn for turn, result in after if '"error"' in result["content"]]
@@ -108,6 +111,7 @@ def test_collated_batch_masks_tool_answers(pairs, tokenizer):
             # Of a call that could not be read, the template keeps the text and defuses the marks.
             content = message["content"].replace("<tool_call>", "(tool_call)").replace("</tool_call>", "(/tool_call)")
             content = STATEMENT.sub(lambda said: "" if said.group(1, 2) in known else said.group(), content)  # noqa: B023
+            content = HEAD.sub("", content) if late else content
             own = message["role"] == "assistant" and message not in refused
             assert (packed(content) in learned) == own
     assert not (batch["completion_mask"] * (1 - batch["attention_mask"])).any()
@@ -118,29 +122,37 @@ def packed(text):
     return re.sub(r'("probability":0\.)\d*(,"recommendation":")\w*', r"\1\2", text.replace(" ", ""))
 
 
+def learned_text(tokenizer, pair):
+    """What the masks leave of the chosen and of the rejected side."""
+    masks = preference_token_masks(tokenizer, pair["prompt"], pair["chosen"], pair["rejected"], pair["tools"])
+    for side, mask in zip(("chosen", "rejected"), masks, strict=True):
+        chat = own_tokens(tokenizer, pair["prompt"] + pair[side], pair["tools"])
+        assert all(kept <= own for kept, own in zip(mask, chat.own, strict=True))
+        yield tokenizer.decode([t for t, m in zip(chat.ids, mask, strict=True) if m])
+
+
 def test_the_verdict_is_no_part_of_a_preference(pairs, tokenizer):
-    for pair in pairs[:20]:
-        for side in ("chosen", "rejected"):
-            messages = pair["prompt"] + pair[side]
-            ids = tokenizer.apply_chat_template(messages, tools=pair["tools"], return_dict=True)["input_ids"]
-            mask = preference_token_mask(tokenizer, messages, pair["tools"], side == "rejected")
-            learned = tokenizer.decode([t for t, m in zip(ids, mask, strict=True) if m])
-            assert VERDICT.search(messages[-1]["content"])
-            assert '{"probability": 0., "recommendation": "", "reasoning": "' in learned
+    """Nor is the head around it of a rejected side, unless that side answers too early."""
+    kinds = Counter()
+    for pair in pairs[:60]:
+        chosen, rejected = learned_text(tokenizer, pair)
+        early = calls_in(pair["rejected"]) < calls_in(pair["chosen"])
+        kinds[early] += 1
+        assert HEAD.search(pair["chosen"][-1]["content"])
+        assert HEAD.search(pair["rejected"][-1]["content"])
+        assert '{"probability": 0., "recommendation": "", "reasoning": "' in chosen
+        assert ('{"probability": 0., "recommendation": "", "reasoning": "' in rejected) == early
+        assert ("{" in rejected.split("</tool_call>")[-1]) == early
+    assert min(kinds[True], kinds[False]) > 5
 
 
 def test_only_faults_of_a_rejected_side_are_pushed_down(pairs, tokenizer):
     """Its grounded claims and what it says of them are left out, a made-up one is not."""
     made_up = [p for p in pairs if p["rejected_id"].endswith(UNGROUNDED)][:20]
     for pair in made_up:
-        messages = pair["prompt"] + pair["rejected"]
-        ids = tokenizer.apply_chat_template(messages, tools=pair["tools"], return_dict=True)["input_ids"]
-        mask = preference_token_mask(tokenizer, messages, pair["tools"], rejected=True)
-        said = own_tokens(tokenizer, messages, pair["tools"]).own
-        assert all(a <= b for a, b in zip(mask, said, strict=True))
-        learned = tokenizer.decode([t for t, m in zip(ids, mask, strict=True) if m])
+        _, learned = learned_text(tokenizer, pair)
         claims = CLAIM.findall(pair["rejected"][-1]["content"])
-        true = known_claims(messages)
+        true = known_claims(pair["rejected"])
         assert not all(c in true for c in claims)
         for field, value in claims:
             assert (f"{field} {value}" in learned) == ((field, value) not in true)
@@ -365,10 +377,10 @@ def test_copying_pairs_hold_what_trajectories_seldom_do():
 
 
 def test_a_call_that_failed_is_not_imitated(tokenizer):
-    (chosen, _), *_ = (pair for pair in copying_pairs(60, seed=1) if "error" in str(pair[0]["messages"]))
-    mask = preference_token_mask(tokenizer, chosen["messages"], tool_schemas(), rejected=False)
-    ids = tokenizer.apply_chat_template(chosen["messages"], tools=tool_schemas(), return_dict=True)["input_ids"]
-    imitated = tokenizer.decode([token for token, own in zip(ids, mask, strict=True) if own])
+    found = copying_pairs(60, seed=1)
+    chosen, rejected = next((c, r) for c, r in found if "error" in str(c["messages"]))
+    sides = {"prompt": [], "chosen": chosen["messages"], "rejected": rejected["messages"]}
+    imitated, _ = learned_text(tokenizer, sides | {"tools": tool_schemas()})
     for message, after in itertools.pairwise(chosen["messages"]):
         if message.get("tool_calls"):
             arguments = message["tool_calls"][0]["function"]["arguments"]
