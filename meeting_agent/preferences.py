@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -219,32 +219,56 @@ def preference_token_masks(
     """For the chosen and for the rejected side, each with the prompt before it: 1 for every token that the agent wrote,
     without what the preference says nothing about.
 
-    That is the verdict, the digits of the closing probability and YES or NO: after the same look-ups it is chemistry
-    that made it right here and wrong there, and DPO would end up leaning to one answer. Of the chosen side also a turn
-    whose call a tool refused. Of the rejected side the grounded claims and what is said of them: with what is true
-    pushed down, something made up would take its place, and with how it is said, an answer that breaks off there. And
-    the whole head of its JSON, unless it answers after fewer calls than the chosen side, that is too early: with the
-    opening brace pushed down at any length, agents look up more and more, and then find no beginning for the answer.
+    Of the chosen side that is the verdict, the digits of the closing probability and YES or NO: after the same look-ups
+    it is chemistry that made it right here and wrong there, and DPO would end up leaning to one answer. Also a turn
+    whose call a tool refused. Of the rejected side it is all that is no fault: grounded claims and what is said of
+    them, calls to tools that the chosen side calls too, and the closing JSON but for made-up claims. Its opening counts
+    where it came after fewer calls than the chosen side made. With what is true pushed down, something made up would
+    take its place; with the look-ups that good tries share, others; and with how an answer begins and ends, agents
+    find no beginning or no end.
     """
     better, worse = (own_tokens(tokenizer, prompt + side, tools) for side in (chosen, rejected))
-    verdicts, worse_verdicts = (
-        [head.span(part) for head in HEAD.finditer(chat.text) for part in (1, 2)] for chat in (better, worse)
-    )
+    verdicts = [head.span(part) for head in HEAD.finditer(better.text) for part in (1, 2)]
     known = known_claims(rejected)
-    truths = [said.span() for said in STATEMENT.finditer(worse.text) if said.group(1, 2) in known]
+    statements = [(said.span(), said.group(1, 2) in known) for said in STATEMENT.finditer(worse.text)]
+    harmless = [span for span, is_grounded in statements if is_grounded] + shared_calls(rejected, chosen, worse)
     too_early = calls_in(rejected) < calls_in(chosen)
-    heads = [] if too_early else [head.span() for head in HEAD.finditer(worse.text)]
+    first, end = worse.turns[-1]
+    harmless += [(head.start(1 if too_early else 0), end) for head in HEAD.finditer(worse.text, first)]
     return (
         without(better, verdicts + failed_turns(chosen, better.turns)),
-        without(worse, worse_verdicts + truths + heads),
+        without(worse, harmless, [span for span, is_grounded in statements if not is_grounded]),
     )
 
 
-def without(chat: OwnTokens, left_out: list[tuple[int, int]]) -> list[int]:
-    """The agent's own tokens, 1 each, less those in these spans of the text."""
+def shared_calls(messages: list[dict], others: list[dict], chat: OwnTokens) -> list[tuple[int, int]]:
+    """Where in the text of `messages` the agent turns for the first time to a tool that `others` call too, and the tool
+    answers: from behind what the turn states to its end."""
+    also = tools_called(others)
+    refused = failed_turns(messages, chat.turns)
+    turns = [message for message in messages if message["role"] == "assistant"]
+    found = []
+    for (start, end), turn in zip(chat.turns, turns, strict=True):
+        called = tools_called([turn])
+        if called and called <= also and (start, end) not in refused:
+            found.append((max((s.end() for s in STATEMENT.finditer(chat.text, start, end)), default=start), end))
+            also -= called
+    return found
+
+
+def tools_called(messages: list[dict]) -> set[str]:
+    return {call["function"]["name"] for message in messages for call in message.get("tool_calls") or []}
+
+
+def without(chat: OwnTokens, left_out: list[tuple[int, int]], kept: Sequence[tuple[int, int]] = ()) -> list[int]:
+    """The agent's own tokens, 1 each, less those that reach into `left_out` and not into `kept`, spans of the text."""
+
+    def reaches(token: tuple[int, int], spans: Sequence[tuple[int, int]]) -> bool:
+        return any(token[0] < last and token[1] > first for first, last in spans)
+
     return [
-        own if not any(start < last and end > first for first, last in left_out) else 0
-        for own, (start, end) in zip(chat.own, chat.tokens, strict=True)
+        own if reaches(token, kept) or not reaches(token, left_out) else 0
+        for own, token in zip(chat.own, chat.tokens, strict=True)
     ]
 
 

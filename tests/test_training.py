@@ -101,19 +101,14 @@ def test_collated_batch_masks_tool_answers(pairs, tokenizer):
     conversations = [pair[side] for side in ("chosen", "rejected") for pair in pairs[:3]]
     for row, mask, messages in zip(batch["input_ids"], batch["completion_mask"], conversations, strict=True):
         learned = packed(tokenizer.decode(row[mask.bool()]))
-        better = next((pair["chosen"] for pair in pairs[:3] if messages is pair["rejected"]), None)
-        rejected = better is not None
-        late = rejected and calls_in(messages) >= calls_in(better)
-        known = known_claims(messages) if rejected else set()
-        after = itertools.pairwise(messages)
-        refused = [] if rejected else [turn for turn, result in after if '"error"' in result["content"]]
+        rejected = any(messages is pair["rejected"] for pair in pairs[:3])
+        refused = [turn for turn, result in itertools.pairwise(messages) if '"error"' in result["content"]]
         for message in messages:
             # Of a call that could not be read, the template keeps the text and defuses the marks.
             content = message["content"].replace("<tool_call>", "(tool_call)").replace("</tool_call>", "(/tool_call)")
-            content = STATEMENT.sub(lambda said: "" if said.group(1, 2) in known else said.group(), content)  # noqa: B023
-            content = HEAD.sub("", content) if late else content
             own = message["role"] == "assistant" and message not in refused
-            assert (packed(content) in learned) == own
+            if message["role"] != "assistant" or not rejected:  # of whose own turns only the faults are kept
+                assert (packed(content) in learned) == own
     assert not (batch["completion_mask"] * (1 - batch["attention_mask"])).any()
 
 
@@ -132,7 +127,7 @@ def learned_text(tokenizer, pair):
 
 
 def test_the_verdict_is_no_part_of_a_preference(pairs, tokenizer):
-    """Nor is the head around it of a rejected side, unless that side answers too early."""
+    """Nor is the JSON around it of a rejected side, but for its opening if that came too early."""
     kinds = Counter()
     for pair in pairs[:60]:
         chosen, rejected = learned_text(tokenizer, pair)
@@ -141,9 +136,29 @@ def test_the_verdict_is_no_part_of_a_preference(pairs, tokenizer):
         assert HEAD.search(pair["chosen"][-1]["content"])
         assert HEAD.search(pair["rejected"][-1]["content"])
         assert '{"probability": 0., "recommendation": "", "reasoning": "' in chosen
-        assert ('{"probability": 0., "recommendation": "", "reasoning": "' in rejected) == early
-        assert ("{" in rejected.split("</tool_call>")[-1]) == early
+        assert ('{"probability": 0.' in rejected) == early
+        assert '"recommendation"' not in rejected
+        assert '"}' not in rejected.replace('"}}', "")
     assert min(kinds[True], kinds[False]) > 5
+
+
+def test_calls_that_both_sides_make_are_not_pushed_down(pairs, tokenizer):
+    kinds = Counter()
+    for pair in pairs:
+        if pair["rejected_id"].endswith(UNGROUNDED):
+            continue
+        _, learned = learned_text(tokenizer, pair)
+        good = [c["function"]["name"] for m in pair["chosen"] for c in m.get("tool_calls") or []]
+        bad, seen = [], set()
+        for turn, result in itertools.pairwise(pair["rejected"]):
+            for call in turn.get("tool_calls") or []:
+                name = call["function"]["name"]
+                shared = name in good and name not in seen and '"error"' not in result["content"]
+                seen |= {name} if shared else set()
+                bad += [] if shared else [name]
+        assert re.findall(r'"name": "(\w+)"', learned) == bad
+        kinds[bool(bad), len(bad) < calls_in(pair["rejected"])] += 1
+    assert min(kinds[True, True], kinds[False, True]) > 5
 
 
 def test_only_faults_of_a_rejected_side_are_pushed_down(pairs, tokenizer):
