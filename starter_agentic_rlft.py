@@ -11,7 +11,7 @@ al., ACL 2024). The SFT adapter goes on training, its frozen copy is the referen
 count: tool answers are masked. Cross-entropy of the chosen side joins DPO (Iterative RPO, Pang et al., 2024): alone,
 DPO pushes both sides' likelihood down until some answers break. Some rejected sides are made up: the chosen one, a good
 try or a dialogue of the base's corpus, with a claim that no tool made, which DPO would otherwise come to like. What a
-preference says nothing about is masked too: the verdict, and what a rejected side states truly.
+preference says nothing about is masked too: the verdict, and all of a rejected side but its faults.
 """
 
 from __future__ import annotations
