@@ -1,5 +1,8 @@
 """Bfloat16 on a CPU is the usual arithmetic, rounded."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
@@ -12,6 +15,21 @@ from meeting_agent.prediction import chat_text, predict_probabilities
 from starter_agentic_traces import make_scenarios
 
 ADAPTER = "models/sft_prediction_model_gemma_270m"
+MANY_SHAPES = """
+import resource
+
+import torch
+
+import meeting_agent.hardware
+
+weight = torch.zeros(512, 192, dtype=torch.bfloat16)
+peaks = []
+for first, last in ((1, 100), (100, 1000)):
+    for rows in range(first, last):
+        torch.nn.functional.linear(torch.zeros(rows, 192, dtype=torch.bfloat16), weight)
+    peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print((peaks[1] - peaks[0]) // 1024)
+"""
 
 
 class Layer(torch.nn.Module):
@@ -117,3 +135,9 @@ def test_answers_in_bfloat16_are_those_in_full_precision_but_for_rounding():
     asked = [Request(chat_text(engines[0].tokenizer, p)) for p in prompts[:8]]
     said = [[c.text for c in e.generate(asked)] for e in engines]
     assert [t.partition(", ")[2] for t in said[0]] == [t.partition(", ")[2] for t in said[1]]  # reasons
+
+
+@pytest.mark.skipif(not computes_bfloat16(), reason="this machine answers in full precision")
+def test_kernels_for_shapes_that_do_not_come_again_are_not_kept():
+    grown = subprocess.run([sys.executable, "-c", MANY_SHAPES], capture_output=True, text=True, check=True).stdout
+    assert int(grown) < 100  # MiB; without bounds 500 and more

@@ -16,7 +16,7 @@ from meeting_agent.settings import parse_settings
 
 PAGES = [Path("README.md"), *sorted(Path("docs").glob("*.md"))]
 STARTS = ("python ", ".venv/bin/", "make ", "accelerate launch ", "vllm serve ")
-# Commands of other projects, and who tries them: `transformers serve` in test_served.py, vLLM nobody, as README says.
+# Commands of other projects, which test_served.py tries: vLLM's only where it is installed.
 OF_OTHERS = ("vllm serve", ".venv/bin/transformers serve")
 
 ELSEWHERE = {

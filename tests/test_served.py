@@ -1,7 +1,9 @@
-"""Agents on a real server: our own model behind `transformers serve`, over the loopback."""
+"""Agents on a real server over the loopback: our own model behind `transformers serve` and, if installed, vLLM."""
 
 import json
 import os
+import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -43,24 +45,36 @@ def merged(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def served(merged):
+def transformers_serve(model: Path, port: int) -> list[str]:
+    program = Path(sys.executable).with_name("transformers")
+    return [str(program), "serve", str(model), "--host", "127.0.0.1", "--port", str(port), "--device", "cpu"]
+
+
+def vllm_serve(model: Path, port: int) -> list[str]:
+    if (program := shutil.which("vllm")) is None:
+        pytest.skip("vLLM is not installed")
+    chosen = ["--enable-auto-tool-choice", "--tool-call-parser", "hermes", "--gpu-memory-utilization=0.3"]
+    return [program, "serve", str(model), *chosen, "--host", "127.0.0.1", "--port", str(port)]
+
+
+@pytest.fixture(scope="module", params=[transformers_serve, vllm_serve])
+def served(merged, request):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    serve = [str(Path(sys.executable).with_name("transformers")), "serve", str(merged)]
-    serve += ["--host", "127.0.0.1", "--port", str(port), "--device", "cpu"]
+    serve = request.param(merged, port)
     environment = os.environ | {"HF_HUB_OFFLINE": "1"}
-    server = subprocess.Popen(serve, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    server = subprocess.Popen(serve, env=environment, start_new_session=True, **silent)
     try:
         wait_for(f"http://127.0.0.1:{port}/health", server)
         yield f"http://127.0.0.1:{port}/v1"
     finally:
-        server.kill()
+        os.killpg(server.pid, signal.SIGKILL)  # vLLM's workers outlive their server
         server.wait()
 
 
-def test_agents_on_transformers_serve(served, merged, tmp_path):
+def test_agents_on_a_server(served, merged, tmp_path):
     traces = tmp_path / "traces.json"
     flags = [f"--api_url={served}", f"--model={merged}", "--num_scenarios=4", "--samples_per_scenario=2"]
     run("starter_agentic_traces.py", *flags, "--concurrent_agents=4", f"--traces_path={traces}")
