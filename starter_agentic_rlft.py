@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import csv
 import random
-import shutil
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -26,27 +25,33 @@ from functools import partial
 from pathlib import Path
 
 from data_classes import MeetingPredictor, PersonDescriptor, TrainingMetrics
-from meeting_agent.checkpoints import checkpoint_folder, last_whole_checkpoint, unfinished_folder
+from meeting_agent.bases import base_of_adapter, check_base
 from meeting_agent.files import (
     ADAPTER_WEIGHTS,
     InputError,
-    check_writable,
     digest,
     digests,
+    fingerprint,
     read_json,
-    replacing,
-    replacing_files,
-    replacing_folder,
     write_json,
     write_json_array,
     write_text,
 )
 from meeting_agent.hardware import check_precision, quantization, trains_in_bfloat16
+from meeting_agent.outputs import Output, check_outputs, complete_inputs, remove_tree
 from meeting_agent.own_meetings import read_own_meetings
 from meeting_agent.reporting import check_reporter
 from meeting_agent.rewards import calculate_reward
-from meeting_agent.settings import parse_settings, run_script, setting
-from meeting_agent.trajectories import TraceFile
+from meeting_agent.settings import (
+    input_path,
+    output_path,
+    overwrite_setting,
+    parse_settings,
+    recorded,
+    run_script,
+    setting,
+)
+from meeting_agent.trajectories import TraceFile, companion
 from starter_agentic_traces import (
     CONCURRENT_AGENTS,
     AgentTraceCollector,
@@ -57,6 +62,8 @@ from starter_agentic_traces import (
     play_missing_blocks,
     put_into_words,
 )
+
+PAIRS = "pairs"  # folder of the training rows among the checkpoints
 
 __all__ = [
     "calculate_reward",
@@ -70,11 +77,11 @@ __all__ = [
 class RLFTConfig:
     """Settings of phase 3."""
 
-    sft_model_path: str = setting("models/sft_prediction_model_gemma_270m", "the adapter that phase 1 wrote")
-    traces_path: str = setting("trajectories/agent_traces.json", "the trajectories that phase 2 wrote")
-    pairs_path: str = setting("trajectories/preference_pairs.json", "where the preference pairs go")
-    adapter_path: str = setting("models/dpo_aligned_adapter", "where the aligned adapter goes")
-    results_dir: str = setting("results", "where metrics, report, plots and page go")
+    sft_model_path: str = input_path("models/sft_prediction_model_gemma_270m", "the adapter that phase 1 wrote")
+    traces_path: str = input_path("trajectories/agent_traces.json", "the trajectories that phase 2 wrote")
+    pairs_path: str = output_path("trajectories/preference_pairs.json", "where the preference pairs go")
+    adapter_path: str = output_path("models/dpo_aligned_adapter", "where the aligned adapter goes")
+    results_dir: str = output_path("results", "where metrics, report, plots and page go")
     seed: int = setting(42, "decides the choice and the order of pairs", 0, 2**32 - 1)
     beta: float = setting(0.1, "DPO's beta: how much straying from the SFT policy costs", 1e-3, 10.0)
     sft_weight: float = setting(0.5, "weight of the chosen side's cross-entropy beside DPO; 0 is plain DPO", 0.0, 1e3)
@@ -113,8 +120,9 @@ class RLFTConfig:
     data_seed: int = setting(42, "seed that the training data was made with (for the boosting baseline)", 0, 2**32 - 1)
     eval_temperature: float = setting(0.0, "sampling temperature of the evaluated agents; 0 is greedy", 0.0, 5.0)
     report_to: str = setting("none", "where losses are reported too: tensorboard, wandb, or what Transformers offers")
-    attendees: str = setting("", "CSV of your own attendees to evaluate on; needs --meetings, both as in phase 2")
-    meetings: str = setting("", "CSV of their past meetings; those that phase 2 did not play are evaluated")
+    attendees: str = input_path("", "CSV of your own attendees to evaluate on; needs --meetings, both as in phase 2")
+    meetings: str = input_path("", "CSV of their past meetings; those that phase 2 did not play are evaluated")
+    overwrite: bool = overwrite_setting()
 
 
 def main() -> None:
@@ -128,32 +136,50 @@ def main() -> None:
     metrics = train_model_with_dpo(pairs, config)
     evaluate_model_performance(config, traces, pairs, metrics)
     if this_process().is_main_process:
-        shutil.rmtree(unfinished_folder(Path(config.adapter_path)))
+        adapter_output(config).remove_unfinished(checkpoint_folder(config).name)
 
 
 def check_config(config: RLFTConfig) -> None:
+    complete_inputs(config.sft_model_path, config.traces_path)
     if not (Path(config.sft_model_path) / ADAPTER_WEIGHTS).exists():
         raise InputError(f"{config.sft_model_path} holds no adapter: run starter_sft.py first")
     read_own_meetings(config.attendees, config.meetings)
     check_reporter(config.report_to, Path(config.adapter_path))
     check_precision(config.bf16, config.fp16, config.fp32)
-    results = Path(config.results_dir) / "metrics.json"
-    check_writable(Path(config.pairs_path), Path(config.adapter_path), results)
+    inputs = {f"--{name}": getattr(config, name) for name in ("sft_model_path", "traces_path", "attendees", "meetings")}
+    inputs["the summary of --traces_path"] = str(companion(Path(config.traces_path), "summary"))
+    inputs["the base model"] = base_of_adapter(Path(config.sft_model_path))
+    check_outputs(
+        [pairs_output(config), evaluation_output(config), adapter_output(config), results_output(config)], inputs
+    )
 
 
-def evaluation_path(config: RLFTConfig) -> Path:
-    """Where the trajectories of the evaluation go: beside the pairs."""
-    return Path(config.pairs_path).with_name("evaluation_traces.json")
+def pairs_output(config: RLFTConfig) -> Output:
+    return Output("--pairs_path", config.pairs_path, "preference pairs", overwrite=config.overwrite)
+
+
+def evaluation_output(config: RLFTConfig) -> Output:
+    """Trajectories of the evaluation, beside the pairs that it belongs to: no other pairs can share them."""
+    pairs = Path(config.pairs_path)
+    path, kind = pairs.with_name("evaluation_traces.json"), f"the evaluation of {pairs.name}"
+    return Output("the evaluation beside --pairs_path", path, kind, overwrite=config.overwrite)
+
+
+def adapter_output(config: RLFTConfig) -> Output:
+    kind = "an aligned adapter"
+    return Output("--adapter_path", config.adapter_path, kind, is_folder=True, overwrite=config.overwrite)
+
+
+def results_output(config: RLFTConfig) -> Output:
+    return Output("--results_dir", config.results_dir, "results", is_folder=True, overwrite=config.overwrite)
 
 
 def trace_summary(config: RLFTConfig) -> dict:
-    return read_json(Path(config.traces_path).with_suffix(".summary.json"), "starter_agentic_traces.py")
+    return read_json(companion(Path(config.traces_path), "summary"), "starter_agentic_traces.py")
 
 
 def check_origin(config: RLFTConfig) -> None:
     """Refuses trajectories of another adapter than the one that trains on; says if they were changed since."""
-    from meeting_agent.engine import check_base
-
     check_base(Path(config.sft_model_path))
     origin = trace_summary(config).get("sha256", {})
     if origin.get("adapter") != digest(Path(config.sft_model_path) / ADAPTER_WEIGHTS):
@@ -222,7 +248,8 @@ def create_preference_dataset_from_traces(traces: Iterable[dict], config: RLFTCo
             "--min_advantage_gap"
         )
     if this_process().is_main_process:
-        write_json(Path(config.pairs_path), pairs)
+        with pairs_output(config).writing() as folder:
+            write_json(folder / Path(config.pairs_path).name, pairs)
         scenarios = len({p["scenario_id"] for p in pairs})
         print(f"{len(pairs)} preference pairs from {scenarios} scenarios in {config.pairs_path}", flush=True)
     this_process().wait_for_everyone()
@@ -241,7 +268,8 @@ def train_model_with_dpo(pairs: list[dict], config: RLFTConfig) -> TrainingMetri
     import trl
     from peft.optimizers import create_loraplus_optimizer
 
-    from meeting_agent.engine import base_of_adapter, load_model, load_tokenizer, with_adapter
+    from meeting_agent.checkpoints import SignCheckpoints, last_whole_checkpoint, sign
+    from meeting_agent.engine import load_model, load_tokenizer, with_adapter
     from meeting_agent.preferences import AgentPreferenceCollator
     from meeting_agent.processes import this_process
     from meeting_agent.progress import show_progress
@@ -251,8 +279,7 @@ def train_model_with_dpo(pairs: list[dict], config: RLFTConfig) -> TrainingMetri
     base = base_of_adapter(Path(config.sft_model_path))
     tokenizer = load_tokenizer(base)
     model = with_adapter(load_model(base, **quantization(config.use_4bit)), config.sft_model_path, trainable=True)
-    sft_weights = Path(config.sft_model_path) / ADAPTER_WEIGHTS
-    checkpoints = checkpoint_folder(Path(config.adapter_path), asdict(config), Path(config.pairs_path), sft_weights)
+    checkpoints = checkpoint_folder(config)
     args = trl.DPOConfig(
         output_dir=str(checkpoints),
         beta=config.beta,
@@ -274,7 +301,7 @@ def train_model_with_dpo(pairs: list[dict], config: RLFTConfig) -> TrainingMetri
         remove_unused_columns=False,
         logging_steps=1,
         save_steps=20,
-        save_total_limit=1,
+        save_total_limit=2,
         report_to=config.report_to,
         disable_tqdm=True,
         seed=config.seed,
@@ -285,11 +312,14 @@ def train_model_with_dpo(pairs: list[dict], config: RLFTConfig) -> TrainingMetri
     trainer = SharedPrefixDPOTrainer(
         model=model,
         args=args,
-        train_dataset=stored_dataset(pairs, tokenizer, checkpoints / "pairs"),
+        train_dataset=stored_dataset(pairs, tokenizer, checkpoints / PAIRS),
         processing_class=tokenizer,
         data_collator=AgentPreferenceCollator(pad_token_id=tokenizer.pad_token_id),
         optimizers=(optimizer, None),
+        callbacks=[SignCheckpoints()],
     )
+    if this_process().is_main_process:
+        sign(checkpoints / PAIRS)  # the reference's log-probabilities are in it by now
     show_progress(trainer, {"loss": "loss", "rewards/margins": "margin"}, every=10)
     started = time.monotonic()
     trainer.train(resume_from_checkpoint=last_whole_checkpoint(checkpoints))
@@ -297,6 +327,12 @@ def train_model_with_dpo(pairs: list[dict], config: RLFTConfig) -> TrainingMetri
     if this_process().is_main_process:
         save_adapter(config, base, model, tokenizer, metrics)
     return metrics
+
+
+def checkpoint_folder(config: RLFTConfig) -> Path:
+    """Where a run with these settings, pairs and phase 1 adapter keeps its checkpoints."""
+    made_from = Path(config.pairs_path), Path(config.sft_model_path) / ADAPTER_WEIGHTS
+    return adapter_output(config).unfinished_run(fingerprint(recorded(config), *made_from))
 
 
 def preference_dataset(pairs: list[dict], tokenizer):
@@ -318,36 +354,36 @@ def preference_dataset(pairs: list[dict], tokenizer):
 
 def stored_dataset(pairs: list[dict], tokenizer, folder: Path):
     """`preference_dataset` on disk: TRL keeps the reference's log-probabilities beside it, for every process and for a
-    run that goes on after a kill."""
+    run that goes on after a kill. What such a run left unsigned is made anew."""
     from datasets import load_from_disk
 
+    from meeting_agent.checkpoints import is_whole
     from meeting_agent.processes import this_process
 
-    if this_process().is_main_process and not folder.exists():
-        with replacing_folder(folder) as new:
-            preference_dataset(pairs, tokenizer).save_to_disk(new)
+    if this_process().is_main_process and not is_whole(folder):
+        remove_tree(folder)
+        preference_dataset(pairs, tokenizer).save_to_disk(folder)
     this_process().wait_for_everyone()
     return load_from_disk(folder)
 
 
 def save_adapter(config: RLFTConfig, base: str, model, tokenizer, metrics: TrainingMetrics) -> None:
     """Writes adapter, tokenizer, model card and training log, which names the bytes that the adapter was made from."""
-    output = Path(config.adapter_path)
-    log = asdict(metrics) | {"settings": asdict(config)}
+    log = asdict(metrics) | {"settings": recorded(config)}
     log["sha256"] = digests(sft=Path(config.sft_model_path) / ADAPTER_WEIGHTS, pairs=Path(config.pairs_path))
-    with replacing_folder(output) as folder:
+    with adapter_output(config).writing() as folder:
         model.save_pretrained(folder, selected_adapters=["default"])
         tokenizer.save_pretrained(folder)
         write_json(folder / "training_log.json", log)
         write_text(folder / "README.md", model_card(config, base, metrics, {}))
-    print(f"Adapter saved in {output} after {metrics.seconds:.0f} s of training.", flush=True)
+    print(f"Adapter saved in {config.adapter_path} after {metrics.seconds:.0f} s of training.", flush=True)
 
 
 def model_card(config: RLFTConfig, base: str, metrics: TrainingMetrics, evaluation: dict) -> str:
     """The card of the aligned adapter; `evaluation` is empty until the adapter has been evaluated."""
     from meeting_agent.cards import front_matter
 
-    settings = "\n".join(f"| {name} | {value} |" for name, value in asdict(config).items())
+    settings = "\n".join(f"| {name} | {value} |" for name, value in recorded(config).items())
     dataset = f"held-out meetings of {config.meetings or 'a simulated conference'}"
     return f"""{front_matter(base, "Aligned meeting agent", dataset, evaluation)}
 # Aligned meeting agent (phase 3)
@@ -372,7 +408,7 @@ def evaluate_model_performance(
     Under `accelerate launch` each process plays its share of the scenarios; all but the first then return nothing.
     """
     from meeting_agent.ceilings import ceiling_accuracies, majority_share
-    from meeting_agent.engine import Engine, base_of_adapter
+    from meeting_agent.engine import Engine
     from meeting_agent.error_patterns import error_patterns
     from meeting_agent.evaluation import (
         Played,
@@ -436,7 +472,7 @@ def evaluate_model_performance(
             "seed": config.seed,
             "eval_seed": config.eval_seed,
             "base_model": base,
-            "settings": {"sft": log["settings"], "traces": summary.pop("settings"), "rlft": asdict(config)},
+            "settings": {"sft": log["settings"], "traces": summary.pop("settings"), "rlft": recorded(config)},
             "versions": versions(),
             "machine": machine(),
         },
@@ -471,8 +507,10 @@ def evaluate_model_performance(
     }
     add_other_records(metrics, Path(config.results_dir))
     examples = choose_examples(traces)
-    write_json_array(evaluation_path(config), evaluation.traces())
-    with replacing_files(Path(config.results_dir)) as folder:
+    output = evaluation_output(config)
+    with output.writing() as folder:
+        write_json_array(folder / output.path.name, evaluation.traces())
+    with results_output(config).writing(whole=False) as folder:
         write_json(folder / "metrics.json", metrics)
         write_scenarios(folder / "evaluation_scenarios.csv", scenarios, probabilities, played)
         draw_plots(folder, metrics, traces)
@@ -480,7 +518,8 @@ def evaluate_model_performance(
         write_text(folder / "evaluation_report.md", render_report(metrics, examples))
         write_page(folder / "report.html", folder, traces, evaluation.traces())
     evaluation.delete()
-    write_text(Path(config.adapter_path) / "README.md", model_card(config, base, dpo, phases["dpo"]))
+    with adapter_output(config).writing(whole=False) as folder:
+        write_text(folder / "README.md", model_card(config, base, dpo, phases["dpo"]))
     print_ladder(metrics)
     return metrics
 
@@ -508,8 +547,8 @@ def play_held_out(
         attendees=Path(config.attendees),
         meetings=Path(config.meetings),
     )
-    asked = {"settings": asdict(config)} | made_from
-    unfinished = UnfinishedTraces(evaluation_path(config), asked, this_process())
+    asked = {"settings": recorded(config)} | made_from
+    unfinished = UnfinishedTraces(evaluation_output(config), asked, this_process())
     engines = {"agent": predictor.engine, "dpo": Engine(base, config.adapter_path, fp32=config.fp32)}
 
     def play(name: str, scenarios: list[Scenario], wanted: list[int]) -> Iterable[list[dict]]:
@@ -572,7 +611,7 @@ def baseline_probabilities(
 
 def write_scenarios(path: Path, scenarios: list, probabilities: dict, played: dict) -> None:
     """One row a held-out scenario: the truth, and what every phase said."""
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+    with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         answers = [f"{name}_recommendation" for name in played]
         writer.writerow(["scenario_id", "success_probability", *probabilities, *answers])

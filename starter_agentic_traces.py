@@ -15,13 +15,12 @@ import json
 import math
 import random
 import re
-import shutil
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,22 +35,31 @@ from data_classes import (
     get_true_outcome,
     safe_extract_json,
 )
-from meeting_agent.checkpoints import unfinished_folder
+from meeting_agent.bases import base_of_adapter, check_base
 from meeting_agent.evaluation import agent_statistics, summarised
 from meeting_agent.files import (
     ADAPTER_WEIGHTS,
     InputError,
-    check_writable,
     digest,
     digests,
+    fingerprint,
     read_json,
     write_json,
     write_json_array,
 )
+from meeting_agent.outputs import Output, check_outputs, complete_inputs
 from meeting_agent.own_meetings import read_own_meetings
 from meeting_agent.prompts import prediction_prompt, scenario_prompt, system_prompt_configurations
 from meeting_agent.rewards import calculate_reward
-from meeting_agent.settings import parse_settings, run_script, setting
+from meeting_agent.settings import (
+    input_path,
+    output_path,
+    overwrite_setting,
+    parse_settings,
+    recorded,
+    run_script,
+    setting,
+)
 from meeting_agent.tools import (
     MOST_CALLS_A_TURN,
     TOOLS,
@@ -61,6 +69,7 @@ from meeting_agent.tools import (
     open_records,
     render_result,
 )
+from meeting_agent.trajectories import companion
 
 MAX_ITERATIONS = 8
 MAX_ANSWER_TOKENS = 160
@@ -74,8 +83,8 @@ SEEDS = 2**32  # a user's seed is smaller
 class TraceConfig:
     """Settings of phase 2."""
 
-    sft_model_path: str = setting("models/sft_prediction_model_gemma_270m", "the adapter that phase 1 wrote")
-    traces_path: str = setting("trajectories/agent_traces.json", "where the trajectories go")
+    sft_model_path: str = input_path("models/sft_prediction_model_gemma_270m", "the adapter that phase 1 wrote")
+    traces_path: str = output_path("trajectories/agent_traces.json", "where the trajectories go")
     num_scenarios: int = setting(720, "meetings to consider", 1, 10_000_000)
     samples_per_scenario: int = setting(4, "how often each is played", 1, 64)
     temperature: float = setting(0.7, "sampling temperature of the agents", 0.0, 5.0)
@@ -87,8 +96,9 @@ class TraceConfig:
     api_url: str = setting("", "OpenAI-compatible server to run the agents on instead of the phase 1 model")
     model: str = setting("", "name of the model on that server")
     max_failed_share: float = setting(0.1, "share of a block's trajectories that the server may fail in", 0.0, 1.0)
-    attendees: str = setting("", "CSV of your own attendees instead of the simulator's; needs --meetings")
-    meetings: str = setting("", "CSV of their past meetings, a part of which phase 3 keeps for the evaluation")
+    attendees: str = input_path("", "CSV of your own attendees instead of the simulator's; needs --meetings")
+    meetings: str = input_path("", "CSV of their past meetings, a part of which phase 3 keeps for the evaluation")
+    overwrite: bool = overwrite_setting()
 
 
 def main() -> None:
@@ -102,19 +112,17 @@ def generate_agent_traces_for_training(config: TraceConfig) -> dict:
     Under `accelerate launch` each process plays its share of the blocks, and the first one puts them together.
     Trajectories go to disk as they are finished, so that memory does not grow with their number.
     """
-    from meeting_agent.engine import check_base
     from meeting_agent.processes import this_process
 
     check_config(config)
-    check_base(Path(config.sft_model_path))
     started = time.monotonic()
     processes = this_process()
     # Before anything is written: the adapter may be broken.
     predictor = MeetingPredictor(config.sft_model_path, fp32=config.fp32)
-    path = Path(config.traces_path)
+    output = traces_output(config)
     adapter = digest(Path(config.sft_model_path) / ADAPTER_WEIGHTS)
     own = digests(attendees=Path(config.attendees), meetings=Path(config.meetings))
-    unfinished = UnfinishedTraces(path, {"settings": asdict(config), "adapter": adapter} | own, processes)
+    unfinished = UnfinishedTraces(output, {"settings": recorded(config), "adapter": adapter} | own, processes)
     samples, at_once = config.samples_per_scenario, config.concurrent_agents
     ready: list[float] = []
 
@@ -129,13 +137,15 @@ def generate_agent_traces_for_training(config: TraceConfig) -> dict:
     total = sum(block_count(count, samples, at_once) for count in scenarios_at_a_time(config))
     parts = ((block_count(len(s), samples, at_once), partial(play, s)) for s in scenarios_to_play(config))
     play_missing_blocks(parts, total, unfinished, processes)
-    summary = agent_statistics(map(summarised, unfinished.traces())) | {"settings": asdict(config)}
+    summary = agent_statistics(map(summarised, unfinished.traces())) | {"settings": recorded(config)}
     if processes.is_main_process:
-        write_json_array(path, unfinished.traces())
-        summary["seconds"] = time.monotonic() - started
-        summary["start_up_seconds"] = ready[0] - started if ready else summary["seconds"]
-        summary["sha256"] = {"adapter": adapter, "traces": digest(path)} | own
-        write_json(path.with_suffix(".summary.json"), summary)
+        with output.writing() as folder:
+            traces, summary_name = (folder / name for name in output.names)
+            write_json_array(traces, unfinished.traces())
+            summary["seconds"] = time.monotonic() - started
+            summary["start_up_seconds"] = ready[0] - started if ready else summary["seconds"]
+            summary["sha256"] = {"adapter": adapter, "traces": digest(traces)} | own
+            write_json(summary_name, summary)
         print_statistics(summary)
         print(f"{summary['n']} trajectories in {config.traces_path}, {summary['seconds']:.0f} s")
     processes.wait_for_everyone()
@@ -189,12 +199,22 @@ def check_failures(block: list[dict], config: TraceConfig) -> None:
 
 
 def check_config(config: TraceConfig) -> None:
+    complete_inputs(config.sft_model_path)
     if not (Path(config.sft_model_path) / ADAPTER_WEIGHTS).exists():
         raise InputError(f"{config.sft_model_path} holds no adapter: run starter_sft.py first")
     if bool(config.api_url) != bool(config.model):
         raise InputError("--api_url and --model go together: give both or neither")
+    check_base(Path(config.sft_model_path))
     read_own_meetings(config.attendees, config.meetings)
-    check_writable(Path(config.traces_path))
+    inputs = {f"--{name}": getattr(config, name) for name in ("sft_model_path", "attendees", "meetings")}
+    base = {"the base model": base_of_adapter(Path(config.sft_model_path))}
+    check_outputs([traces_output(config)], inputs | base)
+
+
+def traces_output(config: TraceConfig) -> Output:
+    path = Path(config.traces_path)
+    names = [companion(path, "summary").name]
+    return Output("--traces_path", path, "trajectories", beside=names, overwrite=config.overwrite)
 
 
 # ----------------------------------------------------------------------------- scenarios
@@ -474,19 +494,19 @@ def run_together(play_one: Callable[[Job, Callable[[dict], None]], dict], jobs: 
 
 
 class UnfinishedTraces:
-    """Finished blocks of a run that goes on, each in a file of its own, in a folder beside the result.
+    """Finished blocks of a run that goes on, each in a file of its own, in the output's folder for unfinished runs.
 
-    A killed run goes on with the blocks that are not there; blocks that answer another question are deleted.
+    A killed run goes on with the blocks that are not there. A run that was `asked` for something else has others.
     """
 
-    def __init__(self, result: Path, asked: dict, processes):
-        self.folder = unfinished_folder(result)
+    def __init__(self, output: Output, asked: dict, processes):
+        self.output = output
+        self.folder = output.unfinished_run(fingerprint(asked))
         self.is_main = processes.is_main_process
         if self.is_main:
-            question = self.folder / "asked.json"
-            if not question.exists() or read_json(question, "starter_agentic_traces.py") != asked:
-                shutil.rmtree(self.folder, ignore_errors=True)
-                write_json(question, asked)
+            for torn in [path for path in self._blocks() if not is_whole(path)]:  # by a power cut
+                print(f"warning: {torn} is damaged: its trajectories are played again", flush=True)
+                torn.unlink()
             if kept := len(self._blocks()):
                 print(f"Goes on after {kept} blocks of trajectories of an unfinished run.", flush=True)
         processes.wait_for_everyone()
@@ -513,7 +533,15 @@ class UnfinishedTraces:
 
     def delete(self) -> None:
         if self.is_main:
-            shutil.rmtree(self.folder)
+            self.output.remove_unfinished(self.folder.name)
+
+
+def is_whole(block: Path) -> bool:
+    """Whether a block can be read from beginning to end."""
+    try:
+        return isinstance(json.loads(block.read_text(encoding="utf-8")), list)
+    except (OSError, ValueError, RecursionError):
+        return False
 
 
 # ----------------------------------------------------------------------------- statistics

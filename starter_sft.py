@@ -18,28 +18,28 @@ from __future__ import annotations
 
 import math
 import random
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from data_classes import MeetingPredictor, TrainingMetrics, TrainingRow, read_training_rows
-from meeting_agent.checkpoints import checkpoint_folder, last_whole_checkpoint, unfinished_folder
-from meeting_agent.files import (
-    BASE_WEIGHTS,
-    InputError,
-    check_writable,
-    digests,
-    replacing_folder,
-    write_json,
-    write_text,
-)
+from meeting_agent.bases import base_digest, base_place, weight_files
+from meeting_agent.files import InputError, digest, fingerprint, write_json, write_text
 from meeting_agent.hardware import check_precision, quantization, trains_in_bfloat16
+from meeting_agent.outputs import Output, check_outputs
 from meeting_agent.prediction import target_text
 from meeting_agent.prompts import prose
 from meeting_agent.reporting import check_reporter
-from meeting_agent.settings import parse_settings, run_script, setting
+from meeting_agent.settings import (
+    input_path,
+    output_path,
+    overwrite_setting,
+    parse_settings,
+    recorded,
+    run_script,
+    setting,
+)
 from meeting_agent.supervision import prediction_row, rehearsal_rows
 
 
@@ -47,9 +47,9 @@ from meeting_agent.supervision import prediction_row, rehearsal_rows
 class SFTConfig:
     """Settings of phase 1."""
 
-    base_model_name: str = setting("models/base", "folder or hub name of a causal LM")
-    sft_data_path: str = setting("data/sft_training_data.csv", "CSV with the four columns of the training data")
-    output_model_path: str = setting("models/sft_prediction_model_gemma_270m", "where the adapter goes")
+    base_model_name: str = input_path("models/base", "folder or hub name of a causal LM")
+    sft_data_path: str = input_path("data/sft_training_data.csv", "CSV with the four columns of the training data")
+    output_model_path: str = output_path("models/sft_prediction_model_gemma_270m", "where the adapter goes")
     seed: int = setting(42, "decides the split, the order of rows and the adapter's first weights", 0, 2**32 - 1)
     lora_r: int = setting(16, "rank of the adapter", 1, 256)
     lora_alpha: int = setting(32, "scale of the adapter, twice the rank", 1, 1024)
@@ -77,6 +77,7 @@ class SFTConfig:
     max_train_rows: int = setting(0, "use only this many rows; 0 is all", 0, 10_000_000)
     use_4bit: bool = setting(False, "QLoRA: load the base in 4 bits")
     report_to: str = setting("none", "where losses are reported too: tensorboard, wandb, or what Transformers offers")
+    overwrite: bool = overwrite_setting()
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,8 @@ def run_sft_fine_tuning(config: SFTConfig) -> TrainingMetrics:
     check_config(config)
     rows = read_rows(config.sft_data_path, config.max_train_rows)
     split = split_rows(rows, config.seed)
-    check_writable(Path(config.output_model_path))
+    output = adapter_output(config)
+    check_outputs([output], {name: getattr(config, name[2:]) for name in ("--base_model_name", "--sft_data_path")})
 
     from meeting_agent.audit import audit_learnability
     from meeting_agent.processes import this_process
@@ -115,21 +117,30 @@ def run_sft_fine_tuning(config: SFTConfig) -> TrainingMetrics:
     metrics = train(config, split, model, tokenizer)
     if not is_main:
         return metrics
-    output = Path(config.output_model_path)
-    with replacing_folder(output) as folder:
+    with output.writing() as folder:
         save(folder, config, model, tokenizer, metrics, audit)
         report = validate_model(folder, split.test, config.base_model_name, config.fp32)
         write_json(folder / "validation.json", report)
         write_text(folder / "README.md", model_card(config, metrics, report))
-    shutil.rmtree(unfinished_folder(output))
+    output.remove_unfinished(checkpoint_folder(config).name)
     print_validation(report)
-    print(f"Adapter in {output} after {metrics.seconds:.0f} s of training.", flush=True)
+    print(f"Adapter in {config.output_model_path} after {metrics.seconds:.0f} s of training.", flush=True)
     return metrics
 
 
+def adapter_output(config: SFTConfig) -> Output:
+    path, kind = config.output_model_path, "a phase 1 adapter"
+    return Output("--output_model_path", path, kind, is_folder=True, overwrite=config.overwrite)
+
+
+def checkpoint_folder(config: SFTConfig) -> Path:
+    """Where a run with these settings, data and base keeps its checkpoints: no other run goes on with them."""
+    made_from = [Path(config.sft_data_path), *weight_files(config.base_model_name)]
+    return adapter_output(config).unfinished_run(fingerprint(recorded(config), *made_from))
+
+
 def check_config(config: SFTConfig) -> None:
-    if not config.base_model_name.strip():
-        raise InputError("--base_model_name is empty: give a folder or a hub name")
+    base_place(config.base_model_name)
     check_reporter(config.report_to, Path(config.output_model_path))
     check_precision(config.bf16, config.fp16, config.fp32)
 
@@ -222,6 +233,7 @@ def train(config: SFTConfig, split: Split, model, tokenizer, callbacks: Sequence
     from datasets import Dataset
     from peft.optimizers import create_loraplus_optimizer
 
+    from meeting_agent.checkpoints import SignCheckpoints, last_whole_checkpoint
     from meeting_agent.early_stopping import ResumableEarlyStopping
     from meeting_agent.processes import this_process
     from meeting_agent.progress import show_progress
@@ -232,10 +244,7 @@ def train(config: SFTConfig, split: Split, model, tokenizer, callbacks: Sequence
     rows, selection = short_enough(config, rows, "training"), short_enough(config, selection, "selection")
     per_step = config.per_device_train_batch_size * config.gradient_accumulation_steps
     steps_per_epoch = math.ceil(len(rows) / 2 / per_step)  # an epoch sees a pair in one order or the other
-    base_weights = Path(config.base_model_name) / BASE_WEIGHTS
-    checkpoints = checkpoint_folder(
-        Path(config.output_model_path), asdict(config), Path(config.sft_data_path), base_weights
-    )
+    checkpoints = checkpoint_folder(config)
     args = trl.SFTConfig(
         output_dir=str(checkpoints),
         max_steps=config.num_train_epochs * steps_per_epoch,
@@ -280,7 +289,7 @@ def train(config: SFTConfig, split: Split, model, tokenizer, callbacks: Sequence
         eval_dataset=Dataset.from_list(selection),
         processing_class=tokenizer,
         optimizers=(optimizer, None),
-        callbacks=[ResumableEarlyStopping(config.patience), *callbacks],
+        callbacks=[ResumableEarlyStopping(config.patience), SignCheckpoints(), *callbacks],
         raft_weight=config.raft_weight,
     )
     show_progress(trainer, {"loss": "loss", "eval_loss": "squared error on selection rows"}, every=50)
@@ -327,15 +336,17 @@ def save(folder: Path, config: SFTConfig, model, tokenizer, metrics: TrainingMet
     """Writes adapter, tokenizer and training log, which names the bytes that the adapter was made from."""
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    log = asdict(metrics) | {"settings": asdict(config), "audit": asdict(audit) if audit else None}
-    log["sha256"] = digests(data=Path(config.sft_data_path), base=Path(config.base_model_name) / BASE_WEIGHTS)
+    log = asdict(metrics) | {"settings": recorded(config), "audit": asdict(audit) if audit else None}
+    log["sha256"] = {"data": digest(Path(config.sft_data_path))}
+    if base := base_digest(config.base_model_name):
+        log["sha256"]["base"] = base
     write_json(folder / "training_log.json", log)
 
 
 def model_card(config: SFTConfig, metrics: TrainingMetrics, validation: dict) -> str:
     from meeting_agent.cards import front_matter
 
-    settings = "\n".join(f"| {name} | {value} |" for name, value in asdict(config).items())
+    settings = "\n".join(f"| {name} | {value} |" for name, value in recorded(config).items())
     name, dataset = "Meeting prediction adapter", f"test rows of {config.sft_data_path}"
     return f"""{front_matter(config.base_model_name, name, dataset, validation)}
 # Meeting prediction adapter (phase 1)

@@ -19,7 +19,7 @@ from data_classes import LONGEST_TEXT, MeetingPredictor, Person, PersonDescripto
 from meeting_agent.attendees import read_attendees, under_known_names
 from meeting_agent.files import InputError
 from meeting_agent.prompts import scenario_prompt, system_prompt_configurations
-from meeting_agent.settings import parse_settings, run_script, setting
+from meeting_agent.settings import input_path, parse_settings, run_script, setting
 
 
 @dataclass
@@ -29,10 +29,10 @@ class AskConfig:
     person_a: str = setting("", "a description, or with --attendees a name in that file")
     person_b: str = setting("", "the same of the other person")
     time_slot: str = setting("day1_morning", "day1_morning to day3_evening")
-    attendees: str = setting("", "CSV of attendees; without it there is no agent, only the SFT model's answer")
+    attendees: str = input_path("", "CSV of attendees; without it there is no agent, only the SFT model's answer")
     persona: str = setting("balanced", f"the agent's: one of {', '.join(system_prompt_configurations)}")
-    sft_model_path: str = setting("models/sft_prediction_model_gemma_270m", "the adapter that phase 1 wrote")
-    adapter_path: str = setting("models/dpo_aligned_adapter", "the adapter that the agent runs on")
+    sft_model_path: str = input_path("models/sft_prediction_model_gemma_270m", "the adapter that phase 1 wrote")
+    adapter_path: str = input_path("models/dpo_aligned_adapter", "the adapter that the agent runs on")
 
 
 def main() -> None:
@@ -96,7 +96,8 @@ def run_agent(
     config: AskConfig, predictor: MeetingPredictor, people: list[Person], said: list[str], slot: TimeSlot
 ) -> None:
     """Plays the scenario with the aligned agent, greedily, and prints each step when it comes."""
-    from meeting_agent.engine import Engine, base_of_adapter
+    from meeting_agent.bases import base_of_adapter
+    from meeting_agent.engine import Engine
     from meeting_agent.provider import ARGUMENTS_HEADER, MODEL, PROVIDER, serve_engine
     from meeting_agent.tools import ConferenceRecords, call_arguments, open_records
     from starter_agentic_traces import AgentToolLoop, parse_recommendation

@@ -19,7 +19,8 @@ from pathlib import Path
 from meeting_agent.evaluation import machine, versions
 from meeting_agent.files import ADAPTER_WEIGHTS, InputError, read_json, write_json
 from meeting_agent.growth import QUICK_SIZES, SIZES, growth, seconds_each
-from meeting_agent.settings import parse_settings, run_script, setting
+from meeting_agent.outputs import Output
+from meeting_agent.settings import input_path, output_path, parse_settings, run_script, setting
 
 REPEATS, QUICK_REPEATS = 5, 1
 
@@ -28,11 +29,11 @@ REPEATS, QUICK_REPEATS = 5, 1
 class BenchmarkConfig:
     """Settings of the benchmark."""
 
-    sft_model_path: str = setting("models/sft_prediction_model_gemma_270m", "the adapter that phase 1 wrote")
+    sft_model_path: str = input_path("models/sft_prediction_model_gemma_270m", "the adapter that phase 1 wrote")
     sft_data_path: str = setting("data/sft_training_data.csv", "rows to train on")
     pairs_path: str = setting("trajectories/preference_pairs.json", "preference pairs to train on")
-    traces_path: str = setting("trajectories/agent_traces.json", "trajectories of that adapter")
-    output: str = setting("results/benchmark.json", "where the figures go; the plot goes beside it")
+    traces_path: str = input_path("trajectories/agent_traces.json", "trajectories of that adapter")
+    output: str = output_path("results/benchmark.json", "where the figures go; the plot goes beside it")
     quick: bool = setting(False, "fewer and smaller repeats")
     parts: str = setting(
         "training,inference,processes,growth", "comma-separated parts to run; the others keep figures measured alike"
@@ -88,6 +89,8 @@ def main() -> None:
     if not parts <= {*PARTS, "growth"}:
         raise InputError(f"--parts is {config.parts!r}: give some of {','.join(PARTS)},growth")
     output = Path(config.output)
+    record = Output("--output", output, "results", beside=[f"{output.stem}.png"])
+    record.check()
     origin = {"machine": machine(), "versions": versions(), "quick": config.quick}
     known = figures_of_other_parts(output, origin) if parts < {*PARTS, "growth"} else {}
     found = {c["name"]: c for c in known.get("comparisons", [])}
@@ -101,8 +104,10 @@ def main() -> None:
         each, peak = f"{seconds_each(row):.3f} s each", f"{row['peak_mib']:.0f} MiB at most"
         print(f"{row['phase']}, {row['scenarios']} scenarios: {each}, {peak}", flush=True)
     figures = {"comparisons": list(found.values()), "growth": grown or known.get("growth", [])}
-    write_json(output, origin | figures)
-    draw(output.with_suffix(".png"), list(found.values()))
+    with record.writing() as folder:
+        table, picture = (folder / name for name in record.names)
+        write_json(table, origin | figures)
+        draw(picture, list(found.values()))
     print(f"Figures in {output}")
 
 
@@ -135,8 +140,6 @@ def draw(path: Path, found: list[dict]) -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    from meeting_agent.files import replacing
-
     figure, axes = plt.subplots(figsize=(9, 0.6 * len(found) + 1.5))
     rows = range(len(found))
     ratios = [f["ratio"] for f in found]
@@ -148,8 +151,7 @@ def draw(path: Path, found: list[dict]) -> None:
     axes.invert_yaxis()
     axes.legend(frameon=False)
     figure.tight_layout()
-    with replacing(path) as temporary:
-        figure.savefig(temporary, metadata={"Software": None}, dpi=110)
+    figure.savefig(path, metadata={"Software": None}, dpi=110)
     plt.close(figure)
 
 

@@ -20,9 +20,10 @@ from safetensors import SafetensorError
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.hooks import RemovableHandle
 
+from meeting_agent.bases import ADAPTER_SETTINGS, base_of_adapter, base_place, looks_local
 from meeting_agent.cache import Memories, Memory, growing_cache, recall, remember
 from meeting_agent.chat_format import prepare, turn_end
-from meeting_agent.files import ADAPTER_WEIGHTS, BASE_WEIGHTS, InputError, digest, read_json
+from meeting_agent.files import ADAPTER_WEIGHTS, InputError
 from meeting_agent.hardware import answering_dtype
 from meeting_agent.prompts import PREDICTION_OPENING
 from meeting_agent.rail import HIGHEST, LOWEST, DigitReader
@@ -63,7 +64,7 @@ def load_tokenizer(path: str):
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(base_place(path), trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise InputError(f"tokenizer of {path!r} cannot be loaded: {str(error).splitlines()[0]}") from None
     prepare(tokenizer)
@@ -89,7 +90,7 @@ def load_model(path: str, dtype: torch.dtype = torch.float32, **options):
 
     try:
         model = AutoModelForCausalLM.from_pretrained(
-            path, dtype=dtype, trust_remote_code=False, use_safetensors=True, **options
+            base_place(path), dtype=dtype, trust_remote_code=False, use_safetensors=True, **options
         )
     except (OSError, ValueError, SafetensorError) as error:
         raise InputError(f"base model {path!r} cannot be loaded: {str(error).splitlines()[0]}") from None
@@ -115,30 +116,12 @@ def with_adapter(model, adapter: str, trainable: bool = False):
         raise InputError(f"{adapter} does not fit its base model ({wrong}): run starter_sft.py again") from None
 
 
-def base_of_adapter(adapter: Path) -> str:
-    """The base model that an adapter's own configuration names; raises InputError if it is no adapter."""
-    from peft import PeftConfig
-
-    try:
-        return str(PeftConfig.from_pretrained(str(adapter)).base_model_name_or_path)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{adapter} holds no LoRA adapter ({str(error).splitlines()[0]})") from None
-
-
-def check_base(adapter: Path) -> None:
-    """Raises InputError if the base of an adapter that phase 1 trained has been changed since."""
-    base = Path(base_of_adapter(adapter)) / BASE_WEIGHTS
-    known = read_json(adapter / "training_log.json", "starter_sft.py").get("sha256", {}).get("base")
-    if known and base.is_file() and digest(base) != known:
-        raise InputError(f"{adapter} was trained on another {base}: run starter_sft.py again")
-
-
 def open_engine(model_path: str, base_model_name: str | None = None, fp32: bool = False) -> Engine:
     """An engine for a LoRA adapter (over its own base, or `base_model_name`) or for a whole model."""
     path = Path(model_path)
-    if (path / "adapter_config.json").exists():
+    if (path / ADAPTER_SETTINGS).exists():
         return Engine(base_model_name or base_of_adapter(path), model_path, fp32=fp32)
-    if path.is_absolute() and not path.exists():
+    if looks_local(model_path) and not path.exists():
         raise InputError(f"{path} is missing: run starter_sft.py first")
     return Engine(model_path, fp32=fp32)
 

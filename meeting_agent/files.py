@@ -1,11 +1,14 @@
-"""Files between the phases: written whole or not at all, read with one clear line when something is wrong."""
+"""Files between the phases: written whole or not at all, read with one clear line when something is wrong.
+
+These functions replace what is there: they write into folders of our own. Where a user said where things go,
+`outputs.py` decides what may be replaced.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import tempfile
+import os
 import textwrap
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -22,7 +25,7 @@ class InputError(Exception):
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path` that takes its place when the block ends well.
+    """A temporary name beside `path` that takes its place when the block ends well, with its bytes on the disk.
 
     Always the same name: what a killed run left there, the next one overwrites.
     """
@@ -30,75 +33,30 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
         yield temporary
+        with temporary.open("rb") as file:  # else a power cut may leave the name without the bytes
+            os.fsync(file.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-@contextmanager
-def replacing_folder(path: Path) -> Iterator[Path]:
-    """An empty folder beside `path` that takes its place when the block ends well.
-
-    A folder cannot replace a full one in one step. Where a run dies or fails between the two steps, the old one comes
-    back: at once, or when the next run starts.
-    """
-    temporary, old = (path.with_name(f".{path.name}.{state}") for state in ("partial", "old"))
-    _restore(old, path)
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    try:
-        yield temporary
-        if path.exists():
-            path.replace(old)
-        temporary.replace(path)
-    finally:
-        _restore(old, path)
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _restore(old: Path, path: Path) -> None:
-    """Puts `old` back if nothing has taken its place; deletes it otherwise."""
-    if old.exists() and not path.exists():
-        old.replace(path)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-@contextmanager
-def replacing_files(folder: Path) -> Iterator[Path]:
-    """An empty folder whose files take their places in `folder` together when the block ends well."""
-    temporary = folder / ".partial"
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    try:
-        yield temporary
-        for file in sorted(temporary.iterdir()):
-            file.replace(folder / file.name)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def check_writable(*paths: Path) -> None:
-    """Raises InputError unless files can be made where `paths` are to be: better now than after the work."""
-    for path in paths:
-        folder = next(parent for parent in path.absolute().parents if parent.exists())
-        try:
-            tempfile.TemporaryFile(dir=folder).close()
-        except OSError as error:
-            raise InputError(f"{path} cannot be written ({error.strerror} in {folder}): choose another place") from None
-
-
 def write_text(path: Path, text: str) -> None:
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
 def write_json(path: Path, value: object, indent: int | None = 1) -> None:
-    write_text(path, json.dumps(value, indent=indent, ensure_ascii=False) + "\n")
+    write_text(path, json_text(value, indent))
+
+
+def json_text(value: object, indent: int | None = 1) -> str:
+    """A value as our files hold it."""
+    return json.dumps(value, indent=indent, ensure_ascii=False) + "\n"
 
 
 def write_json_array(path: Path, items: Iterable[object]) -> None:
     """What `write_json` writes of a list, item by item: the list need not fit into memory."""
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
         opening = "["
         for item in items:
             text = json.dumps(item, indent=1, ensure_ascii=False)

@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from meeting_agent.files import InputError, read_json
+from meeting_agent.trajectories import companion
 
 SIZES, QUICK_SIZES = (100, 1_000, 10_000), (32, 64)
 # As little training as there can be before the evaluation, so that it takes neither its time nor its memory.
@@ -37,7 +38,7 @@ def rollouts(sft_model_path: str, scenarios: int) -> dict:
                 *(f"--num_scenarios={scenarios}", "--samples_per_scenario=1"),
             ]
         )
-        summary = read_json(traces.with_suffix(".summary.json"), "starter_agentic_traces.py")
+        summary = read_json(companion(traces, "summary"), "starter_agentic_traces.py")
     figures = {key: summary[key] for key in ("start_up_seconds", "seconds")}
     return {"phase": "rollouts", "scenarios": scenarios, "peak_mib": peak} | figures
 

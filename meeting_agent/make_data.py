@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
-from pathlib import Path
 
 from data_classes import (
     CSV_COLUMNS,
@@ -17,9 +16,9 @@ from data_classes import (
     PersonDescriptor,
     conference_seed,
 )
-from meeting_agent.files import replacing
+from meeting_agent.outputs import Output
 from meeting_agent.prompts import prediction_prompt
-from meeting_agent.settings import parse_settings, run_script, setting
+from meeting_agent.settings import output_path, overwrite_setting, parse_settings, run_script, setting
 
 
 @dataclass
@@ -29,7 +28,8 @@ class DataConfig:
     seed: int = setting(42, "decides who comes to the conference", 0, 2**32 - 1)
     rows: int = setting(SFT_ROWS, "meetings to write; no attendee occurs twice", 1, 2400)
     temperature: float = setting(0.8, "how terse and varied the descriptions are, 0 to 2", 0.0, 2.0)
-    output: str = setting("data/sft_training_data.csv", "where the CSV goes")
+    output: str = output_path("data/sft_training_data.csv", "where the CSV goes")
+    overwrite: bool = overwrite_setting()
 
 
 def training_meetings(seed: int, rows: int) -> list[Meeting]:
@@ -41,7 +41,9 @@ def main() -> None:
     config = parse_settings(DataConfig, "Writes the training data of phase 1.")
     descriptor = PersonDescriptor(config.temperature)
     describe = descriptor.generate_description
-    with replacing(Path(config.output)) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+    output = Output("--output", config.output, "training data", overwrite=config.overwrite)
+    output.check()
+    with output.writing() as folder, (folder / output.path.name).open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(CSV_COLUMNS)
         for m in training_meetings(config.seed, config.rows):

@@ -27,8 +27,8 @@ from data_classes import (
     success_probability,
 )
 from meeting_agent import attendees, own_meetings
-from meeting_agent.files import replacing
-from meeting_agent.settings import parse_settings, run_script, setting
+from meeting_agent.outputs import Output
+from meeting_agent.settings import output_path, overwrite_setting, parse_settings, run_script, setting
 
 STREAM = 12  # people
 ACROSS = 0.05  # share of meetings between streams
@@ -44,21 +44,27 @@ class SampleConfig:
     seed: int = setting(7, "decides who they are and how they get on", 0, 2**32 - 1)
     people: int = setting(60, "attendees", 2 * STREAM, 1000)
     meetings: int = setting(240, "meetings", 1, 10_000)
-    folder: str = setting("data", "where the two files go")
+    folder: str = output_path("data", "where the two files go")
+    overwrite: bool = overwrite_setting()
 
 
 def main() -> None:
     config = parse_settings(SampleConfig, "Writes sample files of one's own attendees and meetings.")
     rng = random.Random(f"samples-{config.seed}")
-    people = Path(config.folder) / "sample_attendees.csv"
-    write_csv(people, (*attendees.COLUMNS, "chronotype", "introversion"), sample_people(rng, config.people))
-    meetings = Path(config.folder) / "sample_meetings.csv"
-    write_csv(meetings, own_meetings.COLUMNS, sample_meetings(rng, people, config.meetings))
-    print(f"{config.people} attendees in {people}, {config.meetings} meetings in {meetings}")
+    first, second = "sample_attendees.csv", "sample_meetings.csv"
+    path = Path(config.folder) / first
+    output = Output("--folder", path, "sample data", beside=[second], overwrite=config.overwrite)
+    output.check()
+    with output.writing() as folder:
+        columns = (*attendees.COLUMNS, "chronotype", "introversion")
+        write_csv(folder / first, columns, sample_people(rng, config.people))
+        meetings = sample_meetings(rng, folder / first, config.meetings)
+        write_csv(folder / second, own_meetings.COLUMNS, meetings)
+    print(f"{config.people} attendees in {path}, {config.meetings} meetings in {path.with_name(second)}")
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+    with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(rows)

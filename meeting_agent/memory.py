@@ -16,8 +16,10 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from meeting_agent.files import ADAPTER_WEIGHTS, InputError, digest, read_json, write_json
-from meeting_agent.settings import parse_settings, run_script, setting
+from meeting_agent.files import ADAPTER_WEIGHTS, InputError, digest, json_text, read_json, write_json
+from meeting_agent.outputs import Output
+from meeting_agent.settings import output_path, parse_settings, run_script, setting
+from meeting_agent.trajectories import companion
 
 SMALL_MACHINE = ("--per_device_train_batch_size=1", "--gradient_checkpointing")
 VOCABULARY = 1000  # of the tokenizer made here: as many characters a token as in a large vocabulary, about four
@@ -27,15 +29,17 @@ VOCABULARY = 1000  # of the tokenizer made here: as many characters a token as i
 class MemoryConfig:
     """Settings of the measurement."""
 
-    output: str = setting("results/memory.json", "where the numbers go")
+    output: str = output_path("results/memory.json", "where the numbers go")
     num_hidden_layers: int = setting(18, "layers of the base; fewer for a quick try", 1, 1000)
     vocab_size: int = setting(262_144, "size of its vocabulary; fewer for a quick try", 2000, 10_000_000)
 
 
 def main() -> None:
     config = parse_settings(MemoryConfig, "Measures the peak memory of each phase with a base of Gemma 3 270M's shape.")
+    output = Output("--output", config.output, "results")
+    output.check()
     with tempfile.TemporaryDirectory() as folder:
-        write_json(Path(config.output), measure(Path(folder), config))
+        output.write(json_text(measure(Path(folder), config)))
     print(f"Written to {config.output}")
 
 
@@ -171,7 +175,7 @@ def write_traces(path: Path, sft: Path, traces: list[dict]) -> None:
     summary = read_json(Path("trajectories/agent_traces.summary.json"), "starter_agentic_traces.py")
     write_json(path, traces)
     summary["sha256"] = {"adapter": digest(sft / ADAPTER_WEIGHTS), "traces": digest(path)}
-    write_json(path.with_suffix(".summary.json"), summary)
+    write_json(companion(path, "summary"), summary)
 
 
 if __name__ == "__main__":

@@ -22,9 +22,10 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from markdown_it.utils import OptionsDict
 
-from meeting_agent.files import InputError, check_writable, write_text
+from meeting_agent.files import InputError, write_text
+from meeting_agent.outputs import Output, check_outputs
 from meeting_agent.page_data import pack
-from meeting_agent.settings import parse_settings, run_script, setting
+from meeting_agent.settings import input_path, output_path, overwrite_setting, parse_settings, run_script, setting
 from meeting_agent.trajectories import TraceFile
 
 PARTS = Path(__file__).resolve().parent / "page_parts"
@@ -36,21 +37,23 @@ MOST_TRACES = 5000  # of each phase: a page with many more opens slowly and is h
 class PageConfig:
     """Settings of the page."""
 
-    traces_path: str = setting("trajectories/agent_traces.json", "the trajectories that phase 2 wrote")
-    evaluation_path: str = setting("trajectories/evaluation_traces.json", "those of phase 3's evaluation")
-    results_dir: str = setting("results", "where report and plots lie")
-    output: str = setting("results/report.html", "where the page goes")
+    traces_path: str = input_path("trajectories/agent_traces.json", "the trajectories that phase 2 wrote")
+    evaluation_path: str = input_path("trajectories/evaluation_traces.json", "those of phase 3's evaluation")
+    results_dir: str = input_path("results", "where report and plots lie")
+    output: str = output_path("results/report.html", "where the page goes")
     most_traces: int = setting(MOST_TRACES, "trajectories of each of the two files to show, the first ones", 0, 100_000)
+    overwrite: bool = overwrite_setting()
 
 
 def main() -> None:
     config = parse_settings(PageConfig, "Writes the page for reading report and trajectories.")
-    output = Path(config.output)
-    check_writable(output)
+    output = Output("--output", config.output, "results", overwrite=config.overwrite)
+    check_outputs([output], {f"--{name}": getattr(config, name) for name in ("traces_path", "evaluation_path")})
     traces = TraceFile(Path(config.traces_path))
     evaluation = TraceFile(Path(config.evaluation_path), "starter_agentic_rlft.py")
-    write_page(output, Path(config.results_dir), traces, evaluation, config.most_traces)
-    print(f"{output}, {output.stat().st_size / 1e6:.1f} MB: open it in any browser")
+    with output.writing() as folder:
+        write_page(folder / output.path.name, Path(config.results_dir), traces, evaluation, config.most_traces)
+    print(f"{config.output}, {output.path.stat().st_size / 1e6:.1f} MB: open it in any browser")
 
 
 def write_page(

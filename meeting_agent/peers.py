@@ -19,14 +19,16 @@ from pathlib import Path
 from transformers import TrainerCallback
 
 from data_classes import MeetingPredictor
+from meeting_agent.bases import base_of_adapter
 from meeting_agent.benchmark import BenchmarkConfig, Comparison, rate
 from meeting_agent.cache import Memories
 from meeting_agent.chat_format import to_openai_message
-from meeting_agent.engine import Completion, Engine, Request, base_of_adapter, load_model, load_tokenizer, with_adapter
+from meeting_agent.engine import Completion, Engine, Request, load_model, load_tokenizer, with_adapter
 from meeting_agent.files import InputError, read_json
 from meeting_agent.prediction import MAX_ANSWER_TOKENS, chat_text, predict_probabilities
 from meeting_agent.supervision import IGNORED, prediction_row
 from meeting_agent.tools import tool_schemas
+from meeting_agent.trajectories import companion
 from starter_agentic_rlft import RLFTConfig, train_model_with_dpo
 from starter_agentic_traces import MAX_ANSWER_TOKENS as MAX_TURN_TOKENS
 from starter_agentic_traces import MAX_ITERATIONS, AgentToolLoop, AgentTraceCollector, Scenario, make_scenarios
@@ -347,7 +349,7 @@ def process_comparisons(config: BenchmarkConfig) -> Iterator[Comparison]:
                 env=os.environ | {"OMP_NUM_THREADS": "1"},
                 preexec_fn=lambda: os.sched_setaffinity(0, cores),
             )
-            summary = read_json(traces.with_suffix(".summary.json"), "starter_agentic_traces.py")
+            summary = read_json(companion(traces, "summary"), "starter_agentic_traces.py")
         return 60 * summary["n"] / (summary["seconds"] - summary["start_up_seconds"])
 
     yield Comparison(

@@ -12,7 +12,6 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.ticker import MaxNLocator
 
-from meeting_agent.files import replacing
 from meeting_agent.tools import SHORT_NAMES
 
 COLORS = {"base": "#9aa0a6", "sft": "#4c78a8", "agent": "#f2a541", "dpo": "#3a9d5d"}
@@ -31,8 +30,7 @@ def draw_plots(results: Path, metrics: dict, traces: Iterable[dict]) -> None:
 
 def save(path: Path, figure) -> None:
     figure.tight_layout()
-    with replacing(path) as temporary:
-        figure.savefig(temporary, metadata={"Software": None})
+    figure.savefig(path, metadata={"Software": None})
     plt.close(figure)
 
 

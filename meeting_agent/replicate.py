@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from meeting_agent.check_criteria import missed
-from meeting_agent.files import InputError, read_json, write_json
-from meeting_agent.settings import parse_settings, run_script, setting
+from meeting_agent.files import InputError, json_text, read_json, write_json
+from meeting_agent.outputs import Output
+from meeting_agent.settings import input_path, output_path, parse_settings, run_script, setting
 
 EVAL_SEED_OFFSET = 5300
 
@@ -26,10 +27,10 @@ class ReplicationConfig:
     """Settings of the replications."""
 
     seeds: str = setting("1,2,3,4,5,6", "comma-separated seeds; data, training and evaluation all change")
-    recipe: str = setting("recipes/embedded", "folder with the settings of the three phases")
-    scratch: str = setting("build/replications", "where the runs go; a finished run is not repeated")
+    recipe: str = input_path("recipes/embedded", "folder with the settings of the three phases")
+    scratch: str = output_path("build/replications", "where the runs go; a finished run is not repeated")
     jobs: int = setting(2, "runs at a time, each on its share of the cores: small models use few cores well", 1, 64)
-    output: str = setting("results/replications.json", "where the table goes")
+    output: str = output_path("results/replications.json", "where the table goes")
 
 
 def phase_commands(recipe: Path, folder: Path, seed: int) -> list[list[str]]:
@@ -55,10 +56,12 @@ def main() -> None:
         seeds = [int(s) for s in config.seeds.split(",")]
     except ValueError:
         raise InputError(f"--seeds is {config.seeds!r}: give numbers like 1,2,3,4") from None
+    output = Output("--output", config.output, "results")
+    output.check()
     threads = max(1, (os.cpu_count() or 1) // config.jobs)
     with ThreadPoolExecutor(config.jobs) as pool:
         rows = list(pool.map(lambda seed: replication(config, seed, threads), seeds))
-    write_json(Path(config.output), rows)
+    output.write(json_text(rows))
 
 
 def replication(config: ReplicationConfig, seed: int, threads: int) -> dict:

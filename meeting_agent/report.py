@@ -20,6 +20,7 @@ from meeting_agent.other_records import (
     schedule_text,
     speed_section,
 )
+from meeting_agent.outputs import Output
 from meeting_agent.wording import p_text, percent, score, table, with_interval
 
 NAMES = {
@@ -330,9 +331,12 @@ def main() -> None:
     results = Path("results")
     metrics = read_json(results / "metrics.json", "starter_agentic_rlft.py")
     add_other_records(metrics, results)
-    write_json(results / "metrics.json", metrics)
     examples = read_json(results / "examples.json", "starter_agentic_rlft.py")
-    write_text(results / "evaluation_report.md", render_report(metrics, examples))
+    output = Output("results", results, "results", is_folder=True)
+    output.check()
+    with output.writing(whole=False) as folder:
+        write_json(folder / "metrics.json", metrics)
+        write_text(folder / "evaluation_report.md", render_report(metrics, examples))
     readme = Path("README.md")
     write_text(readme, fill_readme(readme.read_text(encoding="utf-8"), metrics))
 

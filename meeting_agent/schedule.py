@@ -25,11 +25,12 @@ import numpy as np
 from data_classes import MOST_MEETINGS_A_DAY, Meeting, MeetingPredictor, Person, PersonDescriptor, TimeSlot, listed
 from meeting_agent.attendees import read_attendees, under_known_names
 from meeting_agent.calibration import Calibration, read_calibration
-from meeting_agent.files import ADAPTER_WEIGHTS, InputError, check_writable, replacing
+from meeting_agent.files import ADAPTER_WEIGHTS, InputError
 from meeting_agent.matching import Pair, best_matching, best_partners, disjoint_matchings
+from meeting_agent.outputs import Output, check_outputs
 from meeting_agent.prompts import prediction_prompt, scenario_prompt
 from meeting_agent.rewards import grounded_claims, tool_results
-from meeting_agent.settings import parse_settings, run_script, setting
+from meeting_agent.settings import input_path, output_path, overwrite_setting, parse_settings, run_script, setting
 from meeting_agent.tools import compatibility
 
 PERSONA = "balanced"
@@ -42,15 +43,16 @@ STARTS = {"morning": time(10), "afternoon": time(14), "evening": time(18)}
 class ScheduleConfig:
     """Settings of the schedule."""
 
-    attendees: str = setting("data/sample_attendees.csv", "CSV of who attends (README, 'Your own')")
+    attendees: str = input_path("data/sample_attendees.csv", "CSV of who attends (README, 'Your own')")
     slot: str = setting("day2_morning", "the slot to fill, or several in order with commas between")
-    sft_model_path: str = setting("models/sft_prediction_model_gemma_270m", "the adapter that phase 1 wrote")
-    adapter_path: str = setting("models/dpo_aligned_adapter", "the aligned adapter that phase 3 wrote")
-    calibration: str = setting("trajectories/evaluation_traces.json", "what phase 3 measured the aligned agent on")
-    output: str = setting("build/schedule.csv", "where the schedule goes; the calendar lies beside it as .ics")
+    sft_model_path: str = input_path("models/sft_prediction_model_gemma_270m", "the adapter that phase 1 wrote")
+    adapter_path: str = input_path("models/dpo_aligned_adapter", "the aligned adapter that phase 3 wrote")
+    calibration: str = input_path("trajectories/evaluation_traces.json", "what phase 3 measured the aligned agent on")
+    output: str = output_path("build/schedule.csv", "where the schedule goes; the calendar lies beside it as .ics")
     candidates: int = setting(3, "partners of each person that agents look into", 1, 50)
     min_probability: float = setting(0.0, "meetings less likely to succeed are left out", 0.0, 1.0)
     first_day: str = setting("2026-12-01", "date of Day1 in the calendar")
+    overwrite: bool = overwrite_setting()
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,11 @@ def main() -> None:
         replace(m, person_a=own_names[m.person_a], person_b=own_names[m.person_b])
         for m in scheduler.day(list(known.values()), slots, config.candidates, config.min_probability)
     ]
-    write_csv(Path(config.output), meetings)
-    write_calendar(Path(config.output).with_suffix(".ics"), meetings, first_day)
+    output = schedule_output(config)
+    with output.writing() as folder:
+        table, calendar = (folder / name for name in output.names)
+        write_csv(table, meetings)
+        write_calendar(calendar, meetings, first_day)
     print_table(meetings)
     print(f"{len(meetings)} meetings, {sum(m.probability for m in meetings):.1f} expected to succeed: {config.output}")
 
@@ -105,14 +110,23 @@ def check_config(config: ScheduleConfig) -> None:
     for path, phase in ((config.sft_model_path, "starter_sft.py"), (config.adapter_path, "starter_agentic_rlft.py")):
         if not (Path(path) / ADAPTER_WEIGHTS).exists():
             raise InputError(f"{path} holds no adapter: run {phase} first")
-    check_writable(Path(config.output))
+    read = ("attendees", "sft_model_path", "adapter_path", "calibration")
+    check_outputs([schedule_output(config)], {f"--{name}": getattr(config, name) for name in read})
+
+
+def schedule_output(config: ScheduleConfig) -> Output:
+    """The table, and the calendar beside it: plan.csv has plan.ics, and plan.2026 has plan.2026.ics."""
+    path = Path(config.output)
+    calendar = f"{path.stem if path.suffix == '.csv' else path.name}.ics"
+    return Output("--output", path, "a schedule", beside=[calendar], overwrite=config.overwrite)
 
 
 class Scheduler:
     """The two models, loaded once."""
 
     def __init__(self, sft_model_path: str, adapter_path: str, calibration: Calibration):
-        from meeting_agent.engine import Engine, base_of_adapter
+        from meeting_agent.bases import base_of_adapter
+        from meeting_agent.engine import Engine
 
         self.predictor = MeetingPredictor(sft_model_path)
         self.engine = Engine(base_of_adapter(Path(adapter_path)), adapter_path)
@@ -211,7 +225,7 @@ class Scheduler:
 
 def write_csv(path: Path, meetings: list[ScheduledMeeting]) -> None:
     columns = ("time_slot", "person_a", "person_b", "probability", "recommendation", "reason", "evidence")
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+    with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         for m in meetings:
@@ -241,8 +255,7 @@ def write_calendar(path: Path, meetings: list[ScheduledMeeting], first_day: date
         event.add("summary", f"{m.person_a} and {m.person_b}")
         event.add("description", f"Probability of success {m.probability:.2f}. {m.reason}\n{m.evidence}")
         calendar.add_component(event)
-    with replacing(path) as temporary:
-        temporary.write_bytes(calendar.to_ical())
+    path.write_bytes(calendar.to_ical())
 
 
 def print_table(meetings: list[ScheduledMeeting]) -> None:

@@ -28,10 +28,11 @@ from data_classes import (
 )
 from meeting_agent.calibration import read_calibration
 from meeting_agent.evaluation import machine
-from meeting_agent.files import write_json
+from meeting_agent.files import json_text
 from meeting_agent.matching import Pair, best_matching, best_partners
+from meeting_agent.outputs import Output
 from meeting_agent.schedule import ScheduleConfig, Scheduler
-from meeting_agent.settings import parse_settings, run_script, setting
+from meeting_agent.settings import input_path, output_path, parse_settings, run_script, setting
 from meeting_agent.statistics import bootstrap_interval
 
 FIRST_SEED = 60_000  # no evaluation or tuning of the agents used these people
@@ -42,17 +43,19 @@ ORACLE_PARTNERS = 15  # more change nothing: what is lost lies below the fourth 
 class StudyConfig:
     """Settings of the study."""
 
-    sft_model_path: str = setting(ScheduleConfig.sft_model_path, "the adapter that phase 1 wrote")
-    adapter_path: str = setting(ScheduleConfig.adapter_path, "the aligned adapter that phase 3 wrote")
-    calibration: str = setting(ScheduleConfig.calibration, "what phase 3 measured the aligned agent on")
+    sft_model_path: str = input_path(ScheduleConfig.sft_model_path, "the adapter that phase 1 wrote")
+    adapter_path: str = input_path(ScheduleConfig.adapter_path, "the aligned adapter that phase 3 wrote")
+    calibration: str = input_path(ScheduleConfig.calibration, "what phase 3 measured the aligned agent on")
     candidates: int = setting(ScheduleConfig.candidates, "partners of each person that agents look into", 1, 50)
     conferences: int = setting(5, "simulated conferences", 1, 1000)
     people: int = setting(300, "attendees of each", 4, 2000)
-    output: str = setting("results/schedule.json", "where the figures go")
+    output: str = output_path("results/schedule.json", "where the figures go")
 
 
 def main() -> None:
     config = parse_settings(StudyConfig, __doc__.splitlines()[0])
+    output = Output("--output", config.output, "results")
+    output.check()
     scheduler = Scheduler(config.sft_model_path, config.adapter_path, read_calibration(Path(config.calibration)))
     rows = []
     for number in range(config.conferences):
@@ -60,7 +63,7 @@ def main() -> None:
         print(
             f"conference {number + 1}/{config.conferences}: " + ", ".join(f"{k} {v:.3f}" for k, v in rows[-1].items())
         )
-    write_json(Path(config.output), summary(rows, config))
+    output.write(json_text(summary(rows, config)))
 
 
 def one_conference(scheduler: Scheduler, seed: int, count: int, candidates: int) -> dict[str, float]:

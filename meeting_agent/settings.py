@@ -9,16 +9,39 @@ import os
 import sys
 import warnings
 from collections.abc import Callable
-from dataclasses import MISSING, field, fields
+from dataclasses import MISSING, Field, field, fields
 from pathlib import Path
 from typing import Any, NoReturn
 
 from meeting_agent.files import InputError
 
+PROJECT = Path(__file__).resolve().parent.parent
+
 
 def setting(default: Any, help: str, low: float | None = None, high: float | None = None) -> Any:
     """A dataclass field with its one line of help and, for a number, the values it may take."""
     return field(default=default, metadata={"help": help, "range": None if low is None else (low, high)})
+
+
+def input_path(default: str, help: str) -> Any:
+    """A dataclass field that names a file or a folder that the run reads."""
+    return field(default=default, metadata={"help": help, "range": None, "path": "input"})
+
+
+def output_path(default: str, help: str) -> Any:
+    """The same of one that the run writes."""
+    return field(default=default, metadata={"help": help, "range": None, "path": "output"})
+
+
+def overwrite_setting() -> Any:
+    """The flag that lets a run replace files that are not ours. It says nothing of how a run works: not recorded."""
+    says = "replace files that are in the way of an output, also where they are not ours"
+    return field(default=False, metadata={"help": says, "range": None, "recorded": False})
+
+
+def recorded(config: Any) -> dict[str, Any]:
+    """The settings that make a run what it is, by name."""
+    return {f.name: getattr(config, f.name) for f in fields(config) if f.metadata.get("recorded", True)}
 
 
 def parse_settings(cls: type, description: str, arguments: list[str] | None = None) -> Any:
@@ -36,7 +59,7 @@ def parse_settings(cls: type, description: str, arguments: list[str] | None = No
     parser.add_argument("--config", type=Path, help="YAML file of settings; flags override it")
     for f in fields(cls):
         kind = {"int": int, "float": float, "str": str, "bool": bool}[str(f.type)]
-        default = f.default if f.default is not MISSING else None
+        default = default_of(f)
         options: dict[str, Any] = {"help": f.metadata["help"], "default": default}
         if kind is bool:
             parser.add_argument(f"--{f.name}", action=argparse.BooleanOptionalAction, **options)
@@ -50,7 +73,27 @@ def parse_settings(cls: type, description: str, arguments: list[str] | None = No
     for f in fields(cls):
         if f.metadata["range"]:
             check_range(f.name, values[f.name], *f.metadata["range"])
+        if f.metadata.get("path"):
+            values[f.name] = _located(values[f.name], str(default_of(f)), f.metadata["path"] == "input")
     return cls(**values)
+
+
+def default_of(f: Field) -> Any:
+    return f.default if f.default is not MISSING else None
+
+
+def _located(name: str, default: str, is_input: bool) -> str:
+    """A path as the run may use it whatever the working directory: defaults lie in the project's folder.
+
+    In the project's folder itself, and for a name on the hub, it is what was given.
+    """
+    if not name or Path.cwd() == PROJECT:
+        return os.path.expanduser(name)
+    here = Path(name).expanduser()
+    in_project = PROJECT / here
+    if name == default or (is_input and not here.exists()):
+        return str(in_project) if in_project.exists() or name == default else name
+    return str(here.absolute())
 
 
 def _read_recipe(path: Path, cls: type) -> dict[str, Any]:

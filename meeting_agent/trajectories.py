@@ -24,6 +24,16 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
 }
 
 
+def companion(path: Path, what: str) -> Path:
+    """The file that goes with `path`. No two files share one.
+
+    traces.json has traces.summary.json, and traces.2026 has traces.2026-summary.json.
+    """
+    if path.suffix == ".json":
+        return path.with_name(f"{path.stem}.{what}.json")
+    return path.with_name(f"{path.name}-{what}.json")
+
+
 class TraceFile:
     """The trajectories in a JSON array on disk; every loop over it reads the file anew.
 

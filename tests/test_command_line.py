@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from meeting_agent.manifest import RECORD
+
 SCRIPTS = ("starter_sft.py", "starter_agentic_traces.py", "starter_agentic_rlft.py")
 
 
@@ -76,8 +78,8 @@ def test_bad_data_is_one_line_and_status_2(tmp_path, content, message):
 def test_missing_hand_offs_name_the_phase_to_run(tmp_path):
     done = run("starter_agentic_traces.py", "--sft_model_path", tmp_path / "none")
     assert (done.returncode, "run starter_sft.py first" in done.stderr) == (2, True)
-    (tmp_path / "adapter_model.safetensors").write_text("")
-    rlft = ("starter_agentic_rlft.py", "--sft_model_path", tmp_path)
+    outputs = {"--pairs_path": "p.json", "--adapter_path": "dpo", "--results_dir": "results"}
+    rlft = ["starter_agentic_rlft.py", *(f"{flag}={tmp_path / name}" for flag, name in outputs.items())]
     done = run(*rlft, "--traces_path", tmp_path / "none.json")
     assert (done.returncode, "run starter_agentic_traces.py first" in done.stderr) == (2, True)
     (tmp_path / "torn.json").write_text('[{"id": ')
@@ -131,7 +133,7 @@ def test_miniature_run_of_all_phases(tmp_path):
     assert "Evaluation report" in (results / "report.html").read_text(encoding="utf-8")
     evaluated = json.loads((tmp_path / "evaluation_traces.json").read_text())
     assert [t["policy"] for t in evaluated] == ["agent"] * 12 + ["dpo"] * 12
-    assert not list(Path(tmp_path).rglob(".*"))
+    assert {p.name for p in Path(tmp_path).rglob(".*")} == {RECORD}
     weights = sft / "adapter_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-4] + b"\0\0\0\1")
     done = run("starter_agentic_rlft.py", "--sft_model_path", sft, "--traces_path", traces)

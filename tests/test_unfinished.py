@@ -8,6 +8,7 @@ import pytest
 import starter_agentic_rlft
 from data_classes import MeetingPredictor
 from meeting_agent.files import read_json, write_json, write_json_array
+from meeting_agent.outputs import Output
 from starter_agentic_rlft import RLFTConfig, play_held_out, scenarios_to_evaluate
 from starter_agentic_traces import (
     MOST_MEETINGS,
@@ -23,7 +24,7 @@ ALONE = SimpleNamespace(is_main_process=True, wait_for_everyone=lambda: None)
 
 @pytest.fixture
 def result(tmp_path):
-    return tmp_path / "agent_traces.json"
+    return Output("--traces_path", tmp_path / "agent_traces.json", "trajectories")
 
 
 def unfinished_with(result, *blocks, asked=ASKED):
@@ -49,10 +50,24 @@ def test_a_block_that_was_cut_while_written_does_not_count(result):
     assert [t["id"] for t in again.traces()] == ["a"]
 
 
-def test_another_question_starts_anew(result):
+@pytest.mark.parametrize("damage", ["", '[{"id": "a"}', "\0" * 30, "{}"])
+def test_a_block_that_a_power_cut_damaged_is_played_again(result, capsys, damage):
+    unfinished = unfinished_with(result, [{"id": "a"}], [{"id": "b"}])
+    (unfinished.folder / "block-00000001.json").write_text(damage)
+    again = UnfinishedTraces(result, ASKED, ALONE)
+    assert (again.holds(0), again.holds(1)) == (True, False)
+    assert "block-00000001.json is damaged" in capsys.readouterr().out
+
+
+def test_runs_that_were_asked_for_something_else_keep_their_own_blocks(result, tmp_path):
     unfinished_with(result, [{"id": "a"}])
-    assert not list(UnfinishedTraces(result, {"seed": 2}, ALONE).traces())
-    assert not list(UnfinishedTraces(result, ASKED, ALONE).traces())
+    other = unfinished_with(result, [{"id": "b"}], asked={"seed": 2})
+    assert [t["id"] for t in other.traces()] == ["b"]
+    other.delete()
+    again = UnfinishedTraces(result, ASKED, ALONE)
+    assert [t["id"] for t in again.traces()] == ["a"]
+    again.delete()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_nothing_is_left_when_done(result, tmp_path):
@@ -93,7 +108,7 @@ def test_blocks_do_not_depend_on_which_were_played_before():
 
 def test_the_evaluation_goes_on_after_its_finished_blocks(tmp_path, monkeypatch):
     monkeypatch.setattr(starter_agentic_rlft, "CONCURRENT_AGENTS", 2)
-    config = RLFTConfig(num_eval_scenarios=3, pairs_path=str(tmp_path / "pairs.json"))
+    config = RLFTConfig(num_eval_scenarios=3, pairs_path=str(tmp_path / "preference_pairs.json"))
     predictor, conferences = MeetingPredictor(config.sft_model_path), scenarios_to_evaluate(config)
 
     def play() -> list[dict]:
@@ -103,7 +118,7 @@ def test_the_evaluation_goes_on_after_its_finished_blocks(tmp_path, monkeypatch)
     wanted = [s.meeting.scenario_id for s in conferences[0]]
     assert [(t["policy"], t["scenario_id"]) for t in whole] == [(p, w) for p in ("agent", "dpo") for w in wanted]
 
-    first, second, _, last = sorted(tmp_path.glob(".evaluation_traces.json.unfinished/block-*.json"))
+    first, second, _, last = sorted(tmp_path.glob(".evaluation_traces.json.unfinished/*/block-*.json"))
     kept = read_json(first, "")
     write_json(first, [kept[0] | {"tokens": -1}, kept[1]])
     for lost in (second, last):

@@ -1,6 +1,5 @@
-"""What is on disk stays whole: full disk, no permission, Ctrl-C, a kill between two files."""
+"""What is on disk stays whole: full disk, Ctrl-C."""
 
-import os
 import resource
 import signal
 import subprocess
@@ -9,9 +8,8 @@ import time
 
 import pytest
 
-from meeting_agent.files import replacing_files, replacing_folder, write_text
-
-SFT = "models/sft_prediction_model_gemma_270m"
+from meeting_agent.files import write_text
+from meeting_agent.outputs import Output
 
 
 def start(*arguments, **options):
@@ -34,8 +32,8 @@ def only_line(process):
 
 @pytest.mark.parametrize("room", [100_000, 1_000_000])
 def test_no_room_for_a_checkpoint_is_one_line_and_keeps_the_old_adapter(tmp_path, room):
-    (tmp_path / "sft").mkdir()
-    (tmp_path / "sft" / "old").write_text("old")
+    with Output("", tmp_path / "sft", "a phase 1 adapter", is_folder=True).writing() as folder:
+        write_text(folder / "old", "old")
     process = start(
         *("starter_sft.py", "--max_train_rows=40", "--num_train_epochs=1", f"--output_model_path={tmp_path}/sft"),
         preexec_fn=no_file_above(room),
@@ -43,12 +41,12 @@ def test_no_room_for_a_checkpoint_is_one_line_and_keeps_the_old_adapter(tmp_path
     line = only_line(process)
     assert process.returncode == 2, line
     assert "cannot be written" in line
-    assert [p.name for p in (tmp_path / "sft").iterdir()] == ["old"]
+    assert [p.name for p in (tmp_path / "sft").iterdir() if not p.name.startswith(".")] == ["old"]
 
 
 def test_no_room_for_trajectories_is_one_line_and_keeps_the_old_ones(tmp_path):
     path = tmp_path / "traces.json"
-    path.write_text("old")
+    Output("", path, "trajectories").write("old")
     process = start(
         *("starter_agentic_traces.py", "--num_scenarios=12", "--samples_per_scenario=1", f"--traces_path={path}"),
         preexec_fn=no_file_above(5_000),
@@ -61,51 +59,18 @@ def test_no_room_for_trajectories_is_one_line_and_keeps_the_old_ones(tmp_path):
 
 def test_ctrl_c_is_one_line_and_keeps_the_old_trajectories(tmp_path):
     path = tmp_path / "traces.json"
-    path.write_text("old")
+    Output("", path, "trajectories").write("old")
     process = start(
         *("starter_agentic_traces.py", f"--traces_path={path}", "--concurrent_agents=8"),
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     )
     unfinished = tmp_path / ".traces.json.unfinished"
     deadline = time.monotonic() + 120
-    while not list(unfinished.glob("block-*.json")):
+    while not list(unfinished.glob("*/block-*.json")):
         assert time.monotonic() < deadline
         time.sleep(0.2)
     process.send_signal(signal.SIGINT)
     assert only_line(process) == "stopped: start again with the same command to go on"
     assert process.returncode == 130
     assert path.read_text() == "old"
-    assert list(unfinished.glob("block-*.json"))
-
-
-def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path):
-    folder = tmp_path / "adapter"
-    with replacing_folder(folder) as new:
-        write_text(new / "weights", "1")
-    with pytest.raises(ZeroDivisionError), replacing_folder(folder) as new:
-        write_text(new / "weights", f"{1 / 0}")
-    assert (folder / "weights").read_text() == "1"
-    with replacing_folder(folder) as new:
-        write_text(new / "weights", "3")
-    assert (folder / "weights").read_text() == "3"
-    assert os.listdir(tmp_path) == ["adapter"]
-
-
-def test_a_folder_that_was_moved_away_comes_back(tmp_path):
-    folder, old = tmp_path / "adapter", tmp_path / ".adapter.old"
-    write_text(old / "weights", "1")  # as a kill between the two steps leaves it
-    with pytest.raises(ZeroDivisionError), replacing_folder(folder) as new:
-        write_text(new / "weights", f"{1 / 0}")
-    assert (folder / "weights").read_text() == "1"
-    assert os.listdir(tmp_path) == ["adapter"]
-
-
-def test_files_are_replaced_together(tmp_path):
-    write_text(tmp_path / "mine.txt", "stays")
-    with pytest.raises(ZeroDivisionError), replacing_files(tmp_path) as new:
-        write_text(new / "metrics.json", f"{1 / 0}")
-    assert os.listdir(tmp_path) == ["mine.txt"]
-    with replacing_files(tmp_path) as new:
-        write_text(new / "metrics.json", "1")
-        write_text(new / "report.md", "2")
-    assert sorted(os.listdir(tmp_path)) == ["metrics.json", "mine.txt", "report.md"]
+    assert list(unfinished.glob("*/block-*.json"))

@@ -27,6 +27,7 @@ from transformers import Gemma3ForCausalLM, Gemma3TextConfig, PreTrainedTokenize
 from meeting_agent.base.corpus import dialogue_chat, dialogue_share, sample_short
 from meeting_agent.base.muon import Muon
 from meeting_agent.base.tokenizer import train_tokenizer
+from meeting_agent.outputs import Output
 from meeting_agent.tools import tool_schemas
 
 ROWS, ROW_TOKENS = 4, 480  # of a step; the longest dialogue fits into a row
@@ -207,6 +208,8 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("build"), help="checkpoint and log (not committed)")
     parser.add_argument("--held_out_chats", type=int, default=200, help="of each skill, for the scores on the card")
     arguments = parser.parse_args()
+    output = Output("--output", arguments.output, "a base model", is_folder=True)
+    output.check()
     arguments.work.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(os.cpu_count() or 1)
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -215,7 +218,8 @@ def main() -> None:
     encoder = Encoder(tokenizer)
     tokens = int(arguments.million_tokens * 1e6)
     state = train(model, encoder, arguments.work / "checkpoint.pt", tokens, arguments.work / "log.jsonl", device)
-    export(model, encoder, state, arguments.output, device, arguments.held_out_chats)
+    with output.writing() as folder:
+        export(model, encoder, state, folder, device, arguments.held_out_chats)
 
 
 def export(model, encoder: Encoder, state: dict, output: Path, device: str, held_out_chats: int) -> None:

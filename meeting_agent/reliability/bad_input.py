@@ -15,13 +15,14 @@ import sys
 import tempfile
 from pathlib import Path
 
+from meeting_agent.files import digest
 from meeting_agent.reliability.bad_input_cases import USUAL, Case, all_cases
-from meeting_agent.reliability.record import RECORD, keep
+from meeting_agent.reliability.record import RECORD, keep, open_record
 from meeting_agent.settings import run_script
 
 
-def contents(folder: Path) -> dict[str, int]:
-    return {str(p.relative_to(folder)): p.stat().st_size if p.is_file() else -1 for p in folder.rglob("*")}
+def contents(folder: Path) -> dict[str, str]:
+    return {str(p.relative_to(folder)): digest(p) if p.is_file() else "" for p in folder.rglob("*")}
 
 
 def complaint(case: Case, here: Path) -> str | None:
@@ -46,8 +47,8 @@ def complaint(case: Case, here: Path) -> str | None:
         return f"exit status {status}"
     if len(lines) != 1 or not lines[0].startswith("error: ") or case.says not in lines[0]:
         return f"said {lines[:3]}"
-    if contents(here) != before:
-        return f"left {sorted(contents(here).keys() - before.keys())}"
+    if (after := contents(here)) != before:
+        return f"left or changed {sorted(name for name, _ in after.items() ^ before.items())}"
     return None
 
 
@@ -56,6 +57,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=RECORD)
     parser.add_argument("--cases", type=int, help="only so many")
     arguments = parser.parse_args()
+    record = open_record(arguments.output)
     cases = all_cases()[: arguments.cases]
     refused = 0
     for case in cases:
@@ -64,7 +66,7 @@ def main() -> None:
         refused += problem is None
         if problem:
             print(f"{case.script}, {case.name}: {problem}", flush=True)
-    keep("bad_input", {"cases": len(cases), "refused_in_one_line": refused}, arguments.output)
+    keep("bad_input", {"cases": len(cases), "refused_in_one_line": refused}, record)
 
 
 if __name__ == "__main__":

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from meeting_agent.files import ADAPTER_WEIGHTS, BASE_WEIGHTS
+from meeting_agent.trajectories import companion
 
 Prepare = Callable[[Path], object]
 
 DATA = Path("data/sft_training_data.csv")
 BASE = Path("models/base")
 SFT = Path("models/sft_prediction_model_gemma_270m")
+ALIGNED = Path("models/dpo_aligned_adapter")
 TRACES = Path("trajectories/agent_traces.json")
 ATTENDEES, MEETINGS = Path("data/sample_attendees.csv"), Path("data/sample_meetings.csv")
 HEADER = "input_text,target_probability,target_reason,ground_truth_prob\n"
@@ -170,7 +172,54 @@ def sft_cases() -> list[Case]:
         "output inside a file": ({"output_model_path": "{here}/data.csv/sft"}, "cannot be written"),
     }
     cases += [Case("starter_sft", name, says, given, usual_data) for name, (given, says) in others.items()]
-    return cases
+    return cases + output_cases("starter_sft", "output_model_path", usual_data)
+
+
+def beside(prepare: Prepare, name: str) -> Prepare:
+    """`prepare`, and a file that the user has in the case's folder."""
+
+    def prepared(here: Path) -> None:
+        prepare(here)
+        (here / name).parent.mkdir(parents=True, exist_ok=True)
+        (here / name).write_text("the user's own", encoding="utf-8")
+
+    return prepared
+
+
+def output_cases(script: str, output: str, prepare: Prepare) -> list[Case]:
+    """Places where the folder `output` must not go; `prepare` puts what the script reads into the case's folder."""
+    outside = str(SFT if script != "starter_sft" else BASE)
+    places: dict[str, tuple[Prepare, str, str]] = {
+        "a folder with the user's file": (beside(prepare, "mine/notes.txt"), "{here}/mine", "notes.txt is there"),
+        "a folder with a file below": (beside(prepare, "mine/a/b.txt"), "{here}/mine", "b.txt is there"),
+        "the user's file": (beside(prepare, "mine"), "{here}/mine", "is no folder"),
+        "the folder of what it reads": (prepare, "{here}", f"--{output}"),
+        "what it reads": (prepare, outside, "which this run reads"),
+        "the folder of all models": (prepare, "models", "holds "),
+        "inside what it reads": (prepare, f"{outside}/new", "lies inside "),
+        "another kind of adapter": (prepare, str(ALIGNED if script == "starter_sft" else SFT), "adapter"),
+        "committed results": (prepare, "results", "holds results"),
+    }
+    return [
+        Case(script, f"{output}: {name}", says, {output: place}, prepared)
+        for name, (prepared, place, says) in places.items()
+    ]
+
+
+def file_cases(script: str, output: str, source: str, prepare: Prepare) -> list[Case]:
+    """The same for an output that is one file."""
+    places: dict[str, tuple[Prepare, str, str]] = {
+        "the user's file": (beside(prepare, "mine.csv"), "{here}/mine.csv", "mine.csv is there already"),
+        "a folder": (beside(prepare, "mine/notes.txt"), "{here}/mine", "is a folder"),
+        "what it reads": (prepare, source, "is "),
+        "inside what it reads": (prepare, f"{SFT}/new.json", "lies inside --sft_model_path"),
+        "a device": (prepare, "/dev/null", "is no file"),
+        "another kind of file": (prepare, "results/metrics.json", "holds results"),
+    }
+    return [
+        Case(script, f"{output}: {name}", says, {output: place}, prepared)
+        for name, (prepared, place, says) in places.items()
+    ]
 
 
 # ----------------------------------------------------------------------------- phases 2 and 3
@@ -296,6 +345,14 @@ def traces_cases() -> list[Case]:
         Case(
             script, "output inside a file", "cannot be written", {"traces_path": "{here}/data.csv/t.json"}, usual_data
         ),
+        *file_cases(script, "traces_path", str(SFT), nothing),
+        Case(
+            script,
+            "traces_path: the attendees",
+            "is --attendees, which this run reads",
+            OWN | {"traces_path": "{here}/people.csv"},
+            own("people.csv", "", ""),
+        ),
     ]
 
 
@@ -307,7 +364,7 @@ def traces(change: Callable[[list], object] | None = None, summary: bool = True)
         instead = change(some) if change else None
         (here / "traces.json").write_text(json.dumps(some if instead is None else instead), encoding="utf-8")
         if summary:
-            shutil.copy(TRACES.with_suffix(".summary.json"), here / "traces.summary.json")
+            shutil.copy(companion(TRACES, "summary"), here / "traces.summary.json")
 
     return prepare
 
@@ -371,6 +428,16 @@ def rlft_cases() -> list[Case]:
             cases.append(Case(script, f"{name} {value}", f"--{name} is", {name: value}, traces()))
     given = {"results_dir": "{here}/traces.json/results"}
     cases.append(Case(script, "results inside a file", "cannot be written", given, traces()))
+    cases += output_cases(script, "adapter_path", traces())
+    cases += output_cases(script, "results_dir", traces())[:5]
+    cases += file_cases(script, "pairs_path", "{here}/traces.json", traces())
+    for name, given in {
+        "results over the adapter": {"results_dir": "{here}/out/dpo"},
+        "pairs over the summary": {"pairs_path": "{here}/traces.summary.json"},
+        "pairs inside the results": {"pairs_path": "{here}/out/results/pairs.json"},
+        "adapter inside the results": {"results_dir": "{here}/out"},
+    }.items():
+        cases.append(Case(script, name, "reads: give" if "summary" in name else "give each", given, traces()))
     return cases + adapter_cases(script) + own_cases(script, traces())
 
 

@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from meeting_agent.files import ADAPTER_WEIGHTS, digest
-from meeting_agent.reliability.record import RECORD, keep
+from meeting_agent.reliability.record import RECORD, keep, open_record
 
 TOLERANCE = 1e-5  # of an adapter's weights
 SAME_BYTES = ("agent_traces.json", "preference_pairs.json")
@@ -132,6 +132,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=RECORD)
     parser.add_argument("--phases", nargs="+", choices=PHASES, default=list(PHASES), help="which to kill")
     arguments = parser.parse_args()
+    record = open_record(arguments.output)
     rng = random.Random(arguments.seed)
     order = list(PHASES)
     needed = order[: 1 + max(order.index(phase) for phase in arguments.phases)]
@@ -142,7 +143,7 @@ def main() -> None:
             phase: torment(phase, given, work, arguments.kills if phase in arguments.phases else 0, arguments.jobs, rng)
             for phase in needed
         }
-    keep("chaos", {phase: figures[phase] for phase in arguments.phases}, arguments.output)
+    keep("chaos", {phase: figures[phase] for phase in arguments.phases}, record)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from meeting_agent.base.corpus import dialogue_chat
 from meeting_agent.chat_format import to_openai_message
 from meeting_agent.engine import load_tokenizer
 from meeting_agent.prediction import read_probability
-from meeting_agent.reliability.record import RECORD, keep
+from meeting_agent.reliability.record import RECORD, keep, open_record
 from meeting_agent.rewards import count_grounded_claims
 from starter_agentic_traces import parse_recommendation
 
@@ -155,7 +155,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, default=RECORD)
     arguments = parser.parse_args()
-    keep("fuzz", fuzz(arguments.strings, arguments.seed, arguments.jobs), arguments.output)
+    record = open_record(arguments.output)
+    keep("fuzz", fuzz(arguments.strings, arguments.seed, arguments.jobs), record)
 
 
 if __name__ == "__main__":

@@ -26,8 +26,9 @@ from data_classes import (
     TimeSlot,
     conference_seed,
 )
-from meeting_agent.engine import Engine, base_of_adapter
-from meeting_agent.reliability.record import RECORD, keep
+from meeting_agent.bases import base_of_adapter
+from meeting_agent.engine import Engine
+from meeting_agent.reliability.record import RECORD, keep, open_record
 from meeting_agent.statistics import bootstrap_interval
 from meeting_agent.tools import ConferenceRecords, open_records
 from starter_agentic_traces import AgentTraceCollector, put_into_words
@@ -117,6 +118,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=99)
     parser.add_argument("--output", type=Path, default=RECORD)
     arguments = parser.parse_args()
+    record = open_record(arguments.output)
     predictor = MeetingPredictor(arguments.sft_model_path)
     aligned = Engine(base_of_adapter(Path(arguments.adapter_path)), arguments.adapter_path)
     people = ConferenceSimulator(2 * arguments.scenarios, conference_seed("evaluation", arguments.seed))
@@ -127,7 +129,7 @@ def main() -> None:
         "sft": measure(predictor, predictor.engine, meetings, arguments.seed),
         "dpo": measure(predictor, aligned, meetings, arguments.seed),
     }
-    keep("injection", figures, arguments.output)
+    keep("injection", figures, record)
 
 
 if __name__ == "__main__":

@@ -5,13 +5,21 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from meeting_agent.files import read_json, write_json
+from meeting_agent.files import json_text, read_json
+from meeting_agent.outputs import Output
 
 RECORD = Path("results/reliability.json")
 
 
-def keep(name: str, figures: dict, path: Path = RECORD) -> None:
+def open_record(path: Path = RECORD) -> Output:
+    """The record, once it is known that it can be written: before the harness works for hours."""
+    output = Output("--output", path, "results")
+    output.check()
+    return output
+
+
+def keep(name: str, figures: dict, record: Output) -> None:
     """Puts the figures of one harness beside those of the others, and prints them."""
-    known = read_json(path, "the harness") if path.exists() else {}
-    write_json(path, dict(sorted((known | {name: figures}).items())))
+    known = read_json(record.path, "the harness") if record.path.exists() else {}
+    record.write(json_text(dict(sorted((known | {name: figures}).items()))))
     print(f"{name}: {json.dumps(figures)}")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from data_classes import MeetingPredictor
 from meeting_agent.evaluation import agent_statistics, summarised
-from meeting_agent.reliability.record import RECORD, keep
+from meeting_agent.reliability.record import RECORD, keep, open_record
 from starter_agentic_traces import AgentTraceCollector, make_scenarios
 
 WARM_UP_BLOCKS = 4  # until then the process still loads and caches
@@ -62,10 +62,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--output", type=Path, default=RECORD)
     arguments = parser.parse_args()
+    record = open_record(arguments.output)
     keep(
         "soak",
         soak(arguments.model, arguments.scenarios, arguments.concurrent_agents, arguments.seed),
-        arguments.output,
+        record,
     )
 
 
