@@ -9,24 +9,35 @@ valid, whatever the sampling temperature.
 from __future__ import annotations
 
 import random
-from collections import Counter
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.hooks import RemovableHandle
 
-from meeting_agent.bases import ADAPTER_SETTINGS, base_of_adapter, base_place, looks_local
+from meeting_agent.bases import ADAPTER_SETTINGS, base_of_adapter, looks_local
 from meeting_agent.cache import Memories, Memory, growing_cache, recall, remember
-from meeting_agent.chat_format import prepare, turn_end
-from meeting_agent.files import ADAPTER_WEIGHTS, InputError
+from meeting_agent.files import InputError
 from meeting_agent.hardware import answering_dtype
+from meeting_agent.loading import (
+    attends_to_all,
+    check_tokens,
+    end_ids,
+    is_quantized,
+    load_model,
+    load_tokenizer,
+    position_limit,
+    too_long,
+    use_known_pad,
+    with_adapter,
+)
 from meeting_agent.prompts import PREDICTION_OPENING
 from meeting_agent.rail import HIGHEST, LOWEST, DigitReader
+from meeting_agent.self_check import choose_way
 
 # An index: of the number 1 Transformers makes a slice, for each row of which a bfloat16 product copies the vocabulary.
 LAST = torch.tensor([-1])
@@ -59,63 +70,6 @@ class Completion:
     completion_tokens: int
 
 
-def load_tokenizer(path: str):
-    """The tokenizer at `path` (a folder or a hub name), with a chat format that agents can use."""
-    from transformers import AutoTokenizer
-
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(base_place(path), trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"tokenizer of {path!r} cannot be loaded: {str(error).splitlines()[0]}") from None
-    prepare(tokenizer)
-    return tokenizer
-
-
-def end_ids(model, tokenizer) -> set[int]:
-    """The tokens that end the model's turn: its own, and that of the chat template."""
-    ends = model.generation_config.eos_token_id
-    turn = tokenizer.convert_tokens_to_ids(turn_end(tokenizer))
-    return {tokenizer.eos_token_id, turn, *(ends if isinstance(ends, list) else [ends])} - {None}
-
-
-def attends_to_all(model) -> bool:
-    """Whether every layer sees all tokens so far: none through a sliding window or a state."""
-    kinds = getattr(model.config, "layer_types", None) or ["full_attention"]
-    return set(kinds) == {"full_attention"}
-
-
-def load_model(path: str, dtype: torch.dtype = torch.float32, **options):
-    """The causal LM at `path` (a folder or a hub name), on the GPU if there is one."""
-    from transformers import AutoModelForCausalLM
-
-    try:
-        model = AutoModelForCausalLM.from_pretrained(
-            base_place(path), dtype=dtype, trust_remote_code=False, use_safetensors=True, **options
-        )
-    except (OSError, ValueError, SafetensorError) as error:
-        raise InputError(f"base model {path!r} cannot be loaded: {str(error).splitlines()[0]}") from None
-    model = cast(Any, model)
-    for layer in model.modules():
-        if hasattr(layer, "support_avx512bf16_for_cpu"):  # bitsandbytes packs such layers to answer, not to train on
-            layer.support_avx512bf16_for_cpu = False
-    return model.to("cuda") if torch.cuda.is_available() and not options else model
-
-
-def with_adapter(model, adapter: str, trainable: bool = False):
-    """`model` with the LoRA adapter in the folder `adapter`; raises InputError if that does not fit or is broken."""
-    from peft import PeftModel
-
-    if not (Path(adapter) / ADAPTER_WEIGHTS).exists():
-        raise InputError(f"{adapter} holds no {ADAPTER_WEIGHTS}: run starter_sft.py first")
-    try:
-        return PeftModel.from_pretrained(model, adapter, is_trainable=trainable)
-    except (OSError, ValueError, SafetensorError) as error:
-        raise InputError(f"{adapter} is broken ({str(error).splitlines()[0]}): run starter_sft.py again") from None
-    except RuntimeError as error:  # weights of other shapes
-        wrong = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
-        raise InputError(f"{adapter} does not fit its base model ({wrong}): run starter_sft.py again") from None
-
-
 def open_engine(model_path: str, base_model_name: str | None = None, fp32: bool = False) -> Engine:
     """An engine for a LoRA adapter (over its own base, or `base_model_name`) or for a whole model."""
     path = Path(model_path)
@@ -129,14 +83,23 @@ def open_engine(model_path: str, base_model_name: str | None = None, fp32: bool 
 class Engine:
     """A causal LM with an optional LoRA adapter merged in memory, in full precision (the files stay as they are).
 
-    It then computes in bfloat16 where the machine does, unless `fp32`.
+    It then computes in bfloat16 where the machine does, unless `fp32`. Weights in few bits take up no adapter exactly:
+    there it stays beside them.
+
+    How a base is read follows from what it can do, tried when it is loaded (`self_check.py`): many conversations
+    together, with the keys and values of earlier turns kept (`reuses`); together, each turn anew; or with Transformers'
+    own `generate`, on conversations of one length (`plain`).
     """
 
     def __init__(self, base: str, adapter: str | None = None, batch_size: int = 128, fp32: bool = False):
         model = load_model(base)
+        quantized = is_quantized(model)
         if adapter is not None:
-            model = with_adapter(model, adapter).merge_and_unload()
-        self.use(model.to(answering_dtype(fp32)).eval(), load_tokenizer(base), batch_size)
+            model = with_adapter(model, adapter)
+            model = model if quantized else model.merge_and_unload()
+        self.use(model.eval(), load_tokenizer(base), batch_size)
+        if not quantized:
+            self.model = model.to(answering_dtype(fp32))
 
     @classmethod
     def around(cls, model, tokenizer, batch_size: int = 128) -> Engine:
@@ -147,35 +110,57 @@ class Engine:
 
     def use(self, model, tokenizer, batch_size: int) -> None:
         self.model, self.tokenizer, self.batch_size = model, tokenizer, batch_size
+        use_known_pad(model, tokenizer)
+        self.positions = position_limit(model)
         self.device = next(model.parameters()).device
         self.reader = DigitReader(tokenizer, self.device)
         vocabulary = tokenizer.get_vocab().items()
         self.with_dot = {index for token, index in vocabulary if "." in token}
         self.with_quote = {index for token, index in vocabulary if token.endswith('"')}
         self.memories = Memories(2 * batch_size)
-        # A sliding window counts slots, so padding between old and new tokens would shift it.
-        self.reuses = attends_to_all(model)
         self.end_ids = end_ids(model, tokenizer)
+        # A sliding window counts slots, so padding between old and new tokens would shift it.
+        self.reuses, self.plain = attends_to_all(model), False
+        choose_way(self)
 
     @torch.inference_mode()
     def fractions(self, prompts: list[str]) -> list[float]:
         """The number that each prompt, ending right before its first digit, would continue with."""
         if not prompts:
             return []
-        encoded = self.tokenizer(prompts, add_special_tokens=False)["input_ids"]
+        encoded = self.encode(prompts)
+        for tokens in encoded:
+            if self.positions and len(tokens) > self.positions:
+                raise InputError(too_long(len(tokens), self.positions))
+        if self.plain:
+            return [self._fraction(tokens) for tokens in encoded]
         order = sorted(range(len(prompts)), key=lambda i: len(encoded[i]))
         answers = [0.0] * len(prompts)
         # More at once outgrow the caches of a CPU and take 1.4 times as long.
         size = max(1, self.batch_size // 2)
         for start in range(0, len(order), size):
             chosen = order[start : start + size]
-            # No mask: padding is on the right, where causal attention does not reach it.
-            ids = pad_sequence([torch.tensor(encoded[i]) for i in chosen], True, self.tokenizer.pad_token_id)
-            with self._only_at([len(encoded[i]) - 1 for i in chosen]):
-                values = self.reader.expected(self.model(input_ids=ids.to(self.device), use_cache=False).logits)
+            values = self.reader.expected(self.last_logits([encoded[i] for i in chosen]))
             for i, value in zip(chosen, values.clamp(LOWEST, HIGHEST).tolist(), strict=True):
                 answers[i] = value
         return answers
+
+    def encode(self, texts: list[str]) -> list[list[int]]:
+        """The token ids of each text; raises InputError for a token that the base has no embedding for."""
+        encoded = self.tokenizer(texts, add_special_tokens=False)["input_ids"]
+        check_tokens(encoded, self.model, self.tokenizer)
+        return encoded
+
+    def last_logits(self, rows: list[list[int]]) -> torch.Tensor:
+        """Logits (rows, vocabulary) after the last token of each row of ids."""
+        # No mask: padding is on the right, where causal attention does not reach it.
+        ids = pad_sequence([torch.tensor(row) for row in rows], True, self.tokenizer.pad_token_id)
+        with self._only_at([len(row) - 1 for row in rows]):
+            return self.model(input_ids=ids.to(self.device), use_cache=False).logits
+
+    def _fraction(self, tokens: list[int]) -> float:
+        logits = self.model(input_ids=torch.tensor([tokens], device=self.device), use_cache=False).logits[0, -1]
+        return float(self.reader.expected(logits).clamp(LOWEST, HIGHEST))
 
     def _only_at(self, last: list[int]) -> RemovableHandle:
         """Until closed, logits are (rows, vocabulary), each row's at its own position: the vocabulary is large."""
@@ -186,34 +171,80 @@ class Engine:
         return self.model.get_output_embeddings().register_forward_pre_hook(select)
 
     def generate(self, requests: list[Request]) -> list[Completion]:
-        """Continues every request, in batches of similar length."""
+        """Continues every request, in batches of similar length.
+
+        A base of few positions stops where they end; a prompt that fills them is not continued at all.
+        """
         order = sorted(range(len(requests)), key=lambda i: len(requests[i].prompt))
         answers: dict[int, Completion] = {}
         for start in range(0, len(order), self.batch_size):
             chosen = order[start : start + self.batch_size]
-            answers |= dict(zip(chosen, self._generate_batch([requests[i] for i in chosen]), strict=True))
+            rows = [_Row(requests[i], p, self.positions) for i, p in self._encoded(requests, chosen)]
+            for batch in self._batches([row for row in rows if row.limit > 0]):
+                self._continue(batch)
+            texts = self.tokenizer.batch_decode([row.tokens for row in rows], skip_special_tokens=False)
+            for i, text, row in zip(chosen, texts, rows, strict=True):
+                answers[i] = Completion(text, len(row.prompt), len(row.tokens))
         return [answers[i] for i in range(len(requests))]
 
+    def _encoded(self, requests: list[Request], chosen: list[int]) -> Iterable[tuple[int, list[int]]]:
+        return zip(chosen, self.encode([requests[i].prompt for i in chosen]), strict=True)
+
+    def _batches(self, rows: list[_Row]) -> Iterable[list[_Row]]:
+        """What can be continued together: all of them, or the plain way those of one length."""
+        if not self.plain:
+            return [rows] if rows else []
+        by_length: dict[int, list[_Row]] = defaultdict(list)
+        for row in rows:
+            by_length[len(row.prompt)].append(row)
+        return by_length.values()
+
+    def _continue(self, rows: list[_Row]) -> None:
+        if self.plain:
+            self._continue_plainly(rows)
+        else:
+            self._continue_together(rows)
+
     @torch.inference_mode()
-    def _generate_batch(self, requests: list[Request]) -> list[Completion]:
-        prompts = [self.tokenizer.encode(r.prompt, add_special_tokens=False) for r in requests]
+    def _continue_plainly(self, rows: list[_Row]) -> None:
+        """Transformers' own `generate`, made to write the tokens that we choose."""
+        from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
+
+        engine, end = self, min(self.end_ids)
+
+        class Chosen(LogitsProcessor):
+            def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+                for i, (row, token) in enumerate(zip(rows, engine._next_tokens(rows, scores), strict=True)):
+                    if not row.done:
+                        row.take(token, engine.end_ids)
+                    scores[i] = -torch.inf
+                    scores[i, end if row.done else token] = 0.0
+                return scores
+
+        ids = torch.tensor([row.prompt for row in rows], device=self.device)
+        self.model.generate(
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            generation_config=GenerationConfig(
+                max_new_tokens=max(row.limit for row in rows),
+                do_sample=False,
+                eos_token_id=end,
+                pad_token_id=self.tokenizer.pad_token_id,
+            ),
+            logits_processor=LogitsProcessorList([Chosen()]),
+        )
+
+    @torch.inference_mode()
+    def _continue_together(self, rows: list[_Row]) -> None:
+        requests, prompts = [row.request for row in rows], [row.prompt for row in rows]
         self._read_repeated_prompts(requests, prompts)
         memories = [self._memory_of(r) for r in requests]
         shared = [m.shared_with(p) if m else 0 for m, p in zip(memories, prompts, strict=True)]
         cache = recall(memories, shared)
-        ids, mask, position = self._pad_new_tokens(prompts, shared)
-        rows = [_Row(r, p) for r, p in zip(requests, prompts, strict=True)]
+        ids, mask, position = self.pad_new_tokens(prompts, shared)
         live = list(rows)
         while True:
-            out = self.model(
-                input_ids=ids,
-                attention_mask=mask,
-                position_ids=position,
-                past_key_values=cache,
-                use_cache=True,
-                logits_to_keep=LAST,
-            )
-            chosen = self._next_tokens(live, out.logits[:, -1])
+            chosen = self._next_tokens(live, self.forward(ids, mask, position, cache))
             for i, (row, token) in enumerate(zip(live, chosen, strict=True)):
                 if not row.done and row.take(token, self.end_ids) and self.reuses and row.request.session:
                     read = row.prompt + row.tokens[: int(mask[i].sum()) - len(row.prompt)]
@@ -231,8 +262,18 @@ class Engine:
                 mask, position, next_ids = mask[chosen_rows], position[chosen_rows], next_ids[chosen_rows]
                 live = [live[i] for i in keep]
             ids = next_ids
-        texts = self.tokenizer.batch_decode([row.tokens for row in rows], skip_special_tokens=False)
-        return [Completion(text, len(row.prompt), len(row.tokens)) for text, row in zip(texts, rows, strict=True)]
+
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor, position: torch.Tensor, cache: Any) -> torch.Tensor:
+        """Logits (rows, vocabulary) after the last of the new ids (rows, new); the cache takes up what was read."""
+        out = self.model(
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=position,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=LAST,
+        )
+        return out.logits[:, -1]
 
     def _memory_of(self, request: Request) -> Memory | None:
         if not self.reuses or request.session is None:
@@ -246,19 +287,12 @@ class Engine:
         if not self.reuses or not repeated:
             return
         cache = growing_cache()
-        ids, mask, position = self._pad_new_tokens(list(repeated.values()), [0] * len(repeated))
-        self.model(
-            input_ids=ids,
-            attention_mask=mask,
-            position_ids=position,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=LAST,
-        )
+        ids, mask, position = self.pad_new_tokens(list(repeated.values()), [0] * len(repeated))
+        self.forward(ids, mask, position, cache)
         for i, (prompt, tokens) in enumerate(repeated.items()):
             self.memories.put(prompt, remember(cache, i, mask[i], tokens))
 
-    def _pad_new_tokens(
+    def pad_new_tokens(
         self, prompts: list[list[int]], shared: list[int]
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Ids and positions (rows, new) of what is to be read, and the mask (rows, old + new) over what is attended."""
@@ -322,8 +356,9 @@ class Engine:
 class _Row:
     """One conversation inside a batch."""
 
-    def __init__(self, request: Request, prompt: list[int]):
+    def __init__(self, request: Request, prompt: list[int], positions: int | None = None):
         self.request, self.prompt = request, prompt
+        self.limit = min(request.max_new_tokens, positions - len(prompt) if positions else request.max_new_tokens)
         self.tokens: list[int] = []
         self.forced: list[int] = []
         self.done = False
@@ -342,5 +377,5 @@ class _Row:
             self.done = True
         else:
             self.tokens.append(token)
-            self.done = len(self.tokens) >= self.request.max_new_tokens
+            self.done = len(self.tokens) >= self.limit
         return self.done

@@ -29,7 +29,7 @@ def main() -> None:
     output = Output("--output", config.output, "a merged model", is_folder=True, overwrite=config.overwrite)
     check_outputs([output], {"--adapter": config.adapter, "the base model": base})
 
-    from meeting_agent.engine import end_ids, load_model, load_tokenizer, with_adapter
+    from meeting_agent.loading import end_ids, load_model, load_tokenizer, with_adapter
 
     model = with_adapter(load_model(base), config.adapter).merge_and_unload()
     tokenizer = load_tokenizer(base)

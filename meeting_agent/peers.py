@@ -23,8 +23,9 @@ from meeting_agent.bases import base_of_adapter
 from meeting_agent.benchmark import BenchmarkConfig, Comparison, rate
 from meeting_agent.cache import Memories
 from meeting_agent.chat_format import to_openai_message
-from meeting_agent.engine import Completion, Engine, Request, load_model, load_tokenizer, with_adapter
+from meeting_agent.engine import Completion, Engine, Request
 from meeting_agent.files import InputError, read_json
+from meeting_agent.loading import load_model, load_tokenizer, with_adapter
 from meeting_agent.prediction import MAX_ANSWER_TOKENS, chat_text, predict_probabilities
 from meeting_agent.supervision import IGNORED, prediction_row
 from meeting_agent.tools import tool_schemas

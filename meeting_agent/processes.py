@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,3 +15,8 @@ def this_process() -> PartialState:
     from accelerate import PartialState
 
     return PartialState(cpu=not torch.cuda.is_available())
+
+
+def is_first_process() -> bool:
+    """Whether this is the process that writes and prints, told from what the launcher set, before torch is loaded."""
+    return os.environ.get("RANK", "0") == "0"

@@ -11,6 +11,7 @@ from meeting_agent.files import InputError
 from meeting_agent.prediction import chat_text, read_probability
 from meeting_agent.prompts import PREDICTION_OPENING
 from meeting_agent.rail import DigitReader
+from meeting_agent.self_check import keeps_positions
 from meeting_agent.supervision import IGNORED
 
 LONGEST_FRACTION = 3  # tokens after the opening that can hold two digits and what ends them
@@ -35,14 +36,17 @@ class RaftTrainer(SFTTrainer):
         if self.writer.encode(asked + PREDICTION_OPENING, add_special_tokens=False)[-len(opening) :] != opening:
             raise InputError("this model's tokenizer joins answers with what stands before, so RAFT cannot find them")
         self.opening = torch.tensor(opening, device=self.args.device)
+        self.keeps_positions = keeps_positions(self.model)
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         labels = inputs["labels"]
         # Only columns in which some row's next token counts meet the vocabulary, the largest of the matrices.
         columns = (labels[:, 1:] != IGNORED).any(0).nonzero().squeeze(1)
         # No mask: padding is on the right, where causal attention does not reach it.
-        outputs = model(input_ids=inputs["input_ids"], use_cache=False, logits_to_keep=columns)
-        logits, following = outputs.logits, labels[:, columns + 1]
+        only = {"logits_to_keep": columns} if self.keeps_positions else {}
+        outputs = model(input_ids=inputs["input_ids"], use_cache=False, **only)
+        logits = outputs.logits if self.keeps_positions else outputs.logits[:, columns]
+        following = labels[:, columns + 1]
         row, last = self._openings(labels)  # an opening's last token is followed by the first digit
         errors = self.reader.expected(logits[row, torch.searchsorted(columns, last)]) - self._targets(labels, row, last)
         squared = (errors**2).sum() / max(1, len(errors))  # a batch of rehearsals may hold no probability

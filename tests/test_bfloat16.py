@@ -9,8 +9,9 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from data_classes import MeetingPredictor
 from meeting_agent.bfloat16 import MOST_TOKENS, attention_by_products, use_few_passes
-from meeting_agent.engine import Request, load_model, with_adapter
+from meeting_agent.engine import Request
 from meeting_agent.hardware import computes_bfloat16
+from meeting_agent.loading import load_model, with_adapter
 from meeting_agent.prediction import chat_text, predict_probabilities
 from starter_agentic_traces import make_scenarios
 

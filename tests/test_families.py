@@ -35,8 +35,9 @@ from meeting_agent import export
 from meeting_agent.base.corpus import dialogue_chat, sample_short
 from meeting_agent.base.tokenizer import byte_level_bpe
 from meeting_agent.chat_format import prepare, read_message, render, turn_end
-from meeting_agent.engine import Engine, Request, load_tokenizer
+from meeting_agent.engine import Engine, Request
 from meeting_agent.files import InputError, read_json
+from meeting_agent.loading import load_tokenizer
 from meeting_agent.memory import committed_tries, write_traces
 from meeting_agent.prediction import chat_text
 from meeting_agent.prompts import PREDICTION_OPENING

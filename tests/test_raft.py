@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from meeting_agent.engine import load_model, load_tokenizer
+from meeting_agent.loading import load_model, load_tokenizer
 from meeting_agent.supervision import IGNORED, prediction_row
 
 

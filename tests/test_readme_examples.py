@@ -11,7 +11,8 @@ import pytest
 
 from data_classes import PersonDescriptor, random_person
 from meeting_agent import rewards, tools
-from meeting_agent.engine import Completion, load_tokenizer
+from meeting_agent.engine import Completion
+from meeting_agent.loading import load_tokenizer
 from meeting_agent.provider import MODEL, PROVIDER, serve_engine
 from meeting_agent.tools import ConferenceRecords, ToolError, checked_arguments, open_records
 from starter_agentic_traces import AgentToolLoop

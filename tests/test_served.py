@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from meeting_agent.engine import load_tokenizer
 from meeting_agent.files import read_json
+from meeting_agent.loading import load_tokenizer
 from meeting_agent.prompts import RESPONSE_TEMPLATE
 from meeting_agent.tools import TOOLS, tool_schemas
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from data_classes import read_training_rows
 from meeting_agent.base.corpus import dialogue_chat
-from meeting_agent.engine import load_tokenizer
+from meeting_agent.loading import load_tokenizer
 from meeting_agent.prompts import PREDICTION_OPENING
 from meeting_agent.supervision import IGNORED, dialogue_row, prediction_row, rehearsal_rows
 from meeting_agent.tools import tool_schemas

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_classes import TimeSlot, read_training_rows
-from meeting_agent.engine import load_tokenizer
 from meeting_agent.files import digest, read_json
+from meeting_agent.loading import load_tokenizer
 from meeting_agent.preferences import (
     HEAD,
     STATEMENT,

@@ -21,7 +21,7 @@ from pathlib import Path
 from data_classes import safe_extract_json
 from meeting_agent.base.corpus import dialogue_chat
 from meeting_agent.chat_format import to_openai_message
-from meeting_agent.engine import load_tokenizer
+from meeting_agent.loading import load_tokenizer
 from meeting_agent.prediction import read_probability
 from meeting_agent.reliability.record import RECORD, keep, open_record
 from meeting_agent.rewards import count_grounded_claims
