@@ -25,7 +25,7 @@ from functools import partial
 from pathlib import Path
 
 from data_classes import MeetingPredictor, PersonDescriptor, TrainingMetrics
-from meeting_agent.bases import base_of_adapter, check_base
+from meeting_agent.bases import base_of_adapter, check_base, portable_name
 from meeting_agent.files import (
     ADAPTER_WEIGHTS,
     InputError,
@@ -40,7 +40,8 @@ from meeting_agent.files import (
 from meeting_agent.hardware import check_precision, quantization, trains_in_bfloat16
 from meeting_agent.outputs import Output, check_outputs, complete_inputs, remove_tree
 from meeting_agent.own_meetings import read_own_meetings
-from meeting_agent.reporting import check_reporter
+from meeting_agent.prompts import system_prompt_configurations
+from meeting_agent.reporting import check_reporter, guard_reporters
 from meeting_agent.rewards import calculate_reward
 from meeting_agent.settings import (
     input_path,
@@ -54,6 +55,7 @@ from meeting_agent.settings import (
 from meeting_agent.trajectories import TraceFile, companion
 from starter_agentic_traces import (
     CONCURRENT_AGENTS,
+    MOST_MEETINGS,
     AgentTraceCollector,
     Scenario,
     UnfinishedTraces,
@@ -132,6 +134,7 @@ def main() -> None:
     check_config(config)
     traces = TraceFile(Path(config.traces_path))
     check_origin(config)
+    try_evaluation(config)
     pairs = create_preference_dataset_from_traces(traces, config)
     metrics = train_model_with_dpo(pairs, config)
     evaluate_model_performance(config, traces, pairs, metrics)
@@ -269,7 +272,8 @@ def train_model_with_dpo(pairs: list[dict], config: RLFTConfig) -> TrainingMetri
     from peft.optimizers import create_loraplus_optimizer
 
     from meeting_agent.checkpoints import SignCheckpoints, last_whole_checkpoint, sign
-    from meeting_agent.engine import load_model, load_tokenizer, with_adapter
+    from meeting_agent.dry_run import try_loss, trying
+    from meeting_agent.loading import load_model, load_tokenizer, position_limit, use_known_pad, with_adapter
     from meeting_agent.preferences import AgentPreferenceCollator
     from meeting_agent.processes import this_process
     from meeting_agent.progress import show_progress
@@ -279,6 +283,7 @@ def train_model_with_dpo(pairs: list[dict], config: RLFTConfig) -> TrainingMetri
     base = base_of_adapter(Path(config.sft_model_path))
     tokenizer = load_tokenizer(base)
     model = with_adapter(load_model(base, **quantization(config.use_4bit)), config.sft_model_path, trainable=True)
+    use_known_pad(model, tokenizer)
     checkpoints = checkpoint_folder(config)
     args = trl.DPOConfig(
         output_dir=str(checkpoints),
@@ -309,15 +314,19 @@ def train_model_with_dpo(pairs: list[dict], config: RLFTConfig) -> TrainingMetri
     optimizer = create_loraplus_optimizer(
         model, torch.optim.AdamW, lr=config.learning_rate, loraplus_lr_ratio=config.loraplus_ratio
     )
-    trainer = SharedPrefixDPOTrainer(
-        model=model,
-        args=args,
-        train_dataset=stored_dataset(pairs, tokenizer, checkpoints / PAIRS),
-        processing_class=tokenizer,
-        data_collator=AgentPreferenceCollator(pad_token_id=tokenizer.pad_token_id),
-        optimizers=(optimizer, None),
-        callbacks=[SignCheckpoints()],
-    )
+    dataset = stored_dataset(pairs, tokenizer, checkpoints / PAIRS, position_limit(model))
+    with trying("reading pairs"):
+        trainer = SharedPrefixDPOTrainer(
+            model=model,
+            args=args,
+            train_dataset=dataset,
+            processing_class=tokenizer,
+            data_collator=AgentPreferenceCollator(pad_token_id=tokenizer.pad_token_id),
+            optimizers=(optimizer, None),
+            callbacks=[SignCheckpoints()],
+        )
+    guard_reporters(trainer)
+    try_loss(trainer, 1)
     if this_process().is_main_process:
         sign(checkpoints / PAIRS)  # the reference's log-probabilities are in it by now
     show_progress(trainer, {"loss": "loss", "rewards/margins": "margin"}, every=10)
@@ -335,12 +344,16 @@ def checkpoint_folder(config: RLFTConfig) -> Path:
     return adapter_output(config).unfinished_run(fingerprint(recorded(config), *made_from))
 
 
-def preference_dataset(pairs: list[dict], tokenizer):
-    """The pairs as TRL reads them, each side with a mask over the agent's own tokens."""
+def preference_dataset(pairs: list[dict], tokenizer, positions: int | None = None):
+    """The pairs as TRL reads them, each side with a mask over the agent's own tokens.
+
+    Without those that have more tokens than the base has `positions`; raises InputError where none is left.
+    """
     import json
 
     from datasets import Dataset
 
+    from meeting_agent.loading import too_long
     from meeting_agent.preferences import preference_token_masks
 
     def row(pair: dict) -> dict:
@@ -349,10 +362,20 @@ def preference_dataset(pairs: list[dict], tokenizer):
         sides = {"prompt": prompt, "chosen": chosen, "rejected": rejected, "tools": json.dumps(tools)}
         return sides | dict(zip(("chosen_agent_mask", "rejected_agent_mask"), masks, strict=True))
 
-    return Dataset.from_list([row(pair) for pair in pairs])
+    rows = [row(pair) for pair in pairs]
+    if positions:
+        lengths = [max(len(row["chosen_agent_mask"]), len(row["rejected_agent_mask"])) for row in rows]
+        kept = [row for row, length in zip(rows, lengths, strict=True) if length <= positions]
+        if not kept:
+            raise InputError(too_long(min(lengths), positions))
+        if len(kept) < len(rows):
+            left_out = f"{len(rows) - len(kept)} of {len(rows)} pairs are left out"
+            print(f"warning: {left_out}: {too_long(max(lengths), positions)}", flush=True)
+        rows = kept
+    return Dataset.from_list(rows)
 
 
-def stored_dataset(pairs: list[dict], tokenizer, folder: Path):
+def stored_dataset(pairs: list[dict], tokenizer, folder: Path, positions: int | None = None):
     """`preference_dataset` on disk: TRL keeps the reference's log-probabilities beside it, for every process and for a
     run that goes on after a kill. What such a run left unsigned is made anew."""
     from datasets import load_from_disk
@@ -362,7 +385,7 @@ def stored_dataset(pairs: list[dict], tokenizer, folder: Path):
 
     if this_process().is_main_process and not is_whole(folder):
         remove_tree(folder)
-        preference_dataset(pairs, tokenizer).save_to_disk(folder)
+        preference_dataset(pairs, tokenizer, positions).save_to_disk(folder)
     this_process().wait_for_everyone()
     return load_from_disk(folder)
 
@@ -372,6 +395,7 @@ def save_adapter(config: RLFTConfig, base: str, model, tokenizer, metrics: Train
     log = asdict(metrics) | {"settings": recorded(config)}
     log["sha256"] = digests(sft=Path(config.sft_model_path) / ADAPTER_WEIGHTS, pairs=Path(config.pairs_path))
     with adapter_output(config).writing() as folder:
+        model.peft_config["default"].base_model_name_or_path = portable_name(base)
         model.save_pretrained(folder, selected_adapters=["default"])
         tokenizer.save_pretrained(folder)
         write_json(folder / "training_log.json", log)
@@ -398,6 +422,22 @@ steps ({metrics.seconds:.0f} s).
 
 
 # ----------------------------------------------------------------------------- evaluation
+
+
+def try_evaluation(config: RLFTConfig) -> None:
+    """Tries in seconds what the evaluation will need: the earlier phases' records, baselines, the engine's answers."""
+    from meeting_agent.dry_run import try_agent, try_predictions
+    from meeting_agent.tools import tool_schemas
+
+    sft = Path(config.sft_model_path)
+    log, _ = (read_json(sft / name, "starter_sft.py") for name in ("training_log.json", "validation.json"))
+    some = [conference[0] for conference in scenarios_to_evaluate(config)][:1]
+    if baselines := missing_baselines(log):
+        print(f"warning: {baselines}", flush=True)
+    baseline_probabilities(config, log, some, simulated=not config.attendees)
+    engine = MeetingPredictor(config.sft_model_path, fp32=config.fp32).engine
+    try_predictions(engine, [s.prediction_prompt for s in some])
+    try_agent(engine, system_prompt_configurations[some[0].persona], some[0].user_prompt, tool_schemas())
 
 
 def evaluate_model_performance(
@@ -462,7 +502,7 @@ def evaluate_model_performance(
     phases |= {name: agent_statistics(traces) for name, traces in played.items()}
 
     log = read_json(Path(config.sft_model_path) / "training_log.json", "starter_sft.py")
-    baselines = baseline_probabilities(config, log["settings"], scenarios, simulated)
+    baselines = baseline_probabilities(config, log, scenarios, simulated)
     right = {name: is_right(p, success) for name, p in (probabilities | baselines).items()}
     right |= {name: was_right(traces) for name, traces in played.items()}
 
@@ -582,10 +622,27 @@ COMPARISONS = (
 )
 
 
+def missing_baselines(log: dict) -> str | None:
+    """Why no baselines can be fitted, if so: the rows that phase 1 trained on are gone, or are others by now."""
+    data = Path(log["settings"]["sft_data_path"])
+    known = log.get("sha256", {}).get("data")
+    if not data.is_file():
+        return f"{data}, which phase 1 trained on, is gone: the report will have no baselines"
+    if known and digest(data) != known:
+        return f"{data} has been changed since phase 1 trained on it: the report will have no baselines"
+    return None
+
+
 def baseline_probabilities(
-    config: RLFTConfig, sft: dict, scenarios: list, simulated: bool
+    config: RLFTConfig, log: dict, scenarios: list, simulated: bool
 ) -> dict[str, Sequence[float | None]]:
-    """Baselines fitted on the rows that phase 1 trained on; boosting only where rows and scenarios are simulated."""
+    """Baselines fitted on the rows that phase 1 trained on, of which `log` tells; none where those are gone.
+
+    Boosting only where rows and scenarios are simulated.
+    """
+    if missing_baselines(log):
+        return {}
+    sft = log["settings"]
     from meeting_agent.baselines import boosting_baseline, tfidf_baseline
     from meeting_agent.make_data import training_meetings
     from meeting_agent.prompts import prediction_prompt
@@ -599,11 +656,13 @@ def baseline_probabilities(
     }
     descriptor = PersonDescriptor()
     describe = descriptor.generate_description
+    if not simulated or len(rows) > MOST_MEETINGS:
+        return found
     behind = {
         prediction_prompt(describe(m.person_a, m.time_slot), describe(m.person_b, m.time_slot), m.time_slot): m
         for m in training_meetings(config.data_seed, len(rows))
     }
-    if simulated and all(r.input_text in behind for r in fitted):
+    if all(r.input_text in behind for r in fitted):
         meetings = [behind[r.input_text] for r in fitted]
         found["boosting_visible"] = boosting_baseline(meetings, [s.meeting for s in scenarios], descriptor, config.seed)
     return found

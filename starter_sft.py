@@ -24,13 +24,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from data_classes import MeetingPredictor, TrainingMetrics, TrainingRow, read_training_rows
-from meeting_agent.bases import base_digest, base_place, weight_files
+from meeting_agent.bases import base_digest, base_place, portable_name, weight_files
 from meeting_agent.files import InputError, digest, fingerprint, write_json, write_text
 from meeting_agent.hardware import check_precision, quantization, trains_in_bfloat16
 from meeting_agent.outputs import Output, check_outputs
 from meeting_agent.prediction import target_text
-from meeting_agent.prompts import prose
-from meeting_agent.reporting import check_reporter
+from meeting_agent.prompts import AGENT_QUESTION, prose, system_prompt_configurations
+from meeting_agent.reporting import check_reporter, guard_reporters
 from meeting_agent.settings import (
     input_path,
     output_path,
@@ -41,6 +41,9 @@ from meeting_agent.settings import (
     setting,
 )
 from meeting_agent.supervision import prediction_row, rehearsal_rows
+
+# Families whose `out_proj` and `conv1d` are read by a kernel, past any adapter: PEFT refuses to adapt them.
+WITHOUT_OUT_PROJ = ("falcon_h1", "mamba", "mamba2", "falcon_mamba", "nemotron_h")
 
 
 @dataclass
@@ -114,6 +117,7 @@ def run_sft_fine_tuning(config: SFTConfig) -> TrainingMetrics:
         print(audit or f"Learnability audit: {len(rows)} rows are too few to tell.", flush=True)
 
     model, tokenizer = load_base_with_adapter(config)
+    try_what_follows(config, split, model, tokenizer)
     metrics = train(config, split, model, tokenizer)
     if not is_main:
         return metrics
@@ -199,28 +203,63 @@ def swap_people(input_text: str) -> str:
 def load_base_with_adapter(config: SFTConfig):
     """The frozen base with a fresh, trainable LoRA adapter on every linear layer, and its tokenizer."""
     import torch
-    from peft import LoraConfig, get_peft_model
 
     from meeting_agent.dropout import use_quick_dropout
-    from meeting_agent.engine import load_model, load_tokenizer
+    from meeting_agent.dry_run import trying
+    from meeting_agent.loading import load_tokenizer
 
-    torch.manual_seed(config.seed)
-    model = load_model(config.base_model_name, **quantization(config.use_4bit))
-    lora = LoraConfig(
-        r=config.lora_r,
-        lora_alpha=config.lora_alpha,
-        lora_dropout=config.lora_dropout,
-        target_modules="all-linear",
-        use_rslora=True,
-        task_type="CAUSAL_LM",
-    )
-    model = get_peft_model(model, lora)
+    with trying("adding an adapter"):
+        try:
+            model = base_with_adapter(config, config.lora_dropout)
+        except ValueError as error:
+            if "lora_dropout" not in str(error):
+                raise
+            print("warning: the experts of this base take no dropout: trains without", flush=True)
+            model = base_with_adapter(config, 0.0)
     use_quick_dropout(model)
     if trains_in_bfloat16(config.bf16, config.fp16, config.fp32, pays_on_cpu=True) and not torch.cuda.is_available():
         from meeting_agent.bfloat16 import use_few_passes
 
         use_few_passes(model)
     return model, load_tokenizer(config.base_model_name)
+
+
+def base_with_adapter(config: SFTConfig, dropout: float):
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    from meeting_agent.loading import load_model
+
+    torch.manual_seed(config.seed)
+    model = load_model(config.base_model_name, **quantization(config.use_4bit))
+    lora = LoraConfig(
+        r=config.lora_r,
+        lora_alpha=config.lora_alpha,
+        lora_dropout=dropout,
+        target_modules="all-linear",
+        exclude_modules=["out_proj", "conv1d"] if model.config.model_type in WITHOUT_OUT_PROJ else None,
+        use_rslora=True,
+        task_type="CAUSAL_LM",
+    )
+    return get_peft_model(model, lora)
+
+
+def try_what_follows(config: SFTConfig, split: Split, model, tokenizer) -> None:
+    """Takes two rows through all that comes after training, in seconds; raises InputError where that fails."""
+    from meeting_agent.dry_run import try_adapter, try_agent
+    from meeting_agent.loading import check_tokens, use_known_pad
+    from meeting_agent.tools import tool_schemas
+
+    use_known_pad(model, tokenizer)
+    rows = split.train + split.selection + split.test
+    check_tokens((tokenizer.encode(r.input_text, add_special_tokens=False) for r in rows), model, tokenizer)
+    shortest = sorted((r.input_text for r in split.test), key=len)[:2]
+    engine = try_adapter(config.base_model_name, model, shortest, config.fp32)
+    persona, *_ = system_prompt_configurations.values()
+    try:
+        try_agent(engine, persona, f"{shortest[0]}\n\n{AGENT_QUESTION}", tool_schemas())
+    except InputError as error:
+        print(f"warning: this base serves phase 1 only: {error}", flush=True)
 
 
 # ----------------------------------------------------------------------------- training
@@ -234,14 +273,17 @@ def train(config: SFTConfig, split: Split, model, tokenizer, callbacks: Sequence
     from peft.optimizers import create_loraplus_optimizer
 
     from meeting_agent.checkpoints import SignCheckpoints, last_whole_checkpoint
+    from meeting_agent.dry_run import try_loss
     from meeting_agent.early_stopping import ResumableEarlyStopping
+    from meeting_agent.loading import position_limit
     from meeting_agent.processes import this_process
     from meeting_agent.progress import show_progress
     from meeting_agent.raft import RaftTrainer
 
     rows = training_rows(config, split, tokenizer)
     selection = [prediction_row(tokenizer, r.input_text, target(r)) for r in split.selection]
-    rows, selection = short_enough(config, rows, "training"), short_enough(config, selection, "selection")
+    room = min(config.max_length, position_limit(model) or config.max_length)
+    rows, selection = short_enough(config, rows, "training", room), short_enough(config, selection, "selection", room)
     per_step = config.per_device_train_batch_size * config.gradient_accumulation_steps
     steps_per_epoch = math.ceil(len(rows) / 2 / per_step)  # an epoch sees a pair in one order or the other
     checkpoints = checkpoint_folder(config)
@@ -292,6 +334,8 @@ def train(config: SFTConfig, split: Split, model, tokenizer, callbacks: Sequence
         callbacks=[ResumableEarlyStopping(config.patience), SignCheckpoints(), *callbacks],
         raft_weight=config.raft_weight,
     )
+    guard_reporters(trainer)
+    try_loss(trainer, 2)
     show_progress(trainer, {"loss": "loss", "eval_loss": "squared error on selection rows"}, every=50)
     started = time.monotonic()
     trainer.train(resume_from_checkpoint=last_whole_checkpoint(checkpoints))
@@ -310,18 +354,16 @@ def training_rows(config: SFTConfig, split: Split, tokenizer) -> list[dict]:
     return rows + rehearsal_rows(tokenizer, round(len(rows) * share / (1 - share)), config.seed)
 
 
-def short_enough(config: SFTConfig, rows: list[dict], kind: str) -> list[dict]:
-    """Rows that fit; a longer one would lose its end, which holds the answer."""
-    kept = [row for row in rows if len(row["input_ids"]) <= config.max_length]
+def short_enough(config: SFTConfig, rows: list[dict], kind: str, room: int) -> list[dict]:
+    """Rows of at most `room` tokens; a longer one would lose its end, which holds the answer."""
+    kept = [row for row in rows if len(row["input_ids"]) <= room]
     if not kept:
         shortest = min(len(row["input_ids"]) for row in rows)
-        raise InputError(
-            f"{config.sft_data_path}: no {kind} row fits into {config.max_length} tokens: raise --max_length to "
-            f"{shortest} or more"
-        )
+        remedy = "raise --max_length to" if room == config.max_length else "take a base whose positions are"
+        raise InputError(f"{config.sft_data_path}: no {kind} row fits into {room} tokens: {remedy} {shortest} or more")
     if len(kept) < len(rows):
         left_out = len(rows) - len(kept)
-        print(f"warning: {left_out} of {len(rows)} {kind} rows have more than {config.max_length} tokens: left out")
+        print(f"warning: {left_out} of {len(rows)} {kind} rows have more than {room} tokens: left out")
     return kept
 
 
@@ -334,6 +376,7 @@ def target(row: TrainingRow) -> str:
 
 def save(folder: Path, config: SFTConfig, model, tokenizer, metrics: TrainingMetrics, audit) -> None:
     """Writes adapter, tokenizer and training log, which names the bytes that the adapter was made from."""
+    model.peft_config["default"].base_model_name_or_path = portable_name(config.base_model_name)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     log = asdict(metrics) | {"settings": recorded(config), "audit": asdict(audit) if audit else None}

@@ -13,7 +13,7 @@ from transformers import TrainerCallback
 
 from meeting_agent.files import digest, write_json
 from meeting_agent.manifest import sync_file
-from meeting_agent.processes import this_process
+from meeting_agent.processes import is_first_process, this_process
 
 SIGNATURE = "signature.json"
 
@@ -56,7 +56,7 @@ def last_whole_checkpoint(folder: Path) -> str | None:
         passed_over.append(checkpoint.name)
     else:
         checkpoint = None
-    if passed_over and this_process().is_main_process:
+    if passed_over and is_first_process():
         then = f"goes on from {checkpoint.name}" if checkpoint else "starts anew"
         print(f"warning: {', '.join(passed_over)} in {folder} cut short or damaged: {then}", flush=True)
     return str(checkpoint) if checkpoint else None

@@ -22,7 +22,6 @@ from typing import Any
 from meeting_agent.files import InputError, digest, write_json
 
 RECORD = ".meeting_agent.json"
-READY = re.compile(r"(.*/)?\.([^/]+\.)?unfinished/ready")  # where staged files wait
 ABOUT = "Files in this folder that the meeting agent wrote. It replaces and deletes only these, and only unchanged."
 
 
@@ -54,8 +53,8 @@ class Manifest:
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return cls(folder)
         # The folder may come from a stranger: no name in it may lead out of it.
-        names = [*files, *([*moving.files, moving.source] if moving else [])]
-        if not all(map(_stays_inside, names)) or (moving and not READY.fullmatch(moving.source)):
+        names = [*files, *(moving.files if moving else ())]
+        if not all(map(_stays_inside, names)) or (moving and not _is_staging(folder, moving.source)):
             return cls(folder)
         return cls(folder, files, moving)
 
@@ -86,7 +85,7 @@ class Manifest:
 
 
 def move_into_place(folder: Path, source: Path, kind: str, whole: bool, overwrite: bool) -> None:
-    """Moves every file of `source`, which lies on the same disk, to the same name in `folder`, and records them.
+    """Moves every file of the staging folder `source` to the same name in `folder`, and records them.
 
     Either all of them take their places or, after a kill, `finish_moving` completes it. With `whole`, unchanged files
     of the same kind that were not written anew are deleted. Without `overwrite`, raises InputError where a file would
@@ -108,10 +107,14 @@ def move_into_place(folder: Path, source: Path, kind: str, whole: bool, overwrit
     for path in files.values():
         sync_file(path)
     manifest.moving = Moving(
-        source.relative_to(folder).as_posix(), kind, whole, {name: digest(path) for name, path in files.items()}
+        os.path.relpath(source, folder).replace(os.sep, "/"),
+        kind,
+        whole,
+        {name: digest(path) for name, path in files.items()},
     )
     for name, sha in manifest.moving.files.items():
         manifest.files.setdefault(name, (kind, sha))
+    folder.mkdir(parents=True, exist_ok=True)
     manifest.save(source.parent)
     finish_moving(folder)
 
@@ -147,6 +150,12 @@ def finish_moving(folder: Path) -> bool:
     if source.exists():
         source.rmdir()
     return True
+
+
+def _is_staging(folder: Path, source: str) -> bool:
+    """Whether files may wait there: in a folder for unfinished runs, inside `folder` or, of its name, beside it."""
+    beside = f"../.{folder.resolve().name}.unfinished/ready"
+    return source == beside or bool(re.fullmatch(r"\.([^/]+\.)?unfinished/ready", source))
 
 
 def _stays_inside(name: object) -> bool:

@@ -1,8 +1,8 @@
 """Where a run writes: checked before any work, written file by file, and nothing of the user's ever touched.
 
 An output is a folder, or a file with those that go with it. Links are followed, and a mount point is as good as any
-folder: nothing is ever swapped by renaming a folder. What an unfinished run keeps lies in a folder of its own, in
-`.unfinished` inside an output folder or in `.NAME.unfinished` beside an output file. It goes when that run is complete.
+folder: nothing is ever swapped by renaming a folder. What an unfinished run keeps lies beside the output, in
+`.NAME.unfinished`, or in `.unfinished` inside a folder that is a mount point. It goes when that run is complete.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from meeting_agent.files import InputError, write_text
 from meeting_agent.manifest import RECORD, Manifest, finish_moving, move_into_place
+from meeting_agent.processes import is_first_process
 
 # What systems and version control leave in folders; we neither read nor write it.
 LITTER = re.compile(r"\.DS_Store|Thumbs\.db|desktop\.ini|\.nfs.*|\.gitkeep|\.gitignore|\.gitattributes")
@@ -41,7 +42,8 @@ class Output:
         self.path = followed(flag, self.given)
         self.folder = self.path if is_folder else self.path.parent
         self.names = () if is_folder else (self.path.name, *beside)
-        self.unfinished = self.path / ".unfinished" if is_folder else self.folder / f".{self.path.name}.unfinished"
+        apart = is_folder and stands_apart(self.path)
+        self.unfinished = self.path / ".unfinished" if apart else self.path.with_name(f".{self.path.name}.unfinished")
 
     def check(self, inputs: Mapping[str, str] | None = None) -> None:
         """Raises InputError unless this output can be written, and overwrites nothing that is not ours.
@@ -221,13 +223,18 @@ def check_writable(*paths: Path) -> None:
             raise InputError(f"{path} cannot be written ({error.strerror} in {folder}): choose another place") from None
 
 
+def stands_apart(folder: Path) -> bool:
+    """Whether a folder is a mount point, or may be written while what is beside it may not."""
+    import psutil
+
+    mounted = {partition.mountpoint for partition in psutil.disk_partitions(all=True)}  # links of folders among them
+    if not folder.name or os.path.ismount(folder) or str(folder) in mounted:
+        return True
+    return folder.is_dir() and not os.access(folder.parent, os.W_OK)
+
+
 def is_marked(folder: Path) -> bool:
     return folder.is_dir() and not folder.is_symlink() and (folder / MARK).is_file()
-
-
-def is_first_process() -> bool:
-    """Whether this is the process that writes, of those that `accelerate launch` or `torchrun` started."""
-    return os.environ.get("RANK", "0") == "0"
 
 
 def files_in(folder: Path) -> Iterator[tuple[Path, str | None]]:

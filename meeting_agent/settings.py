@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import io
 import logging
 import os
 import sys
@@ -142,6 +143,9 @@ QUIET = {
 
 def run_script(main: Callable[[], None]) -> None:
     """Runs a phase; what the user got wrong is one line on stderr and exit status 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # redirected on Windows: what its code page lacks is escaped
+            stream.reconfigure(errors="backslashreplace")
     gc.set_threshold(10_000)  # imports leave hardly any garbage: looking for it took a quarter of the start-up
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
@@ -156,6 +160,9 @@ def run_script(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         print("stopped: start again with the same command to go on", file=sys.stderr)
         sys.exit(130)
+    except BrokenPipeError:  # whoever read the output, `head` say, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
     except Exception as error:
         if not (cause := _failed_write(error)):
             raise
