@@ -24,6 +24,7 @@ from pathlib import Path
 
 from meeting_agent.files import InputError
 from meeting_agent.tables import Row, read_table
+from meeting_agent.text import identifier
 
 PHRASES_PATH = Path(__file__).resolve().parent / "data" / "phrases.toml"
 
@@ -78,7 +79,7 @@ class TimeSlot(Enum):
     @classmethod
     def named(cls, text: str) -> TimeSlot:
         """The slot that a person writes as "day2_morning" or "Day2 Morning"; raises ValueError for any other text."""
-        return cls(text.strip().casefold().replace(" ", "_"))
+        return cls(identifier(text))
 
     @property
     def day(self) -> int:
