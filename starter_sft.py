@@ -36,7 +36,7 @@ from meeting_agent.files import (
     write_text,
 )
 from meeting_agent.hardware import check_precision, quantization, trains_in_bfloat16
-from meeting_agent.prediction import target_text
+from meeting_agent.prediction import comes_back, target_text
 from meeting_agent.prompts import prose
 from meeting_agent.reporting import check_reporter
 from meeting_agent.settings import parse_settings, run_script, setting
@@ -294,7 +294,14 @@ def train(config: SFTConfig, split: Split, model, tokenizer, callbacks: Sequence
 
 
 def training_rows(config: SFTConfig, split: Split, tokenizer) -> list[dict]:
-    """Every training row in both orders, and rehearsals."""
+    """Every training row in both orders, and rehearsals; warns of reasons that are too long to be read back."""
+    reasons = {row.target_reason for row in split.train}
+    if long := [reason for reason in reasons if not comes_back(tokenizer, reason)]:
+        print(
+            f"warning: {config.sft_data_path}: {len(long)} of {len(reasons)} reasons are too long for the model to say "
+            f"({min(long)[:60]!r}, ...): shorten them",
+            flush=True,
+        )
     rows = [prediction_row(tokenizer, r.input_text, target(r)) for r in split.train]
     rows += [prediction_row(tokenizer, swap_people(r.input_text), target(r)) for r in split.train]
     share = config.rehearsal_share
