@@ -42,15 +42,23 @@ def workbook_grid(data: bytes, path: Path) -> Grid:
                 openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=data_only)
                 for data_only in (True, False)
             )
-            shown = [sheet for sheet in values.worksheets if sheet.sheet_state == "visible"]
-            sheets = {sheet.title: _filled_rows(_rows(sheet, formulas[sheet.title])) for sheet in shown}
+            title, rows = "", list[list[str]]()
+            unread = []
+            for sheet in values.worksheets:
+                cells = _rows(sheet, formulas[sheet.title])
+                if sheet.sheet_state != "visible":
+                    continue
+                if not rows:
+                    title, rows = sheet.title, _filled_rows(cells)
+                elif not all(map(is_empty, cells)):
+                    unread.append(sheet.title)
     except Exception as error:  # whatever its parsers stumble over: openpyxl documents no errors
         raise InputError(f"{path} is a damaged workbook ({type(error).__name__}): open it and {SAVE}") from None
-    title, *others = [title for title, rows in sheets.items() if rows] or [""]
-    rows = sheets.get(title, [])
-    if others:
-        print(f"{path}: sheet {title!r} is read, {', '.join(map(repr, others))} not", flush=True)
-    width = max(map(len, rows), default=0)
+    if not rows:
+        raise InputError(f"{path} has no sheet with anything to read: save it as .xlsx (not Strict Open XML) or CSV")
+    if unread:
+        print(f"{path}: sheet {title!r} is read, {', '.join(map(repr, unread))} not", flush=True)
+    width = max(map(len, rows))
     return Grid(path, [row + [""] * (width - len(row)) for row in rows], f"in sheet {title!r}")
 
 

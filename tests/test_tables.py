@@ -5,7 +5,9 @@ import datetime
 import hashlib
 import io
 import json
+import re
 import unicodedata
+import zipfile
 from dataclasses import asdict
 from pathlib import Path
 
@@ -311,6 +313,52 @@ def test_a_formula_whose_value_was_never_computed_is_named(tmp_path):
         book.active.append(row)
     book.save(tmp_path / "book.xlsx")
     assert "row 1: energy is '#FORMULA!', a spreadsheet's error" in refusal(tmp_path / "book.xlsx")
+
+
+def test_a_workbook_that_shows_nothing_is_named(tmp_path):
+    book = Workbook()
+    book.create_sheet("Lists").append(["name", "energy"])
+    book["Lists"].sheet_state = "hidden"
+    book.save(tmp_path / "book.xlsx")
+    assert "has no sheet with anything to read: save it as .xlsx" in refusal(tmp_path / "book.xlsx")
+
+
+def test_a_workbook_is_read_to_its_end_and_its_empty_texts_are_empty(tmp_path):
+    """Some programs state a size that leaves out rows; a formula may come to an empty text."""
+    book = Workbook()
+    for row in (["name", "energy"], ["Ada", "1"], ["Bo", "0"]):
+        book.active.append(row)
+    book.save(tmp_path / "book.xlsx")
+    with zipfile.ZipFile(tmp_path / "book.xlsx") as before, zipfile.ZipFile(tmp_path / "after.xlsx", "w") as after:
+        for name in before.namelist():
+            text = before.read(name).decode()
+            text = text.replace('<dimension ref="A1:B3"', '<dimension ref="A1"')
+            empty = '<c r="B3" t="str"><f>IF(1,"","")</f><v></v></c>'
+            after.writestr(name, re.sub('<c r="B3".*?</c>', empty, text))
+    rows = read_table(tmp_path / "after.xlsx", ["name", "energy"], "--x")
+    assert [row.fields for row in rows] == [{"name": "Ada", "energy": "1"}, {"name": "Bo", "energy": ""}]
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from(["utf-8", "utf-16", "xlsx"]), st.integers(0), st.integers(0, 40), st.binary(max_size=20))
+def test_no_bytes_break_the_reader(folder, kind, at, taken, put):
+    path = folder / f"broken {kind}"
+    if kind == "xlsx":
+        book = Workbook()
+        for row in cells("as asked", "points", ";"):
+            book.active.append(row)
+        book.save(path)
+    else:
+        saved(path, cells("as asked", "points", ";"), kind)
+    data = path.read_bytes()
+    at %= len(data)
+    path.write_bytes(data[:at] + put + data[at + taken :])
+    said = "nothing"
+    try:
+        read_attendees(path)
+    except InputError as error:
+        said = str(error)
+    assert "\n" not in said
 
 
 def test_what_nobody_uses_does_no_harm(tmp_path):
