@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import io
 import itertools
 import re
 from collections.abc import Iterator, Sequence
@@ -55,4 +54,13 @@ def _first_rows(text: str, separator: str) -> list[list[str]]:
 def _rows(text: str, separator: str) -> Iterator[list[str]]:
     csv.field_size_limit(LONGEST_FOR_CSV)
     # Strict: an unclosed quote would otherwise swallow the rows up to the next one in silence.
-    return csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=separator != " ", strict=True)
+    return csv.reader(_lines(text), delimiter=separator, skipinitialspace=separator != " ", strict=True)
+
+
+def _lines(text: str) -> Iterator[str]:
+    """The lines with their ends, one at a time: StringIO would hold four bytes a letter."""
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start) + 1 or len(text)
+        yield text[start:end]
+        start = end
