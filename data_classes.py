@@ -24,6 +24,7 @@ from pathlib import Path
 
 from meeting_agent.files import InputError
 from meeting_agent.tables import Row, read_table
+from meeting_agent.text import identifier
 
 PHRASES_PATH = Path(__file__).resolve().parent / "data" / "phrases.toml"
 
@@ -78,7 +79,7 @@ class TimeSlot(Enum):
     @classmethod
     def named(cls, text: str) -> TimeSlot:
         """The slot that a person writes as "day2_morning" or "Day2 Morning"; raises ValueError for any other text."""
-        return cls(text.strip().casefold().replace(" ", "_"))
+        return cls(identifier(text))
 
     @property
     def day(self) -> int:
@@ -411,8 +412,9 @@ LONGEST_TEXT = 20_000  # characters of a field; two full descriptions have about
 
 
 def read_training_rows(path: str | Path) -> list[TrainingRow]:
-    """Reads a CSV with the four columns; raises InputError naming the column, or the row as the file counts them."""
-    rows = read_table(Path(path), CSV_COLUMNS, "--sft_data_path", LONGEST_TEXT, several_lines=True)
+    """Reads a table with the four columns; raises InputError naming the column, or the row as the file counts them."""
+    texts = ("input_text", "target_reason")
+    rows = read_table(Path(path), CSV_COLUMNS, "--sft_data_path", longest=LONGEST_TEXT, several_lines=texts)
     if not rows:
         raise InputError(f"{path} has no rows")
     return [_training_row(row) for row in rows]
@@ -421,8 +423,8 @@ def read_training_rows(path: str | Path) -> list[TrainingRow]:
 def _training_row(row: Row) -> TrainingRow:
     if not row.text("input_text"):
         raise InputError(f"{row.where}: input_text is empty")
-    target, truth = row.number("target_probability", 0, 1), row.number("ground_truth_prob", 0, 1)
-    return TrainingRow(row.fields["input_text"], target, row.fields["target_reason"], truth)
+    target, truth = row.number("target_probability", 0, 1), row.outcome("ground_truth_prob")
+    return TrainingRow(row.text("input_text"), target, row.text("target_reason"), truth)
 
 
 # ----------------------------------------------------------------------------- judging answers

@@ -28,7 +28,7 @@ from meeting_agent.bases import base_digest, base_place, portable_name, weight_f
 from meeting_agent.files import InputError, digest, fingerprint, write_json, write_text
 from meeting_agent.hardware import check_precision, quantization, trains_in_bfloat16
 from meeting_agent.outputs import Output, check_outputs
-from meeting_agent.prediction import target_text
+from meeting_agent.prediction import comes_back, target_text
 from meeting_agent.prompts import AGENT_QUESTION, prose, system_prompt_configurations
 from meeting_agent.reporting import check_reporter, guard_reporters
 from meeting_agent.settings import (
@@ -347,7 +347,14 @@ def train(config: SFTConfig, split: Split, model, tokenizer, callbacks: Sequence
 
 
 def training_rows(config: SFTConfig, split: Split, tokenizer) -> list[dict]:
-    """Every training row in both orders, and rehearsals."""
+    """Every training row in both orders, and rehearsals; warns of reasons that are too long to be read back."""
+    reasons = {row.target_reason for row in split.train}
+    if long := [reason for reason in reasons if not comes_back(tokenizer, reason)]:
+        print(
+            f"warning: {config.sft_data_path}: {len(long)} of {len(reasons)} reasons are too long for the model to say "
+            f"({min(long)[:60]!r}, ...): shorten them",
+            flush=True,
+        )
     rows = [prediction_row(tokenizer, r.input_text, target(r)) for r in split.train]
     rows += [prediction_row(tokenizer, swap_people(r.input_text), target(r)) for r in split.train]
     share = config.rehearsal_share

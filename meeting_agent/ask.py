@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_classes import LONGEST_TEXT, MeetingPredictor, Person, PersonDescriptor, TimeSlot
-from meeting_agent.attendees import read_attendees, under_known_names
+from meeting_agent.attendees import by_key, read_attendees, under_known_names
 from meeting_agent.files import InputError
 from meeting_agent.prompts import scenario_prompt, system_prompt_configurations
 from meeting_agent.settings import input_path, parse_settings, run_script, setting
+from meeting_agent.text import clean_text, comparison_key
 
 
 @dataclass
@@ -67,8 +68,8 @@ def slot_of(text: str) -> TimeSlot:
 
 
 def one_line(config: AskConfig, flag: str) -> str:
-    text = getattr(config, flag).strip()
-    if not text:
+    text = clean_text(getattr(config, flag))
+    if not comparison_key(text):
         raise InputError(f"--{flag} is empty: give a description, or with --attendees a name")
     if len(text) > LONGEST_TEXT or any(unicodedata.category(c) == "Cc" for c in text):
         raise InputError(f"--{flag}: give one line of {LONGEST_TEXT} characters at most, without control characters")
@@ -77,16 +78,18 @@ def one_line(config: AskConfig, flag: str) -> str:
 
 def look_up(config: AskConfig) -> list[Person]:
     """The two attendees, under the names by which the agent knows them."""
-    known = under_known_names(read_attendees(Path(config.attendees)))
+    known = by_key(under_known_names(read_attendees(Path(config.attendees))))
     names = [one_line(config, flag) for flag in ("person_a", "person_b")]
+    people = []
     for flag, name in zip(("person_a", "person_b"), names, strict=True):
-        if name not in known:
+        if (person := known.get(comparison_key(name))) is None:
             raise InputError(f"--{flag} is {name[:60]!r}: give a name in {config.attendees}")
-        if known[name].name != name:
-            print(f"The agent knows {name} as {known[name].name}.")
-    if names[0] == names[1]:
+        if person.name != name:
+            print(f"The agent knows {name} as {person.name}.")
+        people.append(person)
+    if people[0] is people[1]:
         raise InputError(f"both are {names[0]!r}: give two people")
-    return [known[name] for name in names]
+    return people
 
 
 # ----------------------------------------------------------------------------- the agent, step by step

@@ -1,20 +1,20 @@
-"""One's own attendees instead of the simulator's: a CSV with one person a row.
+"""One's own attendees instead of the simulator's: a table with one person a row, as CSV or .xlsx.
 
 | column | holds |
 |---|---|
 | name | unique |
 | role | one of the ten roles ("senior_engineer", "VC partner") or words of your own |
 | seniority | 1 (entry) to 5 (top); empty: the role's; needed for a role in words of your own |
-| interests | one to ten, between semicolons |
+| interests | one to ten, between semicolons (or line breaks, pipes, commas, slashes: all cells of a column alike) |
 | seeking | what the person wants most; may be empty |
-| offering | up to ten, between semicolons; may be empty |
+| offering | up to ten, as interests; may be empty |
 | energy, mood | 0 to 1: how rested before the conference day, how eager to meet people |
 | meetings_today | 0 to 6 |
 | chronotype | morning, neutral or evening; without it neutral |
 | introversion | 0 to 1; without it 0.5 |
 
-Agents know attendees by names of the simulator's list (`under_known_names`). Interests, needs and offers are compared
-without regard to case. Those of `data/phrases.toml` are described in its many ways, others by their own words.
+Agents know attendees by names of the simulator's list (`under_known_names`). Names, interests, needs and offers are
+compared by `comparison_key`. Those of `data/phrases.toml` are described in its many ways, others by their own words.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ import functools
 import itertools
 import random
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,10 +38,14 @@ from data_classes import (
     all_needs,
     phrases,
 )
+from meeting_agent.fields import LIST_SEPARATORS, list_separator
 from meeting_agent.files import InputError
 from meeting_agent.tables import Row, read_table
+from meeting_agent.text import comparison_key, identifier
 
 COLUMNS = ("name", "role", "seniority", "interests", "seeking", "offering", "energy", "mood", "meetings_today")
+OPTIONAL = ("chronotype", "introversion")
+LISTS = ("interests", "seeking", "offering")
 LONGEST_NAME = 100
 MOST_PARTS = 10
 SHOWN_WORDS = 5
@@ -48,34 +53,62 @@ SHOWN_WORDS = 5
 
 def read_attendees(path: Path) -> list[Person]:
     """The attendees in a CSV; raises InputError naming the row and the field, warns of words the base hardly knows."""
-    rows = read_table(path, COLUMNS, "--attendees")
+    rows = read_table(path, COLUMNS, "--attendees", OPTIONAL, several_lines=LISTS)
     if len(rows) < 2:
         raise InputError(f"{path} holds {len(rows)} attendees: give at least two")
-    spelling = {word.casefold(): word for word in (*all_interests(), *all_needs())}
-    people = [_person(number, row, spelling) for number, row in enumerate(rows)]
+    spelling = {comparison_key(word): word for word in (*all_interests(), *all_needs())}
+    separators = {column: _separator(path, column, rows) for column in LISTS}
+    people = [_person(number, row, spelling, separators) for number, row in enumerate(rows)]
     first: dict[str, Row] = {}
     for person, row in zip(people, rows, strict=True):
-        if first.setdefault(person.name, row) is not row:
-            raise row.wrong("name", f"as in {first[person.name].where}: make names unique")
+        known = first.setdefault(comparison_key(person.name), row)
+        if known is not row:
+            raise row.wrong("name", f"as in {known.where}: make names unique")
+    warn_of_strangers(path, people)
     warn_of_new_words(path, people)
     return people
 
 
-def _person(number: int, row: Row, spelling: dict[str, str]) -> Person:
+def _separator(path: Path, column: str, rows: list[Row]) -> str:
+    """What the lists of a column are split at; says so where it is not what we ask for, or not in every cell."""
+    cells = [row.text(column) for row in rows]
+    separator = list_separator(cells)
+    if separator != "semicolons":
+        print(f"{path}: {column}: lists split at {separator}", flush=True)
+    other = [row for row, text in zip(rows, cells, strict=True) if _looks_split_elsewhere(text, separator)]
+    if other:
+        print(
+            f"warning: {other[0].where}: {column} is {other[0].text(column)[:60]!r}, one part because the column has "
+            f"{separator} elsewhere ({len(other)} such cells)",
+            flush=True,
+        )
+    return separator
+
+
+def _looks_split_elsewhere(text: str, separator: str) -> bool:
+    """Whether a cell has none of the column's separators but another one; slashes stand in many words."""
+    return not re.search(LIST_SEPARATORS[separator], text) and any(
+        re.search(form, text) for name, form in LIST_SEPARATORS.items() if name not in (separator, "slashes")
+    )
+
+
+def _person(number: int, row: Row, spelling: dict[str, str], separators: Mapping[str, str]) -> Person:
     name = " ".join(row.text("name").split())
-    if not name or len(name) > LONGEST_NAME:
+    if not comparison_key(name):
+        raise row.wrong("name", f"nothing to read: give 1 to {LONGEST_NAME} characters")
+    if len(name) > LONGEST_NAME:
         raise row.wrong("name", f"of {len(name)} characters: give 1 to {LONGEST_NAME}")
-    seeking = row.listed("seeking", 1)
-    interests = row.listed("interests", MOST_PARTS)
+    seeking = row.listed("seeking", 1, separators["seeking"])
+    interests = row.listed("interests", MOST_PARTS, separators["interests"])
     if not interests:
         raise row.wrong("interests", "no list: give at least one, semicolons between them")
-    chronotype = row.text("chronotype").casefold() or "neutral"
+    chronotype = comparison_key(row.text("chronotype")) or "neutral"
     if chronotype not in CHRONOTYPES:
         raise row.wrong("chronotype", f"none of {', '.join(CHRONOTYPES)}")
 
     def same(words: list[str]) -> tuple[str, ...]:
         """The words as they were first spelled, so that equal ones are equal."""
-        return tuple(sorted({spelling.setdefault(word.casefold(), word) for word in words}))
+        return tuple(sorted({spelling.setdefault(comparison_key(word), word) for word in words}))
 
     role = role_of(row)
     return Person(
@@ -84,7 +117,7 @@ def _person(number: int, row: Row, spelling: dict[str, str]) -> Person:
         person_type=role,
         interests=same(interests),
         seeking="".join(same(seeking)),
-        offering=same(row.listed("offering", MOST_PARTS)),
+        offering=same(row.listed("offering", MOST_PARTS, separators["offering"])),
         energy=row.number("energy", 0, 1),
         chronotype=chronotype,
         meetings_today=row.whole_number("meetings_today", 0, MOST_MEETINGS_A_DAY),
@@ -98,10 +131,10 @@ def role_of(row: Row) -> PersonType | str:
     """One of the ten roles, or words of the user's own, which need a seniority."""
     words = " ".join(row.text("role").split()).rstrip(".")
     try:
-        return PersonType(re.sub(r"[\s-]+", "_", words.casefold()))
+        return PersonType(identifier(words))
     except ValueError:
         pass
-    if not words or len(words) > LONGEST_NAME:
+    if not comparison_key(words) or len(words) > LONGEST_NAME:
         raise row.wrong("role", f"of {len(words)} characters: give 1 to {LONGEST_NAME}")
     if not row.text("seniority"):
         ten = ", ".join(role.value for role in PersonType)
@@ -120,10 +153,26 @@ def under_known_names(people: list[Person]) -> dict[str, Person]:
     known = [f"{first} {last}" for first, last in itertools.product(names["first"], names["last"])]
     if len(people) > len(known):
         raise InputError(f"--attendees holds {len(people)} people: give {len(known)} at most")
-    own = {p.name for p in people}
-    free = (name for name in random.Random("known names").sample(known, len(known)) if name not in own)
-    kept = own & set(known)
-    return {p.name: p if p.name in kept else replace(p, name=next(free)) for p in people}
+    own = {comparison_key(p.name) for p in people}
+    kept = {comparison_key(name): name for name in known if comparison_key(name) in own}
+    free = (n for n in random.Random("known names").sample(known, len(known)) if comparison_key(n) not in kept)
+    return {p.name: replace(p, name=kept.get(comparison_key(p.name)) or next(free)) for p in people}
+
+
+def by_key(people: Mapping[str, Person]) -> dict[str, Person]:
+    """People by the keys of the names that the user gave them, however somebody spells these later."""
+    return {comparison_key(name): person for name, person in people.items()}
+
+
+def warn_of_strangers(path: Path, people: list[Person]) -> None:
+    """Says so where nobody has anything in common with anybody: words or separators are then probably not right."""
+    likes = Counter(interest for p in people for interest in p.interests)
+    if max(likes.values()) == 1:
+        print(f"warning: {path}: no two people share an interest: check how interests are written", flush=True)
+    offers = Counter(offer for p in people for offer in p.offering)
+    met = any(offers[p.seeking] > (p.seeking in p.offering) for p in people if p.seeking)
+    if offers and any(p.seeking for p in people) and not met:
+        print(f"warning: {path}: nobody offers what another one seeks: check how both are written", flush=True)
 
 
 # ----------------------------------------------------------------------------- words

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data_classes import TrainingRow
-from meeting_agent.statistics import bootstrap_interval
+from meeting_agent.statistics import bootstrap_interval, correlation_of
 
 MOST_FOLDS = 5
 
@@ -50,11 +50,23 @@ class Audit:
 
 
 def text_pipeline(estimator):
-    """TF-IDF of words and word pairs, then `estimator`."""
+    """TF-IDF of words and word pairs that occur in two texts or more, then `estimator`."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.pipeline import make_pipeline
 
     return make_pipeline(TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True), estimator)
+
+
+def has_vocabulary(texts: list[str]) -> bool:
+    """Whether any word occurs in two of the texts: `text_pipeline` raises ValueError otherwise."""
+    words_of = text_pipeline(None).named_steps["tfidfvectorizer"].build_analyzer()
+    seen: set[str] = set()
+    for text in texts:
+        words = set(words_of(text))
+        if words & seen:
+            return True
+        seen |= words
+    return False
 
 
 def audit_learnability(rows: list[TrainingRow], seed: int = 0) -> Audit | None:
@@ -70,16 +82,15 @@ def audit_learnability(rows: list[TrainingRow], seed: int = 0) -> Audit | None:
     texts = [r.input_text for r in rows]
     target = np.array([r.target_probability for r in rows])
     truth = np.array([r.ground_truth_prob > 0.5 for r in rows])
-    folds = KFold(MOST_FOLDS, shuffle=True, random_state=seed)
-    try:
+    folds = list(KFold(MOST_FOLDS, shuffle=True, random_state=seed).split(texts))
+    if all(has_vocabulary([texts[i] for i in fitted]) for fitted, _ in folds):
         predicted = cross_val_predict(text_pipeline(Ridge(alpha=1.0)), texts, target, cv=folds)
-    except ValueError:  # no word occurs twice: there is nothing to read
+    else:
         predicted = np.full(len(rows), target.mean())
     right = (predicted > 0.5) == truth
 
     def correlation(index: np.ndarray) -> float:
-        a, b = predicted[index], target[index]
-        return float(np.corrcoef(a, b)[0, 1]) if a.std() > 0 and b.std() > 0 else 0.0
+        return correlation_of(predicted[index], target[index])
 
     return Audit(
         rows=len(rows),

@@ -15,14 +15,20 @@ from data_classes import (
 
 
 def tfidf_baseline(train: list[TrainingRow], texts: list[str], seed: int) -> list[float]:
-    """P(YES) of each text by TF-IDF + logistic regression (scikit-learn) fitted on the training rows."""
+    """P(YES) of each text by TF-IDF + logistic regression (scikit-learn) fitted on the training rows.
+
+    Where the rows all end alike or no word occurs in two of them, it is the share of YES among them.
+    """
     from sklearn.linear_model import LogisticRegression
 
-    from meeting_agent.audit import text_pipeline
+    from meeting_agent.audit import has_vocabulary, text_pipeline
 
+    labels = [r.ground_truth_prob > 0.5 for r in train]
+    read = [r.input_text for r in train]
+    if len(set(labels)) < 2 or not has_vocabulary(read):
+        return [float(np.mean(labels))] * len(texts)
     model = text_pipeline(LogisticRegression(max_iter=1000, random_state=seed))
-    model.fit([r.input_text for r in train], [r.ground_truth_prob > 0.5 for r in train])
-    return model.predict_proba(texts)[:, 1].tolist()
+    return model.fit(read, labels).predict_proba(texts)[:, 1].tolist()
 
 
 def boosting_baseline(
@@ -35,8 +41,10 @@ def boosting_baseline(
     from sklearn.ensemble import HistGradientBoostingRegressor
 
     booster = HistGradientBoostingRegressor(max_iter=150, learning_rate=0.06, max_leaf_nodes=8, random_state=seed)
-    booster.fit(np.array([visible_attributes(m, descriptor) for m in train]), [m.success_probability for m in train])
-    return booster.predict(np.array([visible_attributes(m, descriptor) for m in test])).clip(0, 1).tolist()
+    known, asked = (np.array([visible_attributes(m, descriptor) for m in meetings]) for meetings in (train, test))
+    stated = ~np.isnan(known).all(axis=0)  # of few meetings none may state an attribute, which scikit-learn refuses
+    booster.fit(known[:, stated], [m.success_probability for m in train])
+    return booster.predict(asked[:, stated]).clip(0, 1).tolist()
 
 
 def visible_attributes(meeting: Meeting, descriptor: PersonDescriptor) -> list[float]:

@@ -1,6 +1,6 @@
-"""Past meetings of one's own attendees, with how they ended: a CSV of person_a, person_b, time_slot, success.
+"""Past meetings of one's own attendees, with how they ended: a table of person_a, person_b, time_slot, success.
 
-`success` is yes or no, 1 or 0, or a probability in between; above one half a meeting counts as a success.
+`success` is yes or no, true or false, or a probability from 0 to 1; above one half a meeting counts as a success.
 
 Trajectories and evaluation must share no attendee, or the evaluation would praise what was remembered. The people of
 the evaluation are therefore chosen first, one after the other: always whoever has most meetings with those chosen
@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_classes import Meeting, Person, TimeSlot
-from meeting_agent.attendees import read_attendees, under_known_names
+from meeting_agent.attendees import by_key, read_attendees, under_known_names
 from meeting_agent.files import InputError
 from meeting_agent.tables import Row, read_table
+from meeting_agent.text import comparison_key
 
 COLUMNS = ("person_a", "person_b", "time_slot", "success")
 EVALUATION_SHARE = 0.25
 FEWEST = 10  # meetings that each side needs
-ANSWERS = {"yes": 1.0, "no": 0.0}
 
 
 @dataclass(frozen=True)
@@ -47,22 +47,23 @@ def read_own_meetings(attendees: str, meetings: str) -> OwnMeetings | None:
 
 def read_meetings(path: Path, people: dict[str, Person]) -> list[Meeting]:
     """The meetings in a CSV of `people` by name; raises InputError naming the row and the field."""
+    known_people = by_key(people)
     first: dict[tuple, Row] = {}
     meetings = []
     for number, row in enumerate(read_table(path, COLUMNS, "--meetings"), start=1):
-        a, b = (_attendee(row, name, people) for name in ("person_a", "person_b"))
+        a, b = (_attendee(row, name, known_people) for name in ("person_a", "person_b"))
         if a is b:
             raise row.wrong("person_b", "the same as person_a: give two attendees")
         slot = time_slot(row)
         known = first.setdefault((frozenset((a.name, b.name)), slot), row)
         if known is not row:
             raise InputError(f"{row.where} is the same meeting as {known.where}: leave one of them out")
-        meetings.append(Meeting(f"own-{number}-{slot.value}", a, b, slot, success(row), ""))
+        meetings.append(Meeting(f"own-{number}-{slot.value}", a, b, slot, row.outcome("success"), ""))
     return meetings
 
 
 def _attendee(row: Row, column: str, people: dict[str, Person]) -> Person:
-    person = people.get(" ".join(row.text(column).split()))
+    person = people.get(comparison_key(row.text(column)))
     if person is None:
         raise row.wrong(column, "none of the attendees: write the name as in --attendees")
     return person
@@ -73,11 +74,6 @@ def time_slot(row: Row) -> TimeSlot:
         return TimeSlot.named(row.text("time_slot"))
     except ValueError:
         raise row.wrong("time_slot", f"no slot: give one of {', '.join(slot.value for slot in TimeSlot)}") from None
-
-
-def success(row: Row) -> float:
-    answer = ANSWERS.get(row.text("success").casefold())
-    return row.number("success", 0, 1) if answer is None else answer
 
 
 # ----------------------------------------------------------------------------- who is kept for the evaluation

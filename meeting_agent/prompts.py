@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from data_classes import TimeSlot
+from meeting_agent.text import clean_text
 
 PREDICTION_QUESTION = (
     'What is the likelihood of a successful meeting? Respond with JSON: {"probability": 0.XX, "reason": "word"}'
@@ -45,7 +46,9 @@ def prose(text: str) -> str:
     Without braces, quotes and line breaks it cannot open the next person; with decimal commas none of its numbers looks
     like a tool's score (telling data from instructions by its form: Hines et al., 2024, spotlighting).
     """
-    return " ".join(DECIMAL_POINT.sub(",", text.translate(AS_PROSE)).split())
+    # Composing can bring forth a quote, and a sign that became a space leaves a joiner alone: once before, once after.
+    plain = clean_text(clean_text(text).translate(AS_PROSE))
+    return " ".join(DECIMAL_POINT.sub(",", plain).split())
 
 
 def prediction_prompt(description_a: str, description_b: str, time_slot: TimeSlot) -> str:

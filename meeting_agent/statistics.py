@@ -8,6 +8,7 @@ import numpy as np
 
 RESAMPLES = 2000
 CALIBRATION_BINS = 10
+CONSTANT_WITHIN = 1e-9  # equal numbers have a standard deviation of about 1e-17
 
 
 def bootstrap_interval(statistic: Callable[[np.ndarray], float], n: int, seed: int = 0) -> tuple[float, float]:
@@ -24,6 +25,12 @@ def wilson_interval(correct: int, n: int) -> tuple[float, float]:
 
     interval = binomtest(correct, n).proportion_ci(0.95, method="wilson")
     return float(interval.low), float(interval.high)
+
+
+def correlation_of(a: np.ndarray, b: np.ndarray) -> float:
+    """Pearson's correlation; 0 where one of both is constant, but for rounding."""
+    varies = min(np.ptp(a), np.ptp(b)) > CONSTANT_WITHIN
+    return float(np.corrcoef(a, b)[0, 1]) if varies else 0.0
 
 
 def expected_calibration_error(p: np.ndarray, truth: np.ndarray) -> float:
@@ -57,9 +64,8 @@ def score_probabilities(
     if any(stated):
         p = np.array([q for q in probabilities if q is not None])
         target, outcome = np.array(success)[stated], truth[stated]
-        spread = p.std() > 0 and target.std() > 0
         scores |= {
-            "correlation": float(np.corrcoef(p, target)[0, 1]) if spread else 0.0,
+            "correlation": correlation_of(p, target),
             "mae": float(np.abs(p - target).mean()),
             "brier": float(((p - outcome) ** 2).mean()),
             "ece": expected_calibration_error(p, outcome),

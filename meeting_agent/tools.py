@@ -229,4 +229,4 @@ def _is_of(value: object, kind: object) -> bool:
 
 def render_result(result: dict) -> str:
     """A tool's answer as the agent reads it: JSON with every fraction at two decimals."""
-    return re.sub(r"(\d\.\d)(?=[,}\]])", r"\g<1>0", json.dumps(result))
+    return re.sub(r"(\d\.\d)(?=[,}\]])", r"\g<1>0", json.dumps(result, ensure_ascii=False))

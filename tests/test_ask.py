@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+from meeting_agent.ask import AskConfig, look_up
+
 SAMPLE = "--attendees=data/sample_attendees.csv"
 
 
@@ -43,6 +45,11 @@ def test_help_is_quick():
     assert time.monotonic() - started < 2.0
 
 
+def test_people_are_found_however_their_names_are_typed():
+    config = AskConfig(person_a="AYO\u00a0garcia", person_b="lara larsen ", attendees="data/sample_attendees.csv")
+    assert [person.name for person in look_up(config)] == ["Ayo Garcia", "Lara Larsen"]
+
+
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
@@ -51,7 +58,8 @@ def test_help_is_quick():
         (["--person_a=x", "--person_b=y", "--time_slot=noon"], "--time_slot is 'noon'"),
         (["--person_a=x", "--person_b=y", "--persona=rude"], "--persona is 'rude'"),
         ([SAMPLE, "--person_a=Nobody", "--person_b=Lara Larsen"], "--person_a is 'Nobody': give a name in"),
-        ([SAMPLE, "--person_a=Lara Larsen", "--person_b=Lara Larsen"], "both are 'Lara Larsen'"),
+        ([SAMPLE, "--person_a=Lara Larsen", "--person_b=LARA LARSEN"], "both are 'Lara Larsen'"),
+        (["--person_a=\u200b\u3164", "--person_b=y"], "--person_a is empty"),
         (["--person_a=x", "--person_b=y", "--sft_model_path=/none"], "run starter_sft.py first"),
     ],
 )

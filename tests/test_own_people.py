@@ -8,7 +8,7 @@ import pytest
 from data_classes import SENIORITY, PersonDescriptor, PersonType, TimeSlot, phrases, random_person, seniority_match
 from meeting_agent.attendees import COLUMNS, read_attendees, under_known_names
 from meeting_agent.files import InputError
-from meeting_agent.own_meetings import FEWEST, OwnMeetings, read_own_meetings
+from meeting_agent.own_meetings import FEWEST, OwnMeetings, read_meetings, read_own_meetings
 from meeting_agent.prompts import scenario_prompt
 from meeting_agent.tools import TOOLS, ConferenceRecords, open_records
 
@@ -83,11 +83,73 @@ def test_words_of_ones_own_are_compared_described_and_counted(path, capsys):
     assert results[1] == {"compatibility_score": 0.8, "shared_interests": ["ML ops", "robotics"], "needs_met": 1}
 
 
+@pytest.mark.parametrize(
+    ("joint", "called"),
+    [(", ", "commas"), (",", "commas"), ("、", "commas"), ("|", "pipes"), (" / ", "slashes"), ("\n", "line breaks")],
+)
+def test_lists_are_split_at_what_their_column_uses_and_a_line_says_so(path, capsys, joint, called):
+    first, second = read_attendees(table(path, {"interests": joint.join(["data", "AI", "soil"])}, {"interests": "ai"}))
+    assert first.interests == ("AI", "data", "soil")
+    assert second.interests == ("AI",)
+    assert f"people.csv: interests: lists split at {called}\n" in capsys.readouterr().out
+
+
+def test_the_first_separator_of_a_column_counts_and_only_that(path, capsys):
+    lists = ["AI/ML, soil and water", "soil and water, robotics"]
+    first, second = read_attendees(table(path, *({"interests": text} for text in lists)))
+    assert (first.interests, second.interests) == (("AI/ML", "soil and water"), ("robotics", "soil and water"))
+    capsys.readouterr()
+    first, second = read_attendees(table(path, {"interests": "data;soil, wet;"}, {"interests": "soil, wet"}))
+    assert (first.interests, second.interests) == (("data", "soil, wet"), ("soil, wet",))
+    assert "row 2: interests is 'soil, wet', one part because the column has semicolons" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("written", ["['data', 'soil']", "[data; soil]", "data;;  soil ;data; DATA", "data;so\u200bil"])
+def test_brackets_quotes_and_repetitions_are_no_part_of_a_list(path, written):
+    first, _ = read_attendees(table(path, {"interests": written}, {"interests": "data"}))
+    assert first.interests == ("data", "soil")
+
+
+def test_interests_needs_and_offers_are_compared_as_readers_do(path):
+    first, second = read_attendees(
+        table(
+            path,
+            {"interests": "café  culture", "seeking": "n/a"},
+            {"interests": "CAFE\u0301\u00a0culture", "offering": "-"},
+        )
+    )
+    assert first.interests == second.interests == ("café culture",)
+    assert (first.seeking, second.offering) == ("", ())
+
+
+@pytest.mark.parametrize(
+    ("changes", "warned"),
+    [
+        (({"interests": "a", "seeking": ""}, {"interests": "b", "seeking": ""}), "no two people share an interest"),
+        (({"interests": "a", "seeking": ""}, {"interests": "A", "seeking": ""}), None),
+        (({"seeking": "x", "offering": "x"}, {"seeking": "", "offering": "y"}), "nobody offers what another one seeks"),
+        (({"seeking": "x", "offering": "y"}, {"seeking": "", "offering": "x"}), None),
+        (({"seeking": "", "offering": "y"}, {"seeking": ""}), None),
+        (({"seeking": "x", "offering": ""}, {"offering": ""}), None),
+    ],
+)
+def test_people_without_anything_in_common_are_warned_of(path, capsys, changes, warned):
+    read_attendees(table(path, *changes))
+    said = [line for line in capsys.readouterr().out.splitlines() if "hardly knows" not in line]
+    assert [warned in line for line in said] == ([True] if warned else [])
+
+
+def test_a_formula_and_long_notes_are_people_like_others(path):
+    formula = '=HYPERLINK(""http://127.0.0.1"",""x"")'
+    table(path, {"name": formula, "notes": "x" * 100_000 + "\n"}, {}, optional=("notes",))
+    assert read_attendees(path)[0].name == '=HYPERLINK("http://127.0.0.1","x")'
+
+
 def test_agents_know_people_by_names_that_the_base_can_copy(path):
-    people = read_attendees(table(path, {"name": "Ada Berg"}, {}, {"name": "李 明"}, {"name": "Åsa Öst"}))
+    people = read_attendees(table(path, {"name": "ADA berg"}, {}, {"name": "李 明"}, {"name": "Åsa Öst"}))
     called = under_known_names(people)
-    assert list(called) == ["Ada Berg", "Åsa Öst 1", "李 明", "Åsa Öst"]
-    assert called["Ada Berg"].name == "Ada Berg"
+    assert list(called) == ["ADA berg", "Åsa Öst 1", "李 明", "Åsa Öst"]
+    assert called["ADA berg"].name == "Ada Berg"
     new = [called[p.name].name for p in people]
     assert len(set(new)) == 4
     first, last = (set(phrases()["names"][part]) for part in ("first", "last"))
@@ -112,6 +174,9 @@ def test_chat_markers_are_data(path):
         ({"name": " "}, "row 1: name is ''"),
         ({"name": "x" * 101}, "of 101 characters"),
         ({"name": "Åsa Öst 1"}, "row 2: name is 'Åsa Öst 1', as in"),
+        ({"name": "ÅSA  O\u0308st 1"}, "row 2: name is 'Åsa Öst 1', as in"),
+        ({"name": "\u3164\u200b"}, "row 1: name is ''"),
+        ({"name": "\ufe0f"}, "nothing to read: give 1 to 100 characters"),
         ({"name": "a\x1bb"}, "row 1: name holds the control character"),
         ({"name": "a\nb"}, "row 1: name holds the control character"),
         ({"role": "grower"}, "row 1: role is 'grower', none of junior_founder"),
@@ -120,6 +185,8 @@ def test_chat_markers_are_data(path):
         ({"seniority": "2.5"}, "row 1: seniority is '2.5', not a whole number"),
         ({"interests": ";"}, "row 1: interests is ';'"),
         ({"interests": ";".join("abcdefghijk")}, "11 parts between semicolons: give 10 at most"),
+        ({"interests": "N/A;"}, "row 1: interests is 'N/A;', no list"),
+        ({"seeking": "a, b"}, "2 parts between commas: give 1 at most (a semicolon at its end keeps a part whole)"),
         ({"seeking": "a;b"}, "row 1: seeking is 'a;b', 2 parts"),
         ({"energy": "nan"}, "row 1: energy is 'nan', not in 0..1"),
         ({"mood": ""}, "row 1: mood is '', not a number"),
@@ -162,7 +229,7 @@ def test_no_attendee_is_played_and_evaluated():
 def test_answers_and_slots_in_the_ways_people_write_them(tmp_path):
     people = [p.name for p in read_attendees(ATTENDEES)]
     pairs = list(zip(people[::2], people[1::2], strict=True))
-    endings = ("yes", "No", "1", "0", "0.3")
+    endings = ("yes", "No", "TRUE", "n", "30%")
     rows = [f"{a},{b},{'Day2 Morning' if i % 2 else 'day3_evening'},{endings[i % 5]}" for i, (a, b) in enumerate(pairs)]
     with pytest.raises(InputError, match="too few, each side needs"):
         divided(tmp_path, *rows)  # 30 meetings of pairs: a quarter is 8
@@ -170,6 +237,18 @@ def test_answers_and_slots_in_the_ways_people_write_them(tmp_path):
     own = divided(tmp_path, *rows, *more)
     assert min(len(own.played), len(own.held_out)) >= FEWEST
     assert {m.success_probability for m in own.played + own.held_out} == {0.0, 0.3, 1.0}
+
+
+def test_meetings_find_people_however_their_names_are_typed(tmp_path):
+    people = read_attendees(table(tmp_path / "people.csv", {"name": "José Ñandú"}, {"name": "Diego Reyes"}))
+    path = tmp_path / "meetings.csv"
+    path.write_text("Person A;Person-B;Time Slot;Success\nDIEGO  REYES ;Jose\u0301 N\u0303andu\u0301;DAY2-Morning;wahr")
+    with pytest.raises(InputError, match=r"row 1: success is 'wahr', not a number: give one in 0\.\.1, or yes or no"):
+        read_meetings(path, under_known_names(people))
+    path.write_text(path.read_text(encoding="utf-8").replace("wahr", "True"), encoding="utf-8")
+    (meeting,) = read_meetings(path, under_known_names(people))
+    assert (meeting.person_a.name, meeting.time_slot) == ("Diego Reyes", TimeSlot.DAY2_MORNING)
+    assert meeting.success_probability == 1.0
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from scipy.stats import binomtest
 
 from meeting_agent.statistics import (
     bootstrap_interval,
+    correlation_of,
     expected_calibration_error,
     paired_comparison,
     score_probabilities,
@@ -46,6 +47,13 @@ def test_scores_of_a_perfect_and_of_a_constant_predictor():
     perfect = score_probabilities(success, success)
     assert (perfect["accuracy"], perfect["mae"], perfect["correlation"]) == (1.0, 0.0, pytest.approx(1.0))
     assert score_probabilities([0.5] * 4, success)["correlation"] == 0.0
+
+
+def test_equal_numbers_do_not_correlate_with_anything():
+    """Their standard deviation is not quite 0."""
+    assert score_probabilities([0.1] * 30, [0.1, 0.9, 0.4] * 10)["correlation"] == 0.0
+    assert score_probabilities([0.2, 0.7, 0.4] * 10, [0.1] * 30)["correlation"] == 0.0
+    assert correlation_of(np.array([1.0, 2.0]), np.array([3.0, 1.0])) == pytest.approx(-1.0)
 
 
 def test_gain_over_seeds_has_an_interval_that_knows_how_few_there_are():

@@ -75,3 +75,4 @@ def test_schemas_name_every_argument():
 def test_fractions_are_rendered_with_two_decimals():
     assert json.loads(render_result({"a": 0.5, "b": [], "c": 1})) == {"a": 0.5, "b": [], "c": 1}
     assert render_result({"a": 0.5}) == '{"a": 0.50}'
+    assert render_result({"shared_interests": ["żeglarstwo"]}) == '{"shared_interests": ["żeglarstwo"]}'

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from meeting_agent.files import ADAPTER_WEIGHTS, BASE_WEIGHTS
 from meeting_agent.trajectories import companion
+from meeting_agent.workbooks import COMPOUND, ENCRYPTED, ZIP
 
 Prepare = Callable[[Path], object]
 
@@ -62,6 +64,15 @@ def row(text: str = "x", target: str = "0.5", reason: str = "energy", truth: str
     return f"{text},{target},{reason},{truth}\n"
 
 
+def archive(*names: str) -> Prepare:
+    def prepare(here: Path) -> None:
+        with zipfile.ZipFile(here / "data.csv", "w") as file:
+            for name in names:
+                file.writestr(name, "x")
+
+    return prepare
+
+
 def base_copy(change: Prepare) -> Prepare:
     def prepare(here: Path) -> None:
         shutil.copytree(BASE, here / "base")
@@ -91,7 +102,8 @@ def sft_cases() -> list[Case]:
     files = {
         "no file": (nothing, "cannot be read"),
         "a folder": (lambda here: (here / "data.csv").mkdir(), "cannot be read"),
-        "empty file": (data(""), "column input_text is missing"),
+        "empty file": (data(""), "is empty: give --sft_data_path a table with the columns input_text"),
+        "only a byte order mark": (data("\ufeff \r\n,,,\r\n"), "is empty"),
         "no rows": (data(HEADER), "has no rows"),
         "too few rows": (data(HEADER + row("a") + row("b")), "2 rows are too few"),
         "not a number": (data(HEADER + row() + row(target="high")), "row 2: target_probability is 'high'"),
@@ -103,10 +115,31 @@ def sft_cases() -> list[Case]:
         "no text": (data(HEADER + row("  ")), "row 1: input_text is empty"),
         "cut row": (data(HEADER + row() + "x,0.5"), "row 2 has not as many fields"),
         "comma without quotes": (data(HEADER + row("a, b")), "row 1 has not as many fields"),
-        "open quote": (data(HEADER + '"' + row() * 20), "row 1 has not as many fields"),
-        "Latin-1": (data((HEADER + row("café")).encode("latin-1")), "is not UTF-8"),
-        "UTF-16": (data((HEADER + row()).encode("utf-16")), "is not UTF-8"),
-        "a picture": (data(b"\x89PNG\r\n\x1a\n" + bytes(200)), "is not UTF-8"),
+        "open quote": (data(HEADER + '"' + row() * 20), "row 1 has a quote that is not closed"),
+        "quotes that meet by chance": (data(HEADER + row(reason='"a') * 2), "row 1 has a quote that is not closed"),
+        "two encodings": (data((HEADER + row("café")).encode() + row("café").encode("latin-1")), "line 3 is not"),
+        "UTF-16, cut": (data((HEADER + row()).encode("utf-16")[:-1]), "is not text"),
+        "a picture": (data(b"\x89PNG\r\n\x1a\n" + bytes(200)), "is not text"),
+        "a compressed file": (data(b"\x1f\x8b\x08" + bytes(range(1, 32)) * 9), "is not text"),
+        "zeros": (data(bytes(4096)), "is not text"),
+        "a page": (data("<html><table><tr><td>input_text"), "holds HTML or XML"),
+        "an old workbook": (data(COMPOUND + bytes(200)), "is an old Excel workbook (.xls): save it as .xlsx"),
+        "a workbook with a password": (data(COMPOUND + ENCRYPTED), "has a password: take that off"),
+        "a cut workbook": (data(ZIP + bytes(200)), "is a damaged workbook or archive"),
+        "an archive": (archive("data.csv"), "is an archive, not a table"),
+        "an OpenDocument sheet": (archive("mimetype", "content.xml"), "is an OpenDocument file (.ods): save it as"),
+        "a Numbers document": (archive("Index/Document.iwa"), "is a Numbers document: save it as .xlsx"),
+        "a binary workbook": (archive("xl/workbook.bin"), "is a binary Excel workbook (.xlsb): save it as"),
+        "a workbook without sheets": (archive("[Content_Types].xml", "xl/workbook.xml"), "is a damaged workbook"),
+        "the same column twice": (data("Input Text," + HEADER + "a," + row()), "column input_text is there 2 times"),
+        "separated by blanks": (data(HEADER.replace(",", "  ")), "found between commas: input_text  target_prob"),
+        "thousands": (data(HEADER + row(target='"1,234"')), "row 1: target_probability is '1,234', thousands or decim"),
+        "percent without its sign": (data(HEADER + row(target="84")), "not in 0..1 (a percentage needs its sign"),
+        "too many percent": (data(HEADER + row(target="184%")), "target_probability is '184%', not in 0..1"),
+        "grouped digits": (data(HEADER + row(truth="0_5")), "ground_truth_prob is '0_5', not a number"),
+        "neither yes nor no": (data(HEADER + row(truth="perhaps")), "give one in 0..1, or yes or no"),
+        "a formula's error": (data(HEADER + row(reason="#REF!")), "target_reason is '#REF!', a spreadsheet's error"),
+        "nothing to see": (data(HEADER + row("\u200b\u3164")), "row 1: input_text is empty"),
         "NUL": (data(HEADER + row("a\0b")), "row 1: input_text holds the control character"),
         "escape sequence": (data(HEADER + row("a\x1b[2Jb")), "row 1: input_text holds the control character"),
         "bell in the reason": (data(HEADER + row(reason="\a")), "row 1: target_reason holds the control character"),
@@ -293,12 +326,21 @@ def own(name: str, old: str, new: str, then: Prepare = nothing) -> Prepare:
     return prepare
 
 
+def with_two_needs(line: str) -> str:
+    fields = line.split(",")
+    return ",".join([*fields[:4], "funding|hiring", *fields[5:]])
+
+
 def own_cases(script: str, prepared: Prepare) -> list[Case]:
     first, meeting = (path.read_text(encoding="utf-8").splitlines()[1] for path in (ATTENDEES, MEETINGS))
     name, a = first.split(",")[0], meeting.split(",")[0]
     changes = {
         "no column": ("people.csv", "mood", "moods", "column mood is missing"),
         "same name": ("people.csv", "\n", f"\n{first}\n", f"row 2: name is '{name}', as in"),
+        "same name in capitals": ("people.csv", "\n", f"\n{first.upper()}\n", f"row 2: name is '{name}', as in"),
+        "invisible name": ("people.csv", name, "\u3164", "row 1: name is ''"),
+        "one column under another's name": ("people.csv", "role", "Mood ", "column role is missing"),
+        "two needs": ("people.csv", first, with_two_needs(first), "2 parts between pipes: give 1 at most"),
         "unknown role": ("people.csv", first, f"{name},{','.join(['cook', *first.split(',')[2:]])}", "'cook', none of"),
         "escape in a name": ("people.csv", name, "A\x1bB", "row 1: name holds the control character"),
         "unknown attendee": ("meetings.csv", a, "Nobody", "row 1: person_a is 'Nobody', none of the attendees"),

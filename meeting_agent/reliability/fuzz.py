@@ -22,7 +22,7 @@ from data_classes import safe_extract_json
 from meeting_agent.base.corpus import dialogue_chat
 from meeting_agent.chat_format import to_openai_message
 from meeting_agent.loading import load_tokenizer
-from meeting_agent.prediction import read_probability
+from meeting_agent.prediction import read_probability, read_reason
 from meeting_agent.reliability.record import RECORD, keep, open_record
 from meeting_agent.rewards import count_grounded_claims
 from starter_agentic_traces import parse_recommendation
@@ -87,6 +87,7 @@ def readers() -> dict[str, Callable[[str], object]]:
         "json": safe_extract_json,
         "recommendation": parse_recommendation,
         "probability": read_probability,
+        "reason": read_reason,
         "tool calls": to_openai_message,
         "claims": lambda text: count_grounded_claims([{"role": "assistant", "content": text}]),
     }
