@@ -300,16 +300,24 @@ def train_model_with_dpo(pairs: list[dict], config: RLFTConfig) -> TrainingMetri
 
 
 def preference_dataset(pairs: list[dict], tokenizer):
-    """The pairs as TRL reads them, each side with a mask over the agent's own tokens."""
+    """The pairs as TRL reads them, each side with a mask over the agent's own tokens, in turns that the template takes.
+
+    Raises InputError, with the ids of the trajectories, for a pair that the template refuses.
+    """
     import json
 
     from datasets import Dataset
 
+    from meeting_agent.chat_format import as_shown
     from meeting_agent.preferences import preference_token_masks
 
     def row(pair: dict) -> dict:
-        prompt, chosen, rejected, tools = (pair[key] for key in ("prompt", "chosen", "rejected", "tools"))
-        masks = preference_token_masks(tokenizer, prompt, chosen, rejected, tools)
+        prompt, tools = pair["prompt"], pair["tools"]
+        chosen, rejected = (as_shown(tokenizer, pair[side]) for side in ("chosen", "rejected"))
+        try:
+            masks = preference_token_masks(tokenizer, prompt, chosen, rejected, tools)
+        except InputError as error:
+            raise InputError(f"pair of {pair['chosen_id']} and {pair['rejected_id']}: {error}") from None
         sides = {"prompt": prompt, "chosen": chosen, "rejected": rejected, "tools": json.dumps(tools)}
         return sides | dict(zip(("chosen_agent_mask", "rejected_agent_mask"), masks, strict=True))
 
