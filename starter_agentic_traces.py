@@ -52,15 +52,8 @@ from meeting_agent.own_meetings import read_own_meetings
 from meeting_agent.prompts import prediction_prompt, scenario_prompt, system_prompt_configurations
 from meeting_agent.rewards import calculate_reward
 from meeting_agent.settings import parse_settings, run_script, setting
-from meeting_agent.tools import (
-    MOST_CALLS_A_TURN,
-    TOOLS,
-    ConferenceRecords,
-    call_arguments,
-    checked_arguments,
-    open_records,
-    render_result,
-)
+from meeting_agent.tool_calls import answer_call
+from meeting_agent.tools import MOST_CALLS_A_TURN, TOOLS, ConferenceRecords, call_arguments, open_records
 
 MAX_ITERATIONS = 8
 MAX_ANSWER_TOKENS = 160
@@ -354,15 +347,7 @@ class AgentToolLoop:
 
     def call_tool(self, call: dict) -> str:
         """The tool's answer as JSON; a call that cannot be answered gets an error that the agent can act on."""
-        name = call["function"]["name"]
-        tool = self.npc.tool_map.get(name)
-        if tool is None:
-            return json.dumps({"error": f"unknown tool {name[:60]!r}: use one of {', '.join(self.npc.tool_map)}"})
-        try:
-            arguments = json.loads(call["function"]["arguments"] or "{}")
-            return render_result(tool(**checked_arguments(tool, arguments)))
-        except ValueError as error:  # a ToolError among them
-            return json.dumps({"error": str(error)})
+        return answer_call(self.npc.tool_map, call)
 
 
 def parse_recommendation(answer: str) -> tuple[str | None, float | None]:
