@@ -52,6 +52,7 @@ from meeting_agent.own_meetings import read_own_meetings
 from meeting_agent.prompts import prediction_prompt, scenario_prompt, system_prompt_configurations
 from meeting_agent.rewards import calculate_reward
 from meeting_agent.settings import parse_settings, run_script, setting
+from meeting_agent.stopping import RunStopped
 from meeting_agent.tool_calls import answer_call
 from meeting_agent.tools import MOST_CALLS_A_TURN, TOOLS, ConferenceRecords, call_arguments, open_records
 
@@ -448,7 +449,7 @@ def run_together(play_one: Callable[[Job, Callable[[dict], None]], dict], jobs: 
 
     def go_on(_message: dict) -> None:
         if stopped.is_set():
-            raise RuntimeError("the run was stopped")
+            raise RunStopped
 
     with ThreadPoolExecutor(len(jobs)) as pool:
         try:
