@@ -16,6 +16,7 @@ from typing import Any
 from uuid import UUID
 
 DEEPEST = 50  # levels; a value that holds itself has no end
+MOST_BITS = 1000  # of a whole number; larger ones are no floats, which readers make of them
 AS_TEXT = (PurePath, UUID, timedelta)
 
 
@@ -33,6 +34,8 @@ def strict(value: Any, depth: int = 0) -> Any:
     if isinstance(value, str):
         return whole_characters(value)
     if value is None or isinstance(value, int):  # a bool among them
+        if value is not None and value.bit_length() > MOST_BITS:
+            raise ValueError("a number of more than 300 digits")
         return value
     if isinstance(value, float | Decimal | Fraction):
         number = float(value)
@@ -74,7 +77,7 @@ def one_line(text: str, most: int) -> str:
     """The first `most` characters of `text` on one line, without control characters."""
     visible = (" " if unicodedata.category(c)[0] == "C" else c for c in text[: 10 * most])
     words = " ".join("".join(visible).split())
-    return words if len(words) <= most else words[: most - 1] + "…"
+    return words if len(words) <= most else words[: most - 3] + "..."
 
 
 def text_of_error(error: BaseException) -> str:

@@ -74,6 +74,7 @@ def test_what_a_tool_returns_is_shown_as_strict_json(returned, read):
         (b"x", "TypeError"),
         (iter([1]), "TypeError"),
         ([10**5000], "ValueError"),
+        (10**400, "ValueError"),
     ],
 )
 def test_what_is_no_json_is_an_error_of_the_tool(returned, kind):
