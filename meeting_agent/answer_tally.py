@@ -19,6 +19,8 @@ from meeting_agent.tool_calls import failed_tool
 
 READABLE_SHARE = 0.5  # below it the user is told
 SHOWN = 120  # characters of an example
+CALL_AS_TEXT = "calls as text that cannot be read"
+ENDLESS = "tool calls without an end"
 
 
 @dataclass
@@ -104,7 +106,9 @@ class AnswerTally:
         from meeting_agent.server_errors import START_WITH_TOOLS
 
         steps = ["raise --max_answer_tokens", "turn thinking off"] if self.cut else []
-        if on_server and (self.used_no_tool > READABLE_SHARE * self.n or self.unread[CALL_AS_TEXT]):
+        if on_server and (
+            self.used_no_tool > READABLE_SHARE * self.n or self.unread[CALL_AS_TEXT] + self.unread[ENDLESS]
+        ):
             steps.append(START_WITH_TOOLS)
         return "; ".join([*steps, "take an instruction-tuned model"])
 
@@ -127,13 +131,10 @@ def warn(line: str) -> None:
     print(f"warning: {line}".encode(encoding, "backslashreplace").decode(encoding), flush=True)
 
 
-CALL_AS_TEXT = "calls as text that cannot be read"
-
-
 def look_of(last: dict, cut_by: str | None) -> str:
     """What is wrong with the last message of a conversation that gave no recommendation."""
     if last["role"] != "assistant":
-        return "tool calls without an end"
+        return ENDLESS
     if cut_by == "content_filter":
         return "refused or filtered"
     if not last["content"].strip():

@@ -5,12 +5,13 @@ import re
 from typing import NamedTuple
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from meeting_agent.calls_in_text import calls_in_text, without_thoughts
 from meeting_agent.server_answers import UnreadableAnswer, as_completion, read_answer, with_own_ids
 from meeting_agent.server_client import PlainAnswers, plain_answer
+from meeting_agent.turns import one_call_a_turn
 from starter_agentic_traces import AgentToolLoop
 
 FOLLOW_UP, ENERGY = "predict_follow_up_potential", "assess_time_slot_fit_and_energy"
@@ -256,6 +257,27 @@ def test_turns_that_were_taken_apart_stay_so_and_later_ones_are_not_refused_firs
     assert [m["tool_call_id"] for m in runs[0]["messages"] if m["role"] == "tool"] == [c["id"] for c in made]
 
 
+def test_taken_apart_each_call_keeps_its_own_result():
+    def said(*ids):
+        return {"role": "assistant", "content": "Look.", "tool_calls": [{"id": i} for i in ids]}
+
+    def result(call_id):
+        return {"role": "tool", "tool_call_id": call_id, "content": f"of {call_id}"}
+
+    end = {"role": "assistant", "content": "Done."}
+    chat = [said("a", "b", "c"), result("c"), result("a"), result("b"), said("d"), result("d"), end]
+    apart = one_call_a_turn(chat)
+    assert [m.get("tool_call_id") or [c["id"] for c in m.get("tool_calls", [])] for m in apart] == [
+        *(["a"], "a", ["b"], "b", ["c"], "c"),
+        *(["d"], "d", []),
+    ]
+    assert [m["content"] for m in apart if m.get("tool_calls")] == ["Look.", "", "", "Look."]
+    assert one_call_a_turn(apart) is apart
+    nameless = [said(None, None), *({"role": "tool", "content": x} for x in "xy"), end]
+    assert [m["content"] for m in one_call_a_turn(nameless)] == ["Look.", "x", "", "y", "Done."]
+    assert one_call_a_turn([said("a", "b"), result("a")])[1:] == [result("a"), {**said("b"), "content": ""}]
+
+
 # ----------------------------------------------------------------------------- calls as text, and thoughts
 
 PYTHON_TAG = f'<|python_tag|>{{"name": "{FOLLOW_UP}", "parameters": {TEXT}}}'
@@ -352,6 +374,8 @@ anything = st.recursive(
     scalars, lambda v: st.lists(v, max_size=3) | st.dictionaries(st.text(), v, max_size=3), max_leaves=8
 )
 
+UNHURRIED = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+
 
 def mostly(shape):
     """What has the shape of an answer, and now and then anything."""
@@ -380,7 +404,7 @@ bodies = mostly(
 
 
 @given(bodies)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400, **UNHURRIED)
 def test_no_body_breaks_the_parser(response):
     try:
         answer = read_answer(response, [FOLLOW_UP])
@@ -394,7 +418,7 @@ def test_no_body_breaks_the_parser(response):
 
 
 @given(st.text())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, **UNHURRIED)
 def test_no_text_breaks_the_parser(text):
     for body in (text, json.dumps(text), "[" * 5000 + text):
         status, told = plain_answer(body, [FOLLOW_UP])
@@ -408,7 +432,7 @@ def agent():
 
 
 @given(st.lists(bodies, min_size=1, max_size=3))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, **UNHURRIED)
 def test_no_answer_breaks_a_run(agent, answers):
     """The whole way through litellm and npcpy, with the network left out."""
     import httpx
@@ -434,7 +458,7 @@ def test_no_answer_breaks_a_run(agent, answers):
 
 
 @given(bodies)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, **UNHURRIED)
 def test_no_response_of_a_library_breaks_a_run(agent, response):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("npcpy.llm_funcs.get_llm_response", lambda *_, **__: {"raw_response": response})
