@@ -105,8 +105,10 @@ def test_a_run_stops_when_too_much_fails():
 
 def test_ctrl_c_ends_agents_at_their_next_message():
     ended = []
+    at_work = threading.Barrier(3)  # an agent that has not started yet is never started
 
     def play_one(job, watch):
+        at_work.wait(timeout=10)
         if job == 0:
             raise KeyboardInterrupt
         try:
