@@ -55,6 +55,7 @@ from meeting_agent.settings import (
 from meeting_agent.trajectories import TraceFile, companion
 from starter_agentic_traces import (
     CONCURRENT_AGENTS,
+    MAX_ANSWER_TOKENS,
     MOST_MEETINGS,
     AgentTraceCollector,
     Scenario,
@@ -345,20 +346,26 @@ def checkpoint_folder(config: RLFTConfig) -> Path:
 
 
 def preference_dataset(pairs: list[dict], tokenizer, positions: int | None = None):
-    """The pairs as TRL reads them, each side with a mask over the agent's own tokens.
+    """The pairs as TRL reads them, each side with a mask over the agent's own tokens, in turns that the template takes.
 
-    Without those that have more tokens than the base has `positions`; raises InputError where none is left.
+    Without those that have more tokens than the base has `positions`; raises InputError where none is left, and, with
+    the ids of the trajectories, for a pair that the template refuses.
     """
     import json
 
     from datasets import Dataset
 
+    from meeting_agent.chat_format import as_shown
     from meeting_agent.loading import too_long
     from meeting_agent.preferences import preference_token_masks
 
     def row(pair: dict) -> dict:
-        prompt, chosen, rejected, tools = (pair[key] for key in ("prompt", "chosen", "rejected", "tools"))
-        masks = preference_token_masks(tokenizer, prompt, chosen, rejected, tools)
+        prompt, tools = pair["prompt"], pair["tools"]
+        chosen, rejected = (as_shown(tokenizer, pair[side]) for side in ("chosen", "rejected"))
+        try:
+            masks = preference_token_masks(tokenizer, prompt, chosen, rejected, tools)
+        except InputError as error:
+            raise InputError(f"pair of {pair['chosen_id']} and {pair['rejected_id']}: {error}") from None
         sides = {"prompt": prompt, "chosen": chosen, "rejected": rejected, "tools": json.dumps(tools)}
         return sides | dict(zip(("chosen_agent_mask", "rejected_agent_mask"), masks, strict=True))
 
@@ -589,10 +596,11 @@ def play_held_out(
     )
     asked = {"settings": recorded(config)} | made_from
     unfinished = UnfinishedTraces(evaluation_output(config), asked, this_process())
+    most_tokens = trace_summary(config)["settings"].get("max_answer_tokens", MAX_ANSWER_TOKENS)
     engines = {"agent": predictor.engine, "dpo": Engine(base, config.adapter_path, fp32=config.fp32)}
 
     def play(name: str, scenarios: list[Scenario], wanted: list[int]) -> Iterable[list[dict]]:
-        collector = AgentTraceCollector(predictor, scenarios, config.eval_temperature, config.eval_seed)
+        collector = AgentTraceCollector(predictor, scenarios, config.eval_temperature, config.eval_seed, most_tokens)
         return collector.collect(collector.agents_on(engines[name]), 1, name, CONCURRENT_AGENTS, wanted)
 
     parts = [

@@ -18,12 +18,12 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from data_classes import (
     LONGEST_ANSWER,
@@ -35,6 +35,7 @@ from data_classes import (
     get_true_outcome,
     safe_extract_json,
 )
+from meeting_agent.answer_tally import AnswerTally, Notes, warn
 from meeting_agent.bases import base_of_adapter, check_base
 from meeting_agent.evaluation import agent_statistics, summarised
 from meeting_agent.files import (
@@ -60,20 +61,21 @@ from meeting_agent.settings import (
     run_script,
     setting,
 )
-from meeting_agent.tools import (
-    MOST_CALLS_A_TURN,
-    TOOLS,
-    ConferenceRecords,
-    call_arguments,
-    checked_arguments,
-    open_records,
-    render_result,
-)
+from meeting_agent.stopping import RunStopped
+from meeting_agent.strict_json import whole_characters
+from meeting_agent.tool_calls import answer_call
+from meeting_agent.tools import TOOLS, ConferenceRecords, call_arguments, open_records
 from meeting_agent.trajectories import companion
+from meeting_agent.turns import one_call_a_turn
+
+if TYPE_CHECKING:
+    from meeting_agent.server_answers import Answer
 
 MAX_ITERATIONS = 8
 MAX_ANSWER_TOKENS = 160
-SERVER_TIMEOUT_SECONDS = 60  # the OpenAI client that litellm uses retries twice, with exponential back-off
+# For `MAX_ANSWER_TOKENS`, in proportion for more. The OpenAI client that litellm uses retries twice, with exponential
+# back-off.
+SERVER_TIMEOUT_SECONDS = 60.0
 CONCURRENT_AGENTS = 128
 MOST_MEETINGS = 2400  # of a conference where nobody meets twice: there are names for 4900 people
 SEEDS = 2**32  # a user's seed is smaller
@@ -88,6 +90,9 @@ class TraceConfig:
     num_scenarios: int = setting(720, "meetings to consider", 1, 10_000_000)
     samples_per_scenario: int = setting(4, "how often each is played", 1, 64)
     temperature: float = setting(0.7, "sampling temperature of the agents", 0.0, 5.0)
+    max_answer_tokens: int = setting(
+        MAX_ANSWER_TOKENS, "tokens that an agent may write in one turn; models that think need more", 16, 8192
+    )
     concurrent_agents: int = setting(
         CONCURRENT_AGENTS, "agents at work together; a killed run keeps such blocks", 1, 1024
     )
@@ -114,24 +119,33 @@ def generate_agent_traces_for_training(config: TraceConfig) -> dict:
     """
     from meeting_agent.processes import this_process
 
-    check_config(config)
+    config = checked_config(config)
+    if config.api_url:
+        check_server(config)
     started = time.monotonic()
     processes = this_process()
     # Before anything is written: the adapter may be broken.
     predictor = MeetingPredictor(config.sft_model_path, fp32=config.fp32)
     output = traces_output(config)
+    if not config.api_url:
+        try_first_turns(config, predictor)
     adapter = digest(Path(config.sft_model_path) / ADAPTER_WEIGHTS)
     own = digests(attendees=Path(config.attendees), meetings=Path(config.meetings))
     unfinished = UnfinishedTraces(output, {"settings": recorded(config), "adapter": adapter} | own, processes)
     samples, at_once = config.samples_per_scenario, config.concurrent_agents
     ready: list[float] = []
+    notes = Notes()
 
     def play(scenarios: list[Scenario], wanted: list[int]) -> Iterator[list[dict]]:
-        collector = AgentTraceCollector(predictor, scenarios, config.temperature, config.seed)
+        collector = AgentTraceCollector(
+            predictor, scenarios, config.temperature, config.seed, config.max_answer_tokens, notes
+        )
         agents = collector.agents_on(predictor.engine, config.api_url, config.model)
         ready.append(time.monotonic())
         for block in collector.collect(agents, samples, "sft", at_once, wanted):
-            check_failures(block, config)
+            check_failures(block, config, notes.words)
+            if not notes.checked:
+                check_first_block(block, config, notes, may_speak=total > 1 and processes.is_main_process)
             yield block
 
     total = sum(block_count(count, samples, at_once) for count in scenarios_at_a_time(config))
@@ -139,6 +153,9 @@ def generate_agent_traces_for_training(config: TraceConfig) -> dict:
     play_missing_blocks(parts, total, unfinished, processes)
     summary = agent_statistics(map(summarised, unfinished.traces())) | {"settings": recorded(config)}
     if processes.is_main_process:
+        tally = AnswerTally(unfinished.traces(), notes)
+        if tally.tool_failures:
+            summary["tool_failures"] = dict(tally.tool_failures)
         with output.writing() as folder:
             traces, summary_name = (folder / name for name in output.names)
             write_json_array(traces, unfinished.traces())
@@ -147,6 +164,8 @@ def generate_agent_traces_for_training(config: TraceConfig) -> dict:
             summary["sha256"] = {"adapter": adapter, "traces": digest(traces)} | own
             write_json(summary_name, summary)
         print_statistics(summary)
+        for line in tally.warnings(config.max_answer_tokens, bool(config.api_url)):
+            warn(line)
         print(f"{summary['n']} trajectories in {config.traces_path}, {summary['seconds']:.0f} s")
     processes.wait_for_everyone()
     unfinished.delete()
@@ -187,18 +206,63 @@ def block_count(scenarios: int, samples: int, at_once: int) -> int:
     return math.ceil(scenarios * samples / at_once)
 
 
-def check_failures(block: list[dict], config: TraceConfig) -> None:
-    """Stops a run whose server fails too often; the blocks before are kept, and the next start goes on after them."""
+def check_failures(block: list[dict], config: TraceConfig, words: Mapping[str, str] | None = None) -> None:
+    """Stops a run whose server fails too often; the blocks before are kept, and the next start goes on after them.
+
+    `words` are the server's own ones for each kind of failure.
+    """
     kinds = Counter(t["failure"] for t in block if "failure" in t)
     if kinds.total() > config.max_failed_share * len(block):
-        causes = ", ".join(f"{kind} {count} times" for kind, count in kinds.most_common())
+        from meeting_agent.server_errors import explained, scrubbed
+
         raise InputError(
-            f"{config.api_url} failed in {kinds.total()} of {len(block)} trajectories ({causes}): "
-            "see to the server and start again; finished trajectories are kept"
+            f"{scrubbed(config.api_url) or 'litellm'} failed in {kinds.total()} of {len(block)} trajectories "
+            f"{explained(config.api_url, kinds, words or {})}; then start again: finished trajectories are kept"
         )
 
 
-def check_config(config: TraceConfig) -> None:
+def check_first_block(block: list[dict], config: TraceConfig, notes: Notes, may_speak: bool) -> None:
+    """Says what is wrong with most answers before an hour has gone; stops where a server's are of no use at all.
+
+    Small bases may talk nonsense at first, so agents in process go on.
+    """
+    notes.checked = True
+    tally = AnswerTally(block, notes)
+    complaint = tally.complaint(config.max_answer_tokens, bool(config.api_url))
+    if complaint and config.api_url and tally.is_hopeless:
+        raise InputError(complaint)
+    if complaint and may_speak:
+        warn(complaint)
+
+
+def check_server(config: TraceConfig) -> None:
+    """Lets an agent take one turn: a wrong address, name or key shows in seconds, before anything is written."""
+    from meeting_agent.server_errors import explained, failure_of, scrubbed
+
+    scenario = next(scenarios_to_play(config))[0]
+    agent = AgentToolLoop(
+        scenario.persona, config.model, "openai", config.api_url, config.temperature, config.max_answer_tokens
+    )
+    try:
+        agent.ask(agent.opening(scenario.user_prompt))
+    except Exception as error:  # litellm has a dozen classes for what a server does, and lets others through
+        failure = failure_of(error)
+        causes = explained(config.api_url, Counter([failure.kind]), {failure.kind: failure.words})
+        raise InputError(f"{scrubbed(config.api_url)} does not answer an agent {causes}") from None
+
+
+def try_first_turns(config: TraceConfig, predictor: MeetingPredictor) -> None:
+    """Answers one prediction and takes an agent's first two turns, before anything is written."""
+    from meeting_agent.dry_run import try_agent, try_predictions
+    from meeting_agent.tools import tool_schemas
+
+    scenario = next(scenarios_to_play(config))[0]
+    try_predictions(predictor.engine, [scenario.prediction_prompt])
+    try_agent(predictor.engine, system_prompt_configurations[scenario.persona], scenario.user_prompt, tool_schemas())
+
+
+def checked_config(config: TraceConfig) -> TraceConfig:
+    """The settings, with the server's address as the OpenAI client wants it; raises InputError for what cannot be."""
     complete_inputs(config.sft_model_path)
     if not (Path(config.sft_model_path) / ADAPTER_WEIGHTS).exists():
         raise InputError(f"{config.sft_model_path} holds no adapter: run starter_sft.py first")
@@ -209,6 +273,11 @@ def check_config(config: TraceConfig) -> None:
     inputs = {f"--{name}": getattr(config, name) for name in ("sft_model_path", "attendees", "meetings")}
     base = {"the base model": base_of_adapter(Path(config.sft_model_path))}
     check_outputs([traces_output(config)], inputs | base)
+    if not config.api_url:
+        return config
+    from meeting_agent.server_client import plain_api_url
+
+    return replace(config, api_url=plain_api_url(config.api_url))
 
 
 def traces_output(config: TraceConfig) -> Output:
@@ -293,7 +362,17 @@ def put_into_words(meetings: list[Meeting], key: str, descriptor: PersonDescript
 class AgentToolLoop:
     """One npcpy agent that observes, thinks and acts until it stops calling tools."""
 
-    def __init__(self, persona: str, model: str, provider: str, api_url: str | None = None, temperature: float = 0.0):
+    def __init__(
+        self,
+        persona: str,
+        model: str,
+        provider: str,
+        api_url: str | None = None,
+        temperature: float = 0.0,
+        max_answer_tokens: int = MAX_ANSWER_TOKENS,
+        notes: Notes | None = None,
+    ):
+        """`notes` take what does not go into trajectories, such as a server's own words for a failure."""
         from npcpy.npc_compiler import NPC
 
         self.npc = NPC(
@@ -305,62 +384,51 @@ class AgentToolLoop:
             api_url=api_url,
             plain_system_message=True,
         )
-        self.temperature = temperature
+        self.temperature, self.max_answer_tokens = temperature, max_answer_tokens
+        self.notes = notes or Notes()
+        self.on_server = provider == "openai"
+        self.splits_turns = False  # whether the server has refused turns of several calls
+        if self.on_server:
+            from meeting_agent.server_client import use_plain_answers
+
+            use_plain_answers()
 
     def run(
         self, user_prompt: str, headers: dict[str, str] | None = None, watch: Callable[[dict], object] = bool
     ) -> dict:
-        """Plays one scenario; never raises for anything that the model or a server does.
+        """Plays one scenario; never raises for anything that the model, a server or a tool does.
 
         `headers` go with every request; `meeting_agent/provider.py` names those that the engine knows. `watch` is given
-        every message of the agent and its tools as it comes.
+        every message of the agent and its tools as it comes; what it raises comes through, as do RunStopped and Ctrl-C.
         Returns `messages` (OpenAI chat format), `tools_used`, `total_iterations`, `completed_naturally` and `tokens`;
-        where a server failed for good also `failure`, the kind of error.
+        where a server failed for good also `failure`, the kind of error, and where its last answer is not whole
+        `cut_by`, "length" or "content_filter".
         """
-        from npcpy.llm_funcs import get_llm_response
-        from openai import OpenAIError
+        from meeting_agent.server_answers import with_own_ids
 
-        messages: list[dict[str, Any]] = [
-            {"role": "system", "content": self.npc.primary_directive},
-            {"role": "user", "content": user_prompt},
-        ]
+        messages = self.opening(user_prompt)
         tools_used: list[str] = []
         completed, tokens, iterations = False, 0, 0
-        failure: dict[str, str] = {}
+        trouble: dict[str, str] = {}
         while iterations < MAX_ITERATIONS:
             iterations += 1
             try:
-                # What the NPC's own method calls, which would make the schemas anew from the docstrings at every turn.
-                response = get_llm_response(
-                    None,
-                    npc=self.npc,
-                    tools=self.npc.tools_schema,
-                    tool_map=self.npc.tool_map,
-                    tool_choice="auto",
-                    messages=messages,
-                    auto_process_tool_calls=False,
-                    temperature=self.temperature,
-                    max_tokens=MAX_ANSWER_TOKENS,
-                    timeout=SERVER_TIMEOUT_SECONDS,
-                    extra_headers=headers,
-                )
-            except OpenAIError as error:  # what litellm raises; the text may hold keys, the kind does not
-                failure = {"failure": type(error).__name__}
+                messages, answer = self.ask_again_in_single_calls(messages, headers)
+            except Exception as error:  # litellm has a dozen classes for what a server does, and lets others through
+                trouble = {"failure": self.notes.failed(error)}
                 break
-            tokens += response.get("usage", {}).get("output_tokens", 0)
-            answer = response["raw_response"].choices[0].message
-            calls = [
-                {"id": f"call_{len(tools_used) + i}", "type": "function", "function": c.function.model_dump()}
-                for i, c in enumerate((answer.tool_calls or [])[:MOST_CALLS_A_TURN])
-            ]
-            messages.append({"role": "assistant", "content": answer.content or ""})
-            if not calls:
+            tokens += answer.tokens
+            messages.append({"role": "assistant", "content": answer.content})
+            if not answer.calls:
                 watch(messages[-1])
-                completed = True
+                self.notes.ended(answer.cut_by, answer.thought)
+                # In process a turn that fills its limit counts as complete, as it always has. None such can be read.
+                completed = answer.cut_by is None or not self.on_server
+                trouble = {"cut_by": answer.cut_by} if answer.cut_by and not completed else {}
                 break
-            messages[-1]["tool_calls"] = calls
+            messages[-1]["tool_calls"] = with_own_ids(answer.calls, messages)
             watch(messages[-1])
-            for call in calls:
+            for call in messages[-1]["tool_calls"]:
                 tools_used.append(call["function"]["name"])
                 messages.append({"role": "tool", "tool_call_id": call["id"], "content": self.call_tool(call)})
                 watch(messages[-1])
@@ -370,19 +438,63 @@ class AgentToolLoop:
             "total_iterations": iterations,
             "completed_naturally": completed,
             "tokens": tokens,
-        } | failure
+        } | trouble
+
+    def opening(self, user_prompt: str) -> list[dict[str, Any]]:
+        """The conversation up to where the agent begins."""
+        return [
+            {"role": "system", "content": self.npc.primary_directive},
+            {"role": "user", "content": user_prompt},
+        ]
+
+    def ask(self, messages: list[dict], headers: dict[str, str] | None = None) -> Answer:
+        """The agent's next turn; raises what npcpy and litellm make of a server's failure."""
+        from npcpy.llm_funcs import get_llm_response
+
+        from meeting_agent.server_answers import read_answer
+
+        key = None
+        if self.on_server:
+            from meeting_agent.server_client import placeholder_key
+
+            key = placeholder_key()
+        # What the NPC's own method calls, which would make the schemas anew from the docstrings at every turn.
+        response = get_llm_response(
+            None,
+            npc=self.npc,
+            tools=self.npc.tools_schema,
+            tool_map=self.npc.tool_map,
+            tool_choice="auto",
+            messages=messages,
+            auto_process_tool_calls=False,
+            temperature=self.temperature,
+            max_tokens=self.max_answer_tokens,
+            timeout=SERVER_TIMEOUT_SECONDS * max(1.0, self.max_answer_tokens / MAX_ANSWER_TOKENS),
+            extra_headers=headers,
+            api_key=key,
+        )
+        return read_answer(response["raw_response"], self.npc.tool_map if self.on_server else ())
+
+    def ask_again_in_single_calls(self, messages: list[dict], headers: dict | None) -> tuple[list[dict], Answer]:
+        """`ask`, and once more with one call a turn where a server refuses turns of several; the conversation in the
+        form that it took, and the answer."""
+        if self.splits_turns:
+            messages = one_call_a_turn(messages)
+        try:
+            return messages, self.ask(messages, headers)
+        except Exception as error:
+            from meeting_agent.server_errors import failure_of, refuses_the_conversation
+
+            apart = one_call_a_turn(messages)
+            if apart is messages or not refuses_the_conversation(failure_of(error)):
+                raise
+        answer = self.ask(apart, headers)
+        self.splits_turns = True
+        return apart, answer
 
     def call_tool(self, call: dict) -> str:
         """The tool's answer as JSON; a call that cannot be answered gets an error that the agent can act on."""
-        name = call["function"]["name"]
-        tool = self.npc.tool_map.get(name)
-        if tool is None:
-            return json.dumps({"error": f"unknown tool {name[:60]!r}: use one of {', '.join(self.npc.tool_map)}"})
-        try:
-            arguments = json.loads(call["function"]["arguments"] or "{}")
-            return render_result(tool(**checked_arguments(tool, arguments)))
-        except ValueError as error:  # a ToolError among them
-            return json.dumps({"error": str(error)})
+        return answer_call(self.npc.tool_map, call)
 
 
 def parse_recommendation(answer: str) -> tuple[str | None, float | None]:
@@ -391,7 +503,7 @@ def parse_recommendation(answer: str) -> tuple[str | None, float | None]:
     found = safe_extract_json(answer) or {}
     recommendation = found.get("recommendation")
     if isinstance(recommendation, str) and recommendation.strip():
-        recommendation = recommendation.strip().upper()[:20]
+        recommendation = whole_characters(recommendation.strip().upper()[:20])
     else:
         loose = re.search(r'"recommendation":\s*"(YES|NO)"', answer, re.IGNORECASE)
         recommendation = loose.group(1).upper() if loose else None
@@ -404,8 +516,17 @@ def parse_recommendation(answer: str) -> tuple[str | None, float | None]:
 class AgentTraceCollector:
     """Plays scenarios with many agents at once and keeps what they did."""
 
-    def __init__(self, predictor: MeetingPredictor, scenarios: list[Scenario], temperature: float, seed: int):
+    def __init__(
+        self,
+        predictor: MeetingPredictor,
+        scenarios: list[Scenario],
+        temperature: float,
+        seed: int,
+        max_answer_tokens: int = MAX_ANSWER_TOKENS,
+        notes: Notes | None = None,
+    ):
         self.predictor, self.scenarios, self.temperature, self.seed = predictor, scenarios, temperature, seed
+        self.max_answer_tokens, self.notes = max_answer_tokens, notes or Notes()
         people = [p for s in scenarios for p in (s.meeting.person_a, s.meeting.person_b)]
         open_records(ConferenceRecords({p.name: p for p in people}, PersonDescriptor(), predictor.predict))
 
@@ -443,7 +564,8 @@ class AgentTraceCollector:
         return predict_and_play
 
     def loops(self, model: str, provider: str, api_url: str | None = None) -> dict[str, AgentToolLoop]:
-        return {p: AgentToolLoop(p, model, provider, api_url, self.temperature) for p in system_prompt_configurations}
+        settings = (model, provider, api_url, self.temperature, self.max_answer_tokens, self.notes)
+        return {p: AgentToolLoop(p, *settings) for p in system_prompt_configurations}
 
     def collect(
         self, play, samples: int, policy: str, at_once: int = CONCURRENT_AGENTS, wanted: Iterable[int] | None = None
@@ -468,7 +590,7 @@ class AgentTraceCollector:
             "initial_user_prompt": scenario.user_prompt,
             **run,
             "final_recommendation_parsed": recommendation if run["completed_naturally"] else None,
-            "final_probability": probability,
+            "final_probability": probability if run["completed_naturally"] else None,
             "ground_truth": p,
             "true_outcome": get_true_outcome(p),
             "policy": policy,
@@ -483,7 +605,7 @@ def run_together(play_one: Callable[[Job, Callable[[dict], None]], dict], jobs: 
 
     def go_on(_message: dict) -> None:
         if stopped.is_set():
-            raise RuntimeError("the run was stopped")
+            raise RunStopped
 
     with ThreadPoolExecutor(len(jobs)) as pool:
         try:

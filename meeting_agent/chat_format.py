@@ -5,9 +5,10 @@ response template (the model's text back to a message). All other code goes thro
 
 - The tokenizer's own format stays where a dialogue with tools survives it: tools, calls, results and answers reach the
   model, earlier turns do not change when later ones come, and calls are read back as they were made. (Llama 3 has one
-  call a turn, and no place for words beside it.) For a family that TRL knows, TRL's training template and response
-  template stand in. Three things are fixed: content cannot open a turn, thinking is off (an answer has 160 tokens),
-  and "today" is always the same day, so that the same seed gives the same run.
+  call a turn, and no place for words beside it: it is shown a turn of several calls as several turns.) For a family
+  that TRL knows, TRL's training template and response template stand in. Three things are fixed: content cannot open a
+  turn, thinking is off (an answer has few tokens), and "today" is always the same day, so that the same seed gives the
+  same run.
 - Any other tokenizer (without a template, with one that knows no tools, or one whose calls cannot be read) gets the
   embedded base's format, `CHAT_TEMPLATE`, with turns made of its own markers: `TURNS`.
 """
@@ -24,6 +25,7 @@ from jinja2 import TemplateError
 from meeting_agent.files import InputError
 from meeting_agent.prompts import CHAT_TEMPLATE, RESPONSE_TEMPLATE
 from meeting_agent.tools import MOST_CALLS_A_TURN
+from meeting_agent.turns import one_call_a_turn
 
 
 class Turn(NamedTuple):
@@ -81,6 +83,19 @@ PROBE: list[dict[str, Any]] = [
     {"role": "tool", "content": "In the hall."},
     {"role": "assistant", "content": "She is there."},
 ]
+PROBE_OF_TWO_CALLS: list[dict[str, Any]] = [
+    *PROBE[:2],
+    {
+        "role": "assistant",
+        "content": "",
+        "tool_calls": [
+            {"type": "function", "function": {"name": "find", "arguments": json.dumps({"who": who})}}
+            for who in ("Grace", "Edsger")
+        ],
+    },
+    {"role": "tool", "content": "On the roof."},
+    {"role": "tool", "content": "In the lobby."},
+]
 
 
 def prepare(tokenizer) -> None:
@@ -92,16 +107,22 @@ def prepare(tokenizer) -> None:
     tokenizer.clean_up_tokenization_spaces = False  # what a model wrote is read to the letter
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
-    if isinstance(tokenizer.chat_template, str) and tokenizer.chat_template.startswith(OURS):
-        return
-    if not _keep_own_format(tokenizer):
+    is_prepared = isinstance(tokenizer.chat_template, str) and tokenizer.chat_template.startswith(OURS)
+    if not is_prepared and not _keep_own_format(tokenizer):
         _give_our_format(tokenizer)
     if tokenizer.pad_token is None:
         raise InputError("this model's tokenizer has neither a padding token nor an end-of-text token: take another")
+    tokenizer.one_call_a_turn = not _shows_two_calls(tokenizer)
+
+
+def as_shown(tokenizer, messages: list[dict]) -> list[dict]:
+    """The messages in turns that the tokenizer's template takes: one call a turn where `prepare` found it so."""
+    return one_call_a_turn(messages) if getattr(tokenizer, "one_call_a_turn", False) else messages
 
 
 def render(tokenizer, messages: list[dict], tools: list[dict] | None = None, ask: bool = False) -> str:
     """The chat as text, with `ask` up to where the model's turn begins; InputError if the template refuses it."""
+    messages = as_shown(tokenizer, messages)
     try:
         return tokenizer.apply_chat_template(messages, tools=tools, add_generation_prompt=ask, tokenize=False)
     except TemplateError as error:
@@ -216,6 +237,16 @@ def _dialogue_survives(tokenizer) -> bool:
         and own_spans(tokenizer, whole) == spans
         and all(word in whole for word in words)
     )
+
+
+def _shows_two_calls(tokenizer) -> bool:
+    """Whether the template writes a turn of two calls with both of them and both results."""
+    tokenizer.one_call_a_turn = False
+    try:
+        whole = render(tokenizer, PROBE_OF_TWO_CALLS, [PROBE_TOOL])
+    except (InputError, ValueError, TypeError, KeyError):
+        return False
+    return all(word in whole for word in ("Grace", "Edsger", "On the roof.", "In the lobby."))
 
 
 def _give_our_format(tokenizer) -> None:

@@ -1,6 +1,7 @@
 """The engine as an in-process litellm provider, so that npcpy agents talk to it as to any hosted model.
 
-Agents run in threads; their requests meet in a `Batcher`, which hands them to the engine together.
+Agents run in threads; their requests meet in a `Batcher`, which hands them to the engine together. Litellm turns what
+goes wrong in a provider into a server's errors. What goes wrong here is none: it ends the run, as itself.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, TypeVar
 
 from meeting_agent.chat_format import read_message, render
 from meeting_agent.engine import Completion, Engine, Request
+from meeting_agent.stopping import RunStopped
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # or importing litellm fetches a price list
 
@@ -37,14 +39,18 @@ class Batcher:
         self.engine = engine
         self._unfinished = 0
         self._stopped = False
+        self._broken: Exception | None = None
         self._waiting: list[tuple[Request, Future]] = []
         self._answering: list[tuple[Request, Future]] = []
         self._changed = threading.Condition()
 
     def play(self, jobs: Sequence[Callable[[], T]]) -> list[T]:
-        """What every job returns; together they start from an empty memory."""
+        """What every job returns; together they start from an empty memory.
+
+        Raises what the engine or the provider raised, as it was; the jobs are then ended.
+        """
         self.engine.memories.clear()
-        self._unfinished, self._stopped = len(jobs), False
+        self._unfinished, self._stopped, self._broken = len(jobs), False, None
         with ThreadPoolExecutor(len(jobs)) as pool:
             try:
                 played = [pool.submit(self._at_work, job) for job in jobs]
@@ -56,15 +62,21 @@ class Batcher:
         return [job.result() for job in played]
 
     def submit(self, request: Request) -> Future:
-        """The engine's answer to one agent, when all have asked; RuntimeError if the run was stopped."""
+        """The engine's answer to one agent, when all have asked; RunStopped if the run was stopped."""
         future: Future = Future()
         with self._changed:
             if self._stopped:
-                future.set_exception(RuntimeError("the run was stopped"))
+                future.set_exception(RunStopped())
             else:
                 self._waiting.append((request, future))
                 self._changed.notify()
         return future
+
+    def break_off(self, error: Exception) -> None:
+        """Makes `play` end all jobs and raise `error`."""
+        with self._changed:
+            self._broken = self._broken or error
+            self._changed.notify()
 
     def _at_work(self, job: Callable[[], T]) -> T:
         try:
@@ -77,28 +89,25 @@ class Batcher:
     def _next_batch(self) -> list[tuple[Request, Future]]:
         """What the agents ask next; nothing when all have ended."""
         with self._changed:
-            self._changed.wait_for(lambda: len(self._waiting) >= self._unfinished)
+            self._changed.wait_for(lambda: self._broken or len(self._waiting) >= self._unfinished)
+            if self._broken:
+                raise self._broken
             self._answering = self._waiting
             self._waiting = []
         return sorted(self._answering, key=lambda asked: (asked[0].session or "", asked[0].prompt))
 
     def _answer(self, batch: list[tuple[Request, Future]]) -> None:
-        try:
-            answers = self.engine.generate([request for request, _ in batch])
-        except Exception as error:  # the waiting agents must hear of it, whatever it is
-            for _, future in batch:
-                future.set_exception(error)
-            return
+        answers = self.engine.generate([request for request, _ in batch])
         for (_, future), answer in zip(batch, answers, strict=True):
             future.set_result(answer)
 
     def _stop(self) -> None:
-        """Lets no agent wait for ever."""
+        """Fails all pending requests, and those that would come, so that no agent waits for ever."""
         with self._changed:
             self._stopped = True
             for _, future in [*self._answering, *self._waiting]:
                 if not future.done():
-                    future.set_exception(RuntimeError("the run was stopped"))
+                    future.set_exception(RunStopped())
 
 
 def serve_engine(engine: Engine) -> Batcher:
@@ -110,6 +119,13 @@ def serve_engine(engine: Engine) -> Batcher:
 
     class InProcess(litellm.CustomLLM):
         def completion(self, *args: Any, **kwargs: Any) -> Any:
+            try:
+                return self.answer(**kwargs)
+            except Exception as error:  # whatever it is, no server is to blame
+                batcher.break_off(error)
+                raise RunStopped from error
+
+        def answer(self, **kwargs: Any) -> Any:
             messages, options = kwargs["messages"], kwargs["optional_params"]
             headers = kwargs.get("headers") or {}
             session = headers.get(SESSION_HEADER)
@@ -122,10 +138,11 @@ def serve_engine(engine: Engine) -> Batcher:
                 session=session,
             )
             answer: Completion = batcher.submit(request).result()
-            message = Message(**read_message(engine.tokenizer, request.prompt, answer.text))
+            read = numbered(read_message(engine.tokenizer, request.prompt, answer.text), messages)
+            finish = "length" if answer.completion_tokens >= request.max_new_tokens else "stop"
             response = kwargs["model_response"]
             response.created = int(time.time())
-            response.choices = [Choices(index=0, message=message, finish_reason="stop")]
+            response.choices = [Choices(index=0, message=Message(**read), finish_reason=finish)]
             response.usage = Usage(
                 prompt_tokens=answer.prompt_tokens,
                 completion_tokens=answer.completion_tokens,
@@ -136,3 +153,10 @@ def serve_engine(engine: Engine) -> Batcher:
     litellm.custom_provider_map = [{"provider": PROVIDER, "custom_handler": InProcess()}]
     litellm.drop_params = True
     return batcher
+
+
+def numbered(message: dict, conversation: list[dict]) -> dict:
+    """The message with ids for its calls that no earlier one has: call_0, call_1 and so on, over all turns."""
+    made = sum(len(earlier.get("tool_calls") or []) for earlier in conversation)
+    calls = [call | {"id": f"call_{made + i}"} for i, call in enumerate(message.get("tool_calls", []))]
+    return message | {"tool_calls": calls} if calls else message

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import NamedTuple
 
-from meeting_agent.chat_format import own_spans, render
+from meeting_agent.chat_format import as_shown, own_spans, render
 from meeting_agent.files import InputError
 
 IGNORED = -100  # PyTorch's mark for labels that do not count
@@ -33,7 +33,11 @@ class OwnTokens(NamedTuple):
 
 
 def own_tokens(tokenizer, messages: list[dict], tools: list[dict] | None) -> OwnTokens:
-    """Raises InputError for a template that does not show each turn of the model."""
+    """The chat as the template shows it, which may be in other turns: see `as_shown`.
+
+    Raises InputError for a template that does not show each turn of the model.
+    """
+    messages = as_shown(tokenizer, messages)
     text = render(tokenizer, messages, tools)
     turns = own_spans(tokenizer, text)
     if len(turns) != sum(message["role"] == "assistant" for message in messages):

@@ -11,6 +11,7 @@ import inspect
 import json
 import random
 import re
+import types
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from data_classes import (
     seniority_match,
 )
 from meeting_agent.prompts import prose
+from meeting_agent.strict_json import strict
 
 READING_NOISE_SD = 0.05
 TIRED_BELOW = 0.3
@@ -62,12 +64,12 @@ def _look_up(person_a: str, person_b: str, time_slot: str) -> tuple[ConferenceRe
     if _records is None:
         raise ToolError("no conference is open")
     for name in (person_a, person_b):
-        if name not in _records.attendees:
+        if not isinstance(name, str) or name not in _records.attendees:
             raise ToolError(f"unknown attendee {str(name)[:60]!r}: use the names as the question gives them")
     if person_a == person_b:
         raise ToolError("person_a and person_b are the same attendee")
     slots = {slot.label: slot for slot in TimeSlot} | {slot.value: slot for slot in TimeSlot}
-    if time_slot not in slots:
+    if not isinstance(time_slot, str) or time_slot not in slots:
         raise ToolError(f"unknown time_slot {str(time_slot)[:60]!r}: use for example 'Day1 Morning'")
     return _records, _records.attendees[person_a], _records.attendees[person_b], slots[time_slot]
 
@@ -215,18 +217,50 @@ def checked_arguments(tool: Callable[..., dict], arguments: object) -> dict:
         and all(_is_of(value, hints.get(name)) for name, value in arguments.items())
     ):
         return arguments
-    kinds = {name: KINDS.get(hints.get(name, object), "a value") for name in known}
+    kinds = {name: _in_words(hints.get(name)) for name in known}
+    if not kinds:
+        raise ToolError(f"{tool.__name__} takes no arguments")
     if set(kinds.values()) == {"text"}:
         raise ToolError(f"{tool.__name__} needs {listed(list(kinds))} as text")
     raise ToolError(f"{tool.__name__} needs {listed([f'{name} as {kind}' for name, kind in kinds.items()])}")
 
 
 def _is_of(value: object, kind: object) -> bool:
+    """Whether a JSON value is what a type hint asks for; every value is, where the hint is none that JSON knows."""
     if kind is float:
         return isinstance(value, int | float) and not isinstance(value, bool)
-    return type(value) is kind if kind in KINDS else True
+    if any(kind is known for known in KINDS):
+        return type(value) is kind
+    if kind is type(None):
+        return value is None
+    origin, parts = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        return any(_is_of(value, part) for part in parts)
+    if origin is typing.Literal:
+        return any(type(value) is type(part) and value == part for part in parts)
+    if origin is list or kind is list:
+        return isinstance(value, list) and all(_is_of(item, part) for part in parts for item in value)
+    if origin is dict or kind is dict:
+        return isinstance(value, dict)
+    return True
 
 
-def render_result(result: dict) -> str:
-    """A tool's answer as the agent reads it: JSON with every fraction at two decimals."""
-    return re.sub(r"(\d\.\d)(?=[,}\]])", r"\g<1>0", json.dumps(result, ensure_ascii=False))
+def _in_words(kind: object) -> str:
+    """What a type hint asks for, as the agent reads it."""
+    origin, parts = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(map(_in_words, parts))
+    if origin is typing.Literal:
+        return " or ".join(map(repr, parts))
+    if kind is type(None):
+        return "null"
+    known = {**KINDS, list: "a list", dict: "an object"}
+    return next((words for hint, words in known.items() if hint in (kind, origin)), "a value")
+
+
+def render_result(result: object) -> str:
+    """A tool's answer as the agent reads it: strict JSON with every fraction at two decimals.
+
+    Raises what `strict` raises where it is no JSON.
+    """
+    return re.sub(r"(\d\.\d)(?=[,}\]])", r"\g<1>0", json.dumps(strict(result), ensure_ascii=False, allow_nan=False))

@@ -91,6 +91,7 @@ def problem(trace: object) -> str | None:
     roles = [
         m.get("role") if isinstance(m, dict) and isinstance(m.get("content"), str) else None for m in trace["messages"]
     ]
-    if roles[:2] != ["system", "user"] or len(roles) < 3 or not {"assistant", "tool"} >= set(roles[2:]):
+    is_too_short = len(roles) < 3 and "failure" not in trace  # a server may fail at the first turn
+    if roles[:2] != ["system", "user"] or is_too_short or not {"assistant", "tool"} >= set(roles[2:]):
         return "messages are not a system prompt, a question and what the agent and its tools said"
     return None

@@ -9,6 +9,7 @@ import pytest
 from meeting_agent.cache import Memories
 from meeting_agent.engine import Completion, Request
 from meeting_agent.provider import Batcher
+from meeting_agent.stopping import RunStopped
 
 
 class RecordingEngine:
@@ -51,15 +52,21 @@ def test_batches_are_the_same_whatever_the_timing(agents):
     assert all(play_all(turns, seed) == first for seed in range(2, 8))
 
 
-def test_a_broken_engine_is_heard_of_and_the_others_go_on():
+def test_a_broken_engine_ends_the_run_as_itself_and_the_next_one_goes_on():
     engine = RecordingEngine()
     batcher = Batcher(engine)
+    ended = []
 
     def ask(prompt: str) -> str:
-        return batcher.submit(Request(prompt, session=prompt)).result(timeout=10).text
+        try:
+            return batcher.submit(Request(prompt, session=prompt)).result(timeout=10).text
+        except RunStopped:
+            ended.append(prompt)
+            raise
 
     with pytest.raises(RuntimeError, match="broke"):
         batcher.play([lambda: ask("broken")])
+    assert ended == ["broken"]
     assert batcher.play([lambda: ask("fine")]) == [""]
     assert engine.batches == [["broken:broken"], ["fine:fine"]]
 
@@ -74,7 +81,7 @@ def test_ctrl_c_ends_everybody_at_once():
         for _ in range(3):
             try:
                 batcher.submit(Request("stop", session=str(number))).result(timeout=10)
-            except RuntimeError:
+            except RunStopped:
                 ended.append(number)
 
     with pytest.raises(KeyboardInterrupt):
@@ -92,7 +99,7 @@ def test_ctrl_c_while_agents_are_being_started_ends_those_that_have():
     ended = []
 
     def agent() -> None:
-        with pytest.raises(RuntimeError, match="stopped"):
+        with pytest.raises(RunStopped, match="stopped"):
             batcher.submit(Request("fine")).result(timeout=10)
         ended.append(True)
 

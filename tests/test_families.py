@@ -44,6 +44,7 @@ from meeting_agent.prompts import PREDICTION_OPENING
 from meeting_agent.rail import DigitReader
 from meeting_agent.supervision import own_tokens
 from meeting_agent.tools import tool_schemas
+from meeting_agent.turns import one_call_a_turn
 from starter_agentic_rlft import preference_dataset
 
 SINGLE_DIGITS = r" ?[\p{L}_'-]+|\p{N}| ?[^\s\p{L}\p{N}]+|\s+"
@@ -316,6 +317,54 @@ def test_a_call_comes_back_as_it_went_in(tokenizer):
         assert read["content"] == ""
         broken = read_message(tokenizer, asked, written[:-30])
         assert "tool_calls" not in broken
+
+
+def two_calls_in_a_turn(chat: list[dict]) -> list[dict]:
+    """`chat` with its first two calls made in one turn."""
+    first, second = [i for i, message in enumerate(chat) if message.get("tool_calls")][:2]
+    calls = [call | {"id": f"{i}"} for i in (first, second) for call in chat[i]["tool_calls"]]
+    results = [chat[i + 1] | {"tool_call_id": f"{i}"} for i in (first, second)]
+    return [*chat[:first], chat[first] | {"tool_calls": calls}, *results, *chat[second + 2 :]]
+
+
+def test_a_turn_of_two_calls_is_shown_in_turns_that_the_template_takes(tokenizer):
+    chats = [two_calls_in_a_turn(dialogue_chat(random.Random(seed))) for seed in (8, 9)]
+    pair = {"prompt": chats[0][:2], "chosen": chats[0][2:], "rejected": chats[1][2:], "tools": tool_schemas()}
+    (row,) = preference_dataset([pair], tokenizer)
+    for side in ("chosen", "rejected"):
+        chat = own_tokens(tokenizer, pair["prompt"] + pair[side], tool_schemas())
+        fields = [key for m in pair[side] if m["role"] == "tool" for key in json.loads(m["content"])]
+        assert all(field in chat.text for field in fields)
+        turns = [message for message in row[side] if message["role"] == "assistant"]
+        assert len(chat.turns) == len(turns)
+        assert len(row[f"{side}_agent_mask"]) == len(chat.ids)
+        if tokenizer.one_call_a_turn:
+            assert all(len(turn["tool_calls"] or []) <= 1 for turn in turns)
+            assert chat.text == render(tokenizer, one_call_a_turn(pair["prompt"] + pair[side]), tool_schemas())
+
+
+def test_llama_takes_one_call_a_turn_and_the_embedded_base_several(bases):
+    assert load_tokenizer(str(bases / "llama3.2")).one_call_a_turn
+    tokenizer = load_tokenizer("models/base")
+    assert not tokenizer.one_call_a_turn
+    chat = two_calls_in_a_turn(dialogue_chat(random.Random(8)))
+    assert render(tokenizer, chat) == tokenizer.apply_chat_template(chat, tokenize=False)
+
+
+def test_a_pair_that_the_template_refuses_is_named(bases):
+    tokenizer = load_tokenizer(str(bases / "llama3.2"))
+    tokenizer.chat_template = "{{ raise_exception('no, thanks') }}"
+    chat = dialogue_chat(random.Random(8))
+    pair = {
+        "prompt": chat[:2],
+        "chosen": chat[2:],
+        "rejected": chat[2:],
+        "tools": [],
+        "chosen_id": "a",
+        "rejected_id": "b",
+    }
+    with pytest.raises(InputError, match=r"pair of a and b: .* refuses a conversation: no, thanks"):
+        preference_dataset([pair], tokenizer)
 
 
 def test_plain_answers_come_back_as_they_are(tokenizer):

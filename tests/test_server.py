@@ -10,6 +10,7 @@ import pytest
 
 from meeting_agent.files import InputError
 from meeting_agent.preferences import same_prompt_pairs
+from meeting_agent.stopping import RunStopped
 from starter_agentic_traces import AgentToolLoop, TraceConfig, check_failures, run_together
 
 KEY = "sk-secret-of-the-user"
@@ -104,15 +105,17 @@ def test_a_run_stops_when_too_much_fails():
 
 def test_ctrl_c_ends_agents_at_their_next_message():
     ended = []
+    at_work = threading.Barrier(3)  # an agent that has not started yet is never started
 
     def play_one(job, watch):
+        at_work.wait(timeout=10)
         if job == 0:
             raise KeyboardInterrupt
         try:
             for _ in range(1000):
                 watch({})
                 time.sleep(0.01)
-        except RuntimeError:
+        except RunStopped:
             ended.append(job)
 
     with pytest.raises(KeyboardInterrupt):
