@@ -20,6 +20,7 @@ from meeting_agent.engine import Engine, Request
 from meeting_agent.files import InputError
 from meeting_agent.loading import too_long
 from meeting_agent.prediction import greedy_answers, predict_prompts
+from meeting_agent.settings import failed_write
 
 ANSWER_ROOM = 24  # tokens that an agent's turn needs at least
 
@@ -35,6 +36,8 @@ def trying(what: str) -> Iterator[None]:
     except (InputError, OSError, MemoryError):
         raise
     except Exception as error:  # whatever a family, a template or a library raises
+        if failed_write(error):
+            raise
         place = traceback.extract_tb(error.__traceback__)[-1]
         says = (str(error).splitlines() or [""])[0]
         raise InputError(

@@ -48,11 +48,15 @@ def evaluation(sft_model_path: str, traces_path: str, scenarios: int) -> dict:
         peak = peak_mebibytes(
             [
                 *("starter_agentic_rlft.py", f"--sft_model_path={sft_model_path}", f"--traces_path={traces_path}"),
-                *(f"--pairs_path={folder}/pairs.json", f"--adapter_path={folder}/dpo", f"--results_dir={folder}"),
+                *(
+                    f"--pairs_path={folder}/pairs.json",
+                    f"--adapter_path={folder}/dpo",
+                    f"--results_dir={folder}/results",
+                ),
                 *(f"--num_eval_scenarios={scenarios}", *BARELY_TRAINED),
             ]
         )
-        timing = read_json(Path(folder) / "metrics.json", "starter_agentic_rlft.py")["timing"]
+        timing = read_json(Path(folder) / "results" / "metrics.json", "starter_agentic_rlft.py")["timing"]
     return {
         "phase": "evaluation",
         "scenarios": scenarios,

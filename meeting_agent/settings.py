@@ -164,13 +164,13 @@ def run_script(main: Callable[[], None]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except Exception as error:
-        if not (cause := _failed_write(error)):
+        if not (cause := failed_write(error)):
             raise
         print(f"error: {cause}; make room and start again with the same command", file=sys.stderr)
         sys.exit(2)
 
 
-def _failed_write(error: Exception) -> str | None:
+def failed_write(error: Exception) -> str | None:
     """What a full disk or the like said, if that is what stopped the run: libraries report it in three ways."""
     text = str(error)
     if isinstance(error, OSError) and error.errno in (

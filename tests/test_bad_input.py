@@ -35,10 +35,10 @@ def test_repeated_rows_and_a_single_outcome_are_warned_about(tmp_path, capsys):
 
 def test_long_rows_are_left_out_and_counted(capsys):
     rows = [{"input_ids": [0] * n} for n in (3, 5, 9)]
-    assert short_enough(SFTConfig(max_length=5), rows, "training") == rows[:2]
+    assert short_enough(SFTConfig(max_length=5), rows, "training", 5) == rows[:2]
     assert "1 of 3 training rows have more than 5 tokens" in capsys.readouterr().out
     with pytest.raises(InputError, match="raise --max_length to 3 or more"):
-        short_enough(SFTConfig(max_length=2), rows, "training")
+        short_enough(SFTConfig(max_length=2), rows, "training", 2)
 
 
 def test_a_byte_order_mark_and_further_columns_do_no_harm(tmp_path):

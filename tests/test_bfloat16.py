@@ -133,9 +133,10 @@ def test_answers_in_bfloat16_are_those_in_full_precision_but_for_rounding():
     assert [next(e.model.parameters()).dtype for e in engines] == [torch.float32, torch.bfloat16]
     exact, rounded = (torch.tensor(predict_probabilities(e, prompts)) for e in engines)
     assert 0 < (exact - rounded).abs().max() < 0.03
-    asked = [Request(chat_text(engines[0].tokenizer, p)) for p in prompts[:8]]
-    said = [[c.text for c in e.generate(asked)] for e in engines]
-    assert [t.partition(", ")[2] for t in said[0]] == [t.partition(", ")[2] for t in said[1]]  # reasons
+    asked = [Request(chat_text(engines[0].tokenizer, p)) for p in prompts]
+    said = [[c.text.partition(", ")[2] for c in e.generate(asked)] for e in engines]
+    same = sum(one == other for one, other in zip(*said, strict=True))
+    assert same >= 0.9 * len(prompts)  # of two reasons that are all but equally likely, rounding may choose the other
 
 
 @pytest.mark.skipif(not computes_bfloat16(), reason="this machine answers in full precision")

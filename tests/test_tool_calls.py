@@ -175,7 +175,7 @@ def test_results_look_as_they_always_have():
             "more": {"x": rng.random(), 2: None, True: False},
         }
         assert strict(result) == result
-        assert render_result(result) == re.sub(r"(\d\.\d)(?=[,}\]])", r"\g<1>0", json.dumps(result))
+        assert render_result(result) == re.sub(r"(\d\.\d)(?=[,}\]])", r"\g<1>0", json.dumps(result, ensure_ascii=False))
     assert (
         render_result({"a": 0.5, "b": [0.1], "c": "0.1]", "d": 0.25})
         == '{"a": 0.50, "b": [0.10], "c": "0.10]", "d": 0.25}'
