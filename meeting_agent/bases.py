@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import socket
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from meeting_agent.files import BASE_WEIGHTS, InputError, digest, read_json
 from meeting_agent.settings import PROJECT
 
 ADAPTER_SETTINGS = "adapter_config.json"
+HUB_TIMEOUT_SECONDS = 5
 FILE_ENDS = (".gguf", ".safetensors", ".bin", ".pt", ".json")
 
 
@@ -48,6 +53,35 @@ def looks_local(name: str) -> bool:
         or name.count("/") > 1
         or ("/" in name and (Path(first).is_dir() or (PROJECT / first).is_dir()))
     )
+
+
+def ask_hub(name: str) -> None:
+    """Raises InputError for a hub name that is not in the cache while the hub does not answer.
+
+    The libraries would try for a minute; with the cache alone they are told not to. Behind a proxy only they can tell.
+    """
+    if Path(name).exists() or getproxies():
+        return
+    host = urlsplit(os.environ.get("HF_ENDPOINT", "https://huggingface.co"))
+    try:
+        socket.create_connection((host.hostname, host.port or 443), HUB_TIMEOUT_SECONDS).close()
+    except OSError:
+        import huggingface_hub
+
+        if not isinstance(huggingface_hub.try_to_load_from_cache(name, "config.json"), str):
+            raise InputError(
+                f"base model {name!r} cannot be loaded: the Hugging Face Hub does not answer, and it is not in the "
+                "cache: connect, or give a folder"
+            ) from None
+        huggingface_hub.constants.HF_HUB_OFFLINE = True
+
+
+def why_not_loaded(name: str, error: Exception) -> str:
+    """What a library said of a base that it could not load, in one line with what to do."""
+    says = str(error).splitlines()[0] if str(error) else type(error).__name__
+    if "gated" in str(error) and not Path(base_place(name)).exists():
+        return f"{says}; accept its terms at https://huggingface.co/{name} and run `hf auth login`"
+    return says
 
 
 def portable_name(name: str) -> str:

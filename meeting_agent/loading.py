@@ -10,7 +10,7 @@ from typing import Any, cast
 import torch
 from safetensors import SafetensorError
 
-from meeting_agent.bases import base_place
+from meeting_agent.bases import ask_hub, base_place, why_not_loaded
 from meeting_agent.chat_format import prepare, turn_end
 from meeting_agent.files import ADAPTER_WEIGHTS, InputError
 from meeting_agent.processes import is_first_process
@@ -20,10 +20,12 @@ def load_tokenizer(path: str):
     """The tokenizer at `path` (a folder or a hub name), with a chat format that agents can use."""
     from transformers import AutoTokenizer
 
+    place = base_place(path)
+    ask_hub(place)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(base_place(path), trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(place, trust_remote_code=False)
     except (OSError, ValueError) as error:
-        raise InputError(f"tokenizer of {path!r} cannot be loaded: {str(error).splitlines()[0]}") from None
+        raise InputError(f"tokenizer of {path!r} cannot be loaded: {why_not_loaded(path, error)}") from None
     prepare(tokenizer)
     return tokenizer
 
@@ -32,12 +34,14 @@ def load_model(path: str, dtype: torch.dtype = torch.float32, **options):
     """The causal LM at `path` (a folder or a hub name), on the GPU if there is one."""
     from transformers import AutoModelForCausalLM
 
+    place = base_place(path)
+    ask_hub(place)
     try:
         model = AutoModelForCausalLM.from_pretrained(
-            base_place(path), dtype=dtype, trust_remote_code=False, use_safetensors=True, **options
+            place, dtype=dtype, trust_remote_code=False, use_safetensors=True, **options
         )
     except (OSError, ValueError, SafetensorError) as error:
-        raise InputError(f"base model {path!r} cannot be loaded: {str(error).splitlines()[0]}") from None
+        raise InputError(f"base model {path!r} cannot be loaded: {why_not_loaded(path, error)}") from None
     model = cast(Any, model)
     if getattr(model, "peft_config", None):
         raise InputError(f"base model {path!r} is a LoRA adapter: give the model that it was merged into")

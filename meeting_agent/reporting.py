@@ -44,8 +44,8 @@ def knows_wandb_login() -> bool:
     try:
         import wandb
 
-        return bool(wandb.api.api_key)
-    except (ImportError, AttributeError):
+        return bool(wandb.login(prompt=False))
+    except (ImportError, TypeError):
         return True  # another version: its own start will tell
 
 

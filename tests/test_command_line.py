@@ -1,6 +1,7 @@
 """Scripts from the outside: help, bad input, and a complete miniature run."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -138,3 +139,22 @@ def test_miniature_run_of_all_phases(tmp_path):
     weights.write_bytes(weights.read_bytes()[:-4] + b"\0\0\0\1")
     done = run("starter_agentic_rlft.py", "--sft_model_path", sft, "--traces_path", traces)
     assert (done.returncode, "was not played by" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8"])
+def test_names_that_the_output_cannot_spell_are_escaped(encoding):
+    """Redirected on Windows, output has the encoding of the code page."""
+    code = "from meeting_agent.settings import run_script; run_script(lambda: print('Łukasz 李 \\ud83d'))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, env=os.environ | {"PYTHONIOENCODING": encoding}
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.decode(encoding).strip() == ("Łukasz 李" if encoding == "utf-8" else r"\u0141ukasz \u674e") + (
+        r" \ud83d"
+    )
+
+
+def test_a_reader_that_has_enough_is_no_failure():
+    code = "from meeting_agent.settings import run_script; run_script(lambda: print('x\\n' * 10**6))"
+    done = subprocess.run(f'{sys.executable} -c "{code}" | head -1', shell=True, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("x\n", "")

@@ -4,6 +4,7 @@ import json
 import math
 import shutil
 import sys
+import time
 
 import pytest
 import torch
@@ -220,6 +221,16 @@ def test_a_name_that_looks_like_a_path_is_never_looked_up_on_the_hub(tmp_path, m
     for name in ("google/gemma-3-270m-it", "gpt2", "org/name.v1"):
         assert not looks_local(name)
         assert base_place(name) == name
+
+
+def test_a_hub_that_does_not_answer_is_said_at_once(monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "https_proxy", "http_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    started = time.monotonic()
+    with pytest.raises(InputError, match="does not answer, and it is not in the cache"):
+        load_model("nobody/nothing")
+    assert time.monotonic() - started < 5
 
 
 def test_the_embedded_base_is_found_from_anywhere(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """A tracker that fails ends no training: at the start it is one line, later a warning."""
 
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -55,7 +56,7 @@ def test_a_tracker_without_a_login_is_refused_before_any_work(tmp_path, monkeypa
         pass
 
     monkeypatch.setattr("transformers.integrations.get_reporting_integration_callbacks", lambda _: [Callback])
-    monkeypatch.setitem(__import__("sys").modules, "wandb", SimpleNamespace(api=SimpleNamespace(api_key=None)))
+    monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(login=lambda prompt: False))
     for name in ("WANDB_API_KEY", "WANDB_MODE"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(InputError, match="no login here"):
