@@ -29,8 +29,8 @@ else
 	$(PHASE) starter_sft.py
 	$(PHASE) starter_agentic_traces.py
 	$(PHASE) starter_agentic_rlft.py
-	$(BIN)/python -m meeting_agent.report
-	$(BIN)/python -m meeting_agent.page
+	$(BIN)/python -m meeting_agent.report.markdown
+	$(BIN)/python -m meeting_agent.report.page
 endif
 
 test: .venv/ready
@@ -42,23 +42,23 @@ check: .venv/ready
 	$(BIN)/mypy
 
 replicate: .venv/ready
-	$(BIN)/python -m meeting_agent.replicate $(ARGS)
-	$(BIN)/python -m meeting_agent.report
-	$(BIN)/python -m meeting_agent.page
+	$(BIN)/python -m meeting_agent.evaluation.replications $(ARGS)
+	$(BIN)/python -m meeting_agent.report.markdown
+	$(BIN)/python -m meeting_agent.report.page
 
 bad_input chaos fuzz injection soak: .venv/ready
 	$(BIN)/python -m meeting_agent.reliability.$@ $(ARGS)
-	$(BIN)/python -m meeting_agent.report
-	$(BIN)/python -m meeting_agent.page
+	$(BIN)/python -m meeting_agent.report.markdown
+	$(BIN)/python -m meeting_agent.report.page
 
 bench: .venv/ready
-	$(BIN)/python -m meeting_agent.benchmark $(ARGS)
+	$(BIN)/python -m meeting_agent.benchmarks.comparisons $(ARGS)
 
 memory: .venv/ready
-	$(BIN)/python -m meeting_agent.memory $(ARGS)
+	$(BIN)/python -m meeting_agent.benchmarks.memory $(ARGS)
 
 base: .venv/ready
 	$(BIN)/python -m meeting_agent.base.build $(ARGS)
 
 export: .venv/ready
-	$(BIN)/python -m meeting_agent.export $(ARGS)
+	$(BIN)/python -m meeting_agent.inference.export $(ARGS)

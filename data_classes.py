@@ -22,9 +22,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
-from meeting_agent.files import InputError
-from meeting_agent.tables import Row, read_table
-from meeting_agent.text import identifier
+from meeting_agent.common.files import InputError
+from meeting_agent.common.text import identifier
+from meeting_agent.tables.rows import Row, read_table
 
 PHRASES_PATH = Path(__file__).resolve().parent / "data" / "phrases.toml"
 
@@ -485,14 +485,14 @@ class MeetingPredictor:
     """
 
     def __init__(self, model_path: str | Path, base_model_name: str | None = None, fp32: bool = False):
-        from meeting_agent.engine import open_engine
+        from meeting_agent.inference.engine import open_engine
 
         self.engine = open_engine(str(model_path), base_model_name, fp32)
         self._answers: dict[str, dict] = {}
 
     def predict(self, person_a_desc: str, person_b_desc: str, time_slot: TimeSlot) -> dict:
         """`probability` in [0.01, 0.99] (an expectation over the model's digits) and `reason`, a word."""
-        from meeting_agent.prompts import prediction_prompt
+        from meeting_agent.world.prompts import prediction_prompt
 
         return self.predict_many([prediction_prompt(person_a_desc, person_b_desc, time_slot)])[0]
 
@@ -502,7 +502,7 @@ class MeetingPredictor:
 
     def predict_many(self, prompts: list[str]) -> list[dict]:
         """`predict` for prompts made by `prediction_prompt`, in batches."""
-        from meeting_agent.prediction import predict_prompts
+        from meeting_agent.inference.prediction import predict_prompts
 
         new = list(dict.fromkeys(p for p in prompts if p not in self._answers))
         self._answers |= dict(zip(new, predict_prompts(self.engine, new), strict=True))

@@ -25,8 +25,8 @@ from functools import partial
 from pathlib import Path
 
 from data_classes import MeetingPredictor, PersonDescriptor, TrainingMetrics
-from meeting_agent.bases import base_of_adapter, check_base, portable_name
-from meeting_agent.files import (
+from meeting_agent.agent.trajectory_file import TraceFile, companion
+from meeting_agent.common.files import (
     ADAPTER_WEIGHTS,
     InputError,
     digest,
@@ -37,13 +37,9 @@ from meeting_agent.files import (
     write_json_array,
     write_text,
 )
-from meeting_agent.hardware import check_precision, quantization, trains_in_bfloat16
-from meeting_agent.outputs import Output, check_outputs, complete_inputs, remove_tree
-from meeting_agent.own_meetings import read_own_meetings
-from meeting_agent.prompts import system_prompt_configurations
-from meeting_agent.reporting import check_reporter, guard_reporters
-from meeting_agent.rewards import calculate_reward
-from meeting_agent.settings import (
+from meeting_agent.common.hardware import check_precision, quantization, trains_in_bfloat16
+from meeting_agent.common.outputs import Output, check_outputs, complete_inputs, remove_tree
+from meeting_agent.common.settings import (
     input_path,
     output_path,
     overwrite_setting,
@@ -52,7 +48,11 @@ from meeting_agent.settings import (
     run_script,
     setting,
 )
-from meeting_agent.trajectories import TraceFile, companion
+from meeting_agent.inference.bases import base_of_adapter, check_base, portable_name
+from meeting_agent.training.trackers import check_reporter, guard_reporters
+from meeting_agent.world.past_meetings import read_own_meetings
+from meeting_agent.world.prompts import system_prompt_configurations
+from meeting_agent.world.reward import calculate_reward
 from starter_agentic_traces import (
     CONCURRENT_AGENTS,
     MAX_ANSWER_TOKENS,
@@ -129,7 +129,7 @@ class RLFTConfig:
 
 
 def main() -> None:
-    from meeting_agent.processes import this_process
+    from meeting_agent.common.processes import this_process
 
     config = parse_settings(RLFTConfig, __doc__.splitlines()[0])
     check_config(config)
@@ -209,9 +209,9 @@ def create_preference_dataset_from_traces(traces: Iterable[dict], config: RLFTCo
 
     `traces` is gone through several times, one trajectory in memory at a time.
     """
-    from meeting_agent.preferences import copying_pairs, grounding_pairs, same_prompt_pairs
-    from meeting_agent.processes import this_process
-    from meeting_agent.tools import tool_schemas
+    from meeting_agent.common.processes import this_process
+    from meeting_agent.training.pairs import copying_pairs, grounding_pairs, same_prompt_pairs
+    from meeting_agent.world.tools import tool_schemas
 
     share = config.grounding_share
     tries = same_prompt_pairs(
@@ -272,13 +272,13 @@ def train_model_with_dpo(pairs: list[dict], config: RLFTConfig) -> TrainingMetri
     import trl
     from peft.optimizers import create_loraplus_optimizer
 
-    from meeting_agent.checkpoints import SignCheckpoints, last_whole_checkpoint, sign
-    from meeting_agent.dry_run import try_loss, trying
-    from meeting_agent.loading import load_model, load_tokenizer, position_limit, use_known_pad, with_adapter
-    from meeting_agent.preferences import AgentPreferenceCollator
-    from meeting_agent.processes import this_process
-    from meeting_agent.progress import show_progress
-    from meeting_agent.shared_prefix import SharedPrefixDPOTrainer
+    from meeting_agent.common.processes import this_process
+    from meeting_agent.inference.loading import load_model, load_tokenizer, position_limit, use_known_pad, with_adapter
+    from meeting_agent.training.checkpoints import SignCheckpoints, last_whole_checkpoint, sign
+    from meeting_agent.training.dry_run import try_loss, trying
+    from meeting_agent.training.pairs import AgentPreferenceCollator
+    from meeting_agent.training.prefix_sharing import SharedPrefixDPOTrainer
+    from meeting_agent.training.progress import show_progress
 
     torch.manual_seed(config.seed)
     base = base_of_adapter(Path(config.sft_model_path))
@@ -355,9 +355,9 @@ def preference_dataset(pairs: list[dict], tokenizer, positions: int | None = Non
 
     from datasets import Dataset
 
-    from meeting_agent.chat_format import as_shown
-    from meeting_agent.loading import too_long
-    from meeting_agent.preferences import preference_token_masks
+    from meeting_agent.inference.chat_format import as_shown
+    from meeting_agent.inference.loading import too_long
+    from meeting_agent.training.pairs import preference_token_masks
 
     def row(pair: dict) -> dict:
         prompt, tools = pair["prompt"], pair["tools"]
@@ -387,8 +387,8 @@ def stored_dataset(pairs: list[dict], tokenizer, folder: Path, positions: int | 
     run that goes on after a kill. What such a run left unsigned is made anew."""
     from datasets import load_from_disk
 
-    from meeting_agent.checkpoints import is_whole
-    from meeting_agent.processes import this_process
+    from meeting_agent.common.processes import this_process
+    from meeting_agent.training.checkpoints import is_whole
 
     if this_process().is_main_process and not is_whole(folder):
         remove_tree(folder)
@@ -412,7 +412,7 @@ def save_adapter(config: RLFTConfig, base: str, model, tokenizer, metrics: Train
 
 def model_card(config: RLFTConfig, base: str, metrics: TrainingMetrics, evaluation: dict) -> str:
     """The card of the aligned adapter; `evaluation` is empty until the adapter has been evaluated."""
-    from meeting_agent.cards import front_matter
+    from meeting_agent.training.model_card import front_matter
 
     settings = "\n".join(f"| {name} | {value} |" for name, value in recorded(config).items())
     dataset = f"held-out meetings of {config.meetings or 'a simulated conference'}"
@@ -433,8 +433,8 @@ steps ({metrics.seconds:.0f} s).
 
 def try_evaluation(config: RLFTConfig) -> None:
     """Tries in seconds what the evaluation will need: the earlier phases' records, baselines, the engine's answers."""
-    from meeting_agent.dry_run import try_agent, try_predictions
-    from meeting_agent.tools import tool_schemas
+    from meeting_agent.training.dry_run import try_agent, try_predictions
+    from meeting_agent.world.tools import tool_schemas
 
     sft = Path(config.sft_model_path)
     log, _ = (read_json(sft / name, "starter_sft.py") for name in ("training_log.json", "validation.json"))
@@ -454,10 +454,8 @@ def evaluate_model_performance(
 
     Under `accelerate launch` each process plays its share of the scenarios; all but the first then return nothing.
     """
-    from meeting_agent.ceilings import ceiling_accuracies, majority_share
-    from meeting_agent.engine import Engine
-    from meeting_agent.error_patterns import error_patterns
-    from meeting_agent.evaluation import (
+    from meeting_agent.common.processes import this_process
+    from meeting_agent.evaluation.agent_scores import (
         Played,
         agent_statistics,
         attainable_share,
@@ -471,13 +469,15 @@ def evaluate_model_performance(
         versions,
         was_right,
     )
-    from meeting_agent.other_records import add_other_records
-    from meeting_agent.page import write_page
-    from meeting_agent.plots import draw_plots
-    from meeting_agent.prediction import greedy_answers, predict_probabilities
-    from meeting_agent.processes import this_process
-    from meeting_agent.report import choose_examples, render_report
-    from meeting_agent.statistics import paired_comparison, score_probabilities
+    from meeting_agent.evaluation.statistics import paired_comparison, score_probabilities
+    from meeting_agent.inference.engine import Engine
+    from meeting_agent.inference.prediction import greedy_answers, predict_probabilities
+    from meeting_agent.report.markdown import choose_examples, render_report
+    from meeting_agent.report.other_records import add_other_records
+    from meeting_agent.report.page import write_page
+    from meeting_agent.report.plots import draw_plots
+    from meeting_agent.world.ceilings import ceiling_accuracies, majority_share
+    from meeting_agent.world.error_patterns import error_patterns
 
     started = time.monotonic()
     by_conference = scenarios_to_evaluate(config)
@@ -585,8 +585,8 @@ def play_held_out(
 
     A killed run goes on after its finished blocks; how many scenarios there are takes no memory.
     """
-    from meeting_agent.engine import Engine
-    from meeting_agent.processes import this_process
+    from meeting_agent.common.processes import this_process
+    from meeting_agent.inference.engine import Engine
 
     made_from = digests(
         sft=Path(config.sft_model_path) / ADAPTER_WEIGHTS,
@@ -651,9 +651,9 @@ def baseline_probabilities(
     if missing_baselines(log):
         return {}
     sft = log["settings"]
-    from meeting_agent.baselines import boosting_baseline, tfidf_baseline
-    from meeting_agent.make_data import training_meetings
-    from meeting_agent.prompts import prediction_prompt
+    from meeting_agent.evaluation.baselines import boosting_baseline, tfidf_baseline
+    from meeting_agent.world.prompts import prediction_prompt
+    from meeting_agent.world.training_data import training_meetings
     from starter_sft import read_rows, split_rows
 
     rows = read_rows(sft["sft_data_path"], sft["max_train_rows"])

@@ -35,10 +35,10 @@ from data_classes import (
     get_true_outcome,
     safe_extract_json,
 )
-from meeting_agent.answer_tally import AnswerTally, Notes, warn
-from meeting_agent.bases import base_of_adapter, check_base
-from meeting_agent.evaluation import agent_statistics, summarised
-from meeting_agent.files import (
+from meeting_agent.agent.answer_tally import AnswerTally, Notes, warn
+from meeting_agent.agent.tool_calls import answer_call
+from meeting_agent.agent.trajectory_file import companion
+from meeting_agent.common.files import (
     ADAPTER_WEIGHTS,
     InputError,
     digest,
@@ -48,11 +48,8 @@ from meeting_agent.files import (
     write_json,
     write_json_array,
 )
-from meeting_agent.outputs import Output, check_outputs, complete_inputs
-from meeting_agent.own_meetings import read_own_meetings
-from meeting_agent.prompts import prediction_prompt, scenario_prompt, system_prompt_configurations
-from meeting_agent.rewards import calculate_reward
-from meeting_agent.settings import (
+from meeting_agent.common.outputs import Output, check_outputs, complete_inputs
+from meeting_agent.common.settings import (
     input_path,
     output_path,
     overwrite_setting,
@@ -61,15 +58,18 @@ from meeting_agent.settings import (
     run_script,
     setting,
 )
-from meeting_agent.stopping import RunStopped
-from meeting_agent.strict_json import whole_characters
-from meeting_agent.tool_calls import answer_call
-from meeting_agent.tools import TOOLS, ConferenceRecords, call_arguments, open_records
-from meeting_agent.trajectories import companion
-from meeting_agent.turns import one_call_a_turn
+from meeting_agent.common.stopping import RunStopped
+from meeting_agent.common.strict_json import whole_characters
+from meeting_agent.evaluation.agent_scores import agent_statistics, summarised
+from meeting_agent.inference.bases import base_of_adapter, check_base
+from meeting_agent.inference.turns import one_call_a_turn
+from meeting_agent.world.past_meetings import read_own_meetings
+from meeting_agent.world.prompts import prediction_prompt, scenario_prompt, system_prompt_configurations
+from meeting_agent.world.reward import calculate_reward
+from meeting_agent.world.tools import TOOLS, ConferenceRecords, call_arguments, open_records
 
 if TYPE_CHECKING:
-    from meeting_agent.server_answers import Answer
+    from meeting_agent.servers.answers import Answer
 
 MAX_ITERATIONS = 8
 MAX_ANSWER_TOKENS = 160
@@ -117,7 +117,7 @@ def generate_agent_traces_for_training(config: TraceConfig) -> dict:
     Under `accelerate launch` each process plays its share of the blocks, and the first one puts them together.
     Trajectories go to disk as they are finished, so that memory does not grow with their number.
     """
-    from meeting_agent.processes import this_process
+    from meeting_agent.common.processes import this_process
 
     config = checked_config(config)
     if config.api_url:
@@ -181,7 +181,7 @@ def play_missing_blocks(parts: Iterable[Part], total: int, unfinished: Unfinishe
 
     Returns when every process (Accelerate's state) has played its share.
     """
-    from meeting_agent.progress import Pace
+    from meeting_agent.training.progress import Pace
 
     pace = Pace(unfinished.count(), total)
     first = 0
@@ -213,7 +213,7 @@ def check_failures(block: list[dict], config: TraceConfig, words: Mapping[str, s
     """
     kinds = Counter(t["failure"] for t in block if "failure" in t)
     if kinds.total() > config.max_failed_share * len(block):
-        from meeting_agent.server_errors import explained, scrubbed
+        from meeting_agent.servers.errors import explained, scrubbed
 
         raise InputError(
             f"{scrubbed(config.api_url) or 'litellm'} failed in {kinds.total()} of {len(block)} trajectories "
@@ -237,7 +237,7 @@ def check_first_block(block: list[dict], config: TraceConfig, notes: Notes, may_
 
 def check_server(config: TraceConfig) -> None:
     """Lets an agent take one turn: a wrong address, name or key shows in seconds, before anything is written."""
-    from meeting_agent.server_errors import explained, failure_of, scrubbed
+    from meeting_agent.servers.errors import explained, failure_of, scrubbed
 
     scenario = next(scenarios_to_play(config))[0]
     agent = AgentToolLoop(
@@ -253,8 +253,8 @@ def check_server(config: TraceConfig) -> None:
 
 def try_first_turns(config: TraceConfig, predictor: MeetingPredictor) -> None:
     """Answers one prediction and takes an agent's first two turns, before anything is written."""
-    from meeting_agent.dry_run import try_agent, try_predictions
-    from meeting_agent.tools import tool_schemas
+    from meeting_agent.training.dry_run import try_agent, try_predictions
+    from meeting_agent.world.tools import tool_schemas
 
     scenario = next(scenarios_to_play(config))[0]
     try_predictions(predictor.engine, [scenario.prediction_prompt])
@@ -275,7 +275,7 @@ def checked_config(config: TraceConfig) -> TraceConfig:
     check_outputs([traces_output(config)], inputs | base)
     if not config.api_url:
         return config
-    from meeting_agent.server_client import plain_api_url
+    from meeting_agent.servers.client import plain_api_url
 
     return replace(config, api_url=plain_api_url(config.api_url))
 
@@ -389,7 +389,7 @@ class AgentToolLoop:
         self.on_server = provider == "openai"
         self.splits_turns = False  # whether the server has refused turns of several calls
         if self.on_server:
-            from meeting_agent.server_client import use_plain_answers
+            from meeting_agent.servers.client import use_plain_answers
 
             use_plain_answers()
 
@@ -398,13 +398,14 @@ class AgentToolLoop:
     ) -> dict:
         """Plays one scenario; never raises for anything that the model, a server or a tool does.
 
-        `headers` go with every request; `meeting_agent/provider.py` names those that the engine knows. `watch` is given
-        every message of the agent and its tools as it comes; what it raises comes through, as do RunStopped and Ctrl-C.
+        `headers` go with every request; `meeting_agent/inference/provider.py` names those that the engine knows.
+        `watch` is given every message of the agent and its tools as it comes; what it raises comes through, as do
+        RunStopped and Ctrl-C.
         Returns `messages` (OpenAI chat format), `tools_used`, `total_iterations`, `completed_naturally` and `tokens`;
         where a server failed for good also `failure`, the kind of error, and where its last answer is not whole
         `cut_by`, "length" or "content_filter".
         """
-        from meeting_agent.server_answers import with_own_ids
+        from meeting_agent.servers.answers import with_own_ids
 
         messages = self.opening(user_prompt)
         tools_used: list[str] = []
@@ -451,11 +452,11 @@ class AgentToolLoop:
         """The agent's next turn; raises what npcpy and litellm make of a server's failure."""
         from npcpy.llm_funcs import get_llm_response
 
-        from meeting_agent.server_answers import read_answer
+        from meeting_agent.servers.answers import read_answer
 
         key = None
         if self.on_server:
-            from meeting_agent.server_client import placeholder_key
+            from meeting_agent.servers.client import placeholder_key
 
             key = placeholder_key()
         # What the NPC's own method calls, which would make the schemas anew from the docstrings at every turn.
@@ -483,7 +484,7 @@ class AgentToolLoop:
         try:
             return messages, self.ask(messages, headers)
         except Exception as error:
-            from meeting_agent.server_errors import failure_of, refuses_the_conversation
+            from meeting_agent.servers.errors import failure_of, refuses_the_conversation
 
             apart = one_call_a_turn(messages)
             if apart is messages or not refuses_the_conversation(failure_of(error)):
@@ -537,7 +538,7 @@ class AgentTraceCollector:
             return self.predicting(
                 partial(run_together, lambda job, watch: loops[job[0].persona].run(job[0].user_prompt, watch=watch))
             )
-        from meeting_agent.provider import ARGUMENTS_HEADER, MODEL, PROVIDER, SESSION_HEADER, serve_engine
+        from meeting_agent.inference.provider import ARGUMENTS_HEADER, MODEL, PROVIDER, SESSION_HEADER, serve_engine
 
         batcher = serve_engine(engine)
         loops = self.loops(MODEL, PROVIDER)

@@ -24,14 +24,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from data_classes import MeetingPredictor, TrainingMetrics, TrainingRow, read_training_rows
-from meeting_agent.bases import base_digest, base_place, portable_name, weight_files
-from meeting_agent.files import InputError, digest, fingerprint, write_json, write_text
-from meeting_agent.hardware import check_precision, quantization, trains_in_bfloat16
-from meeting_agent.outputs import Output, check_outputs
-from meeting_agent.prediction import comes_back, target_text
-from meeting_agent.prompts import AGENT_QUESTION, prose, system_prompt_configurations
-from meeting_agent.reporting import check_reporter, guard_reporters
-from meeting_agent.settings import (
+from meeting_agent.common.files import InputError, digest, fingerprint, write_json, write_text
+from meeting_agent.common.hardware import check_precision, quantization, trains_in_bfloat16
+from meeting_agent.common.outputs import Output, check_outputs
+from meeting_agent.common.settings import (
     input_path,
     output_path,
     overwrite_setting,
@@ -40,7 +36,11 @@ from meeting_agent.settings import (
     run_script,
     setting,
 )
-from meeting_agent.supervision import prediction_row, rehearsal_rows
+from meeting_agent.inference.bases import base_digest, base_place, portable_name, weight_files
+from meeting_agent.inference.prediction import comes_back, target_text
+from meeting_agent.training.rows import prediction_row, rehearsal_rows
+from meeting_agent.training.trackers import check_reporter, guard_reporters
+from meeting_agent.world.prompts import AGENT_QUESTION, prose, system_prompt_configurations
 
 # Families whose `out_proj` and `conv1d` are read by a kernel, past any adapter: PEFT refuses to adapt them.
 WITHOUT_OUT_PROJ = ("falcon_h1", "mamba", "mamba2", "falcon_mamba", "nemotron_h")
@@ -108,8 +108,8 @@ def run_sft_fine_tuning(config: SFTConfig) -> TrainingMetrics:
     output = adapter_output(config)
     check_outputs([output], {name: getattr(config, name[2:]) for name in ("--base_model_name", "--sft_data_path")})
 
-    from meeting_agent.audit import audit_learnability
-    from meeting_agent.processes import this_process
+    from meeting_agent.common.processes import this_process
+    from meeting_agent.evaluation.audit import audit_learnability
 
     is_main = this_process().is_main_process
     audit = audit_learnability(rows) if is_main else None
@@ -204,9 +204,9 @@ def load_base_with_adapter(config: SFTConfig):
     """The frozen base with a fresh, trainable LoRA adapter on every linear layer, and its tokenizer."""
     import torch
 
-    from meeting_agent.dropout import use_quick_dropout
-    from meeting_agent.dry_run import trying
-    from meeting_agent.loading import load_tokenizer
+    from meeting_agent.inference.loading import load_tokenizer
+    from meeting_agent.training.dropout import use_quick_dropout
+    from meeting_agent.training.dry_run import trying
 
     with trying("adding an adapter"):
         try:
@@ -218,7 +218,7 @@ def load_base_with_adapter(config: SFTConfig):
             model = base_with_adapter(config, 0.0)
     use_quick_dropout(model)
     if trains_in_bfloat16(config.bf16, config.fp16, config.fp32, pays_on_cpu=True) and not torch.cuda.is_available():
-        from meeting_agent.bfloat16 import use_few_passes
+        from meeting_agent.training.bfloat16 import use_few_passes
 
         use_few_passes(model)
     return model, load_tokenizer(config.base_model_name)
@@ -228,7 +228,7 @@ def base_with_adapter(config: SFTConfig, dropout: float):
     import torch
     from peft import LoraConfig, get_peft_model
 
-    from meeting_agent.loading import load_model
+    from meeting_agent.inference.loading import load_model
 
     torch.manual_seed(config.seed)
     model = load_model(config.base_model_name, **quantization(config.use_4bit))
@@ -246,9 +246,9 @@ def base_with_adapter(config: SFTConfig, dropout: float):
 
 def try_what_follows(config: SFTConfig, split: Split, model, tokenizer) -> None:
     """Takes two rows through all that comes after training, in seconds; raises InputError where that fails."""
-    from meeting_agent.dry_run import try_adapter, try_agent
-    from meeting_agent.loading import check_tokens, use_known_pad
-    from meeting_agent.tools import tool_schemas
+    from meeting_agent.inference.loading import check_tokens, use_known_pad
+    from meeting_agent.training.dry_run import try_adapter, try_agent
+    from meeting_agent.world.tools import tool_schemas
 
     use_known_pad(model, tokenizer)
     rows = split.train + split.selection + split.test
@@ -272,13 +272,13 @@ def train(config: SFTConfig, split: Split, model, tokenizer, callbacks: Sequence
     from datasets import Dataset
     from peft.optimizers import create_loraplus_optimizer
 
-    from meeting_agent.checkpoints import SignCheckpoints, last_whole_checkpoint
-    from meeting_agent.dry_run import try_loss
-    from meeting_agent.early_stopping import ResumableEarlyStopping
-    from meeting_agent.loading import position_limit
-    from meeting_agent.processes import this_process
-    from meeting_agent.progress import show_progress
-    from meeting_agent.raft import RaftTrainer
+    from meeting_agent.common.processes import this_process
+    from meeting_agent.inference.loading import position_limit
+    from meeting_agent.training.checkpoints import SignCheckpoints, last_whole_checkpoint
+    from meeting_agent.training.dry_run import try_loss
+    from meeting_agent.training.early_stopping import ResumableEarlyStopping
+    from meeting_agent.training.progress import show_progress
+    from meeting_agent.training.raft import RaftTrainer
 
     rows = training_rows(config, split, tokenizer)
     selection = [prediction_row(tokenizer, r.input_text, target(r)) for r in split.selection]
@@ -394,7 +394,7 @@ def save(folder: Path, config: SFTConfig, model, tokenizer, metrics: TrainingMet
 
 
 def model_card(config: SFTConfig, metrics: TrainingMetrics, validation: dict) -> str:
-    from meeting_agent.cards import front_matter
+    from meeting_agent.training.model_card import front_matter
 
     settings = "\n".join(f"| {name} | {value} |" for name, value in recorded(config).items())
     name, dataset = "Meeting prediction adapter", f"test rows of {config.sft_data_path}"
@@ -418,9 +418,9 @@ def validate_model(
     Returns the scores of `score_probabilities`, the share of valid answers under plain greedy decoding, and accuracy
     and mean absolute error by role pair, by what the text leaves out, by confidence and by deciding factor.
     """
-    from meeting_agent.error_patterns import error_patterns
-    from meeting_agent.prediction import greedy_answers
-    from meeting_agent.statistics import score_probabilities
+    from meeting_agent.evaluation.statistics import score_probabilities
+    from meeting_agent.inference.prediction import greedy_answers
+    from meeting_agent.world.error_patterns import error_patterns
 
     predictor = MeetingPredictor(model_path, base_model_name, fp32)
     prompts = [r.input_text for r in rows]

@@ -27,8 +27,8 @@ from transformers import Gemma3ForCausalLM, Gemma3TextConfig, PreTrainedTokenize
 from meeting_agent.base.corpus import dialogue_chat, dialogue_share, sample_short
 from meeting_agent.base.muon import Muon
 from meeting_agent.base.tokenizer import train_tokenizer
-from meeting_agent.outputs import Output
-from meeting_agent.tools import tool_schemas
+from meeting_agent.common.outputs import Output
+from meeting_agent.world.tools import tool_schemas
 
 ROWS, ROW_TOKENS = 4, 480  # of a step; the longest dialogue fits into a row
 MISSES = 16  # documents that fit nowhere before a batch counts as full

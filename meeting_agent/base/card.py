@@ -19,8 +19,8 @@ from meeting_agent.base.corpus import (
     random_pair,
 )
 from meeting_agent.base.readings import READINGS
-from meeting_agent.files import write_text
-from meeting_agent.prompts import pair_context
+from meeting_agent.common.files import write_text
+from meeting_agent.world.prompts import pair_context
 
 
 def skill_chats() -> dict[str, Callable[[random.Random], Chat]]:

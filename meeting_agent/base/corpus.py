@@ -33,8 +33,8 @@ from meeting_agent.base.readings import (
     engagement_reading,
     shared_interests,
 )
-from meeting_agent.prompts import pair_context, scenario_prompt, system_prompt_configurations
-from meeting_agent.tools import MAIN_SCORES, render_result
+from meeting_agent.world.prompts import pair_context, scenario_prompt, system_prompt_configurations
+from meeting_agent.world.tools import MAIN_SCORES, render_result
 
 Chat = list[dict]
 

@@ -15,10 +15,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from meeting_agent.files import digest
+from meeting_agent.common.files import digest
+from meeting_agent.common.settings import run_script
 from meeting_agent.reliability.bad_input_cases import USUAL, Case, all_cases
 from meeting_agent.reliability.record import RECORD, keep, open_record
-from meeting_agent.settings import run_script
 
 
 def contents(folder: Path) -> dict[str, str]:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from meeting_agent.files import ADAPTER_WEIGHTS, BASE_WEIGHTS
-from meeting_agent.trajectories import companion
-from meeting_agent.workbooks import COMPOUND, ENCRYPTED, ZIP
+from meeting_agent.agent.trajectory_file import companion
+from meeting_agent.common.files import ADAPTER_WEIGHTS, BASE_WEIGHTS
+from meeting_agent.tables.workbooks import COMPOUND, ENCRYPTED, ZIP
 
 Prepare = Callable[[Path], object]
 

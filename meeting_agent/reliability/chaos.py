@@ -20,7 +20,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from meeting_agent.files import ADAPTER_WEIGHTS, digest
+from meeting_agent.common.files import ADAPTER_WEIGHTS, digest
 from meeting_agent.reliability.record import RECORD, keep, open_record
 
 TOLERANCE = 1e-5  # of an adapter's weights

@@ -20,11 +20,11 @@ from pathlib import Path
 
 from data_classes import safe_extract_json
 from meeting_agent.base.corpus import dialogue_chat
-from meeting_agent.chat_format import to_openai_message
-from meeting_agent.loading import load_tokenizer
-from meeting_agent.prediction import read_probability, read_reason
+from meeting_agent.inference.chat_format import to_openai_message
+from meeting_agent.inference.loading import load_tokenizer
+from meeting_agent.inference.prediction import read_probability, read_reason
 from meeting_agent.reliability.record import RECORD, keep, open_record
-from meeting_agent.rewards import count_grounded_claims
+from meeting_agent.world.reward import count_grounded_claims
 from starter_agentic_traces import parse_recommendation
 
 MARKERS = ("<tool_call>", "</tool_call>", "<start_of_turn>", "<end_of_turn>", "<bos>", "<eos>", "<unk>", "<pad>")

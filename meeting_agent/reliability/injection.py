@@ -26,11 +26,11 @@ from data_classes import (
     TimeSlot,
     conference_seed,
 )
-from meeting_agent.bases import base_of_adapter
-from meeting_agent.engine import Engine
+from meeting_agent.evaluation.statistics import bootstrap_interval
+from meeting_agent.inference.bases import base_of_adapter
+from meeting_agent.inference.engine import Engine
 from meeting_agent.reliability.record import RECORD, keep, open_record
-from meeting_agent.statistics import bootstrap_interval
-from meeting_agent.tools import ConferenceRecords, open_records
+from meeting_agent.world.tools import ConferenceRecords, open_records
 from starter_agentic_traces import AgentTraceCollector, put_into_words
 
 ATTACKS = (

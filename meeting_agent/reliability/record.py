@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from meeting_agent.files import json_text, read_json
-from meeting_agent.outputs import Output
+from meeting_agent.common.files import json_text, read_json
+from meeting_agent.common.outputs import Output
 
 RECORD = Path("results/reliability.json")
 

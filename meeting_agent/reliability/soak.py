@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from data_classes import MeetingPredictor
-from meeting_agent.evaluation import agent_statistics, summarised
+from meeting_agent.evaluation.agent_scores import agent_statistics, summarised
 from meeting_agent.reliability.record import RECORD, keep, open_record
 from starter_agentic_traces import AgentTraceCollector, make_scenarios
 

@@ -1,0 +1,1 @@
+"""Agents: their tool calls, their answers, the file of their trajectories."""

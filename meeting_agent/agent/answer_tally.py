@@ -1,0 +1,144 @@
+"""What the user hears of the agents' answers: how many can be read, what the others look like, which tools failed.
+
+A server without tool calling, or a model that thinks until its answer is cut, fails in no request. Without these lines
+a run would go on for an hour and end with trajectories that teach nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from data_classes import safe_extract_json
+from meeting_agent.agent.tool_calls import failed_tool
+from meeting_agent.common.strict_json import one_line
+from meeting_agent.servers.calls_in_text import looks_like_a_call
+
+READABLE_SHARE = 0.5  # below it the user is told
+SHOWN = 120  # characters of an example
+CALL_AS_TEXT = "calls as text that cannot be read"
+ENDLESS = "tool calls without an end"
+
+
+@dataclass
+class Notes:
+    """What agents leave beside their trajectories, in all threads: words of a server may hold a key, and trajectories
+    in process say as little of a cut answer as they always have."""
+
+    words: dict[str, str] = field(default_factory=dict)  # the first ones of each kind of failure
+    thought: str = ""  # how an answer that was nothing but thoughts begins
+    cut: int = 0  # conversations that ended at the token limit
+    checked: bool = False  # whether the first block of answers was looked at
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def failed(self, error: Exception) -> str:
+        """The kind of an error; its words are kept."""
+        from meeting_agent.servers.errors import failure_of
+
+        failure = failure_of(error)
+        self.words.setdefault(failure.kind, failure.words)
+        return failure.kind
+
+    def ended(self, cut_by: str | None, thought: str) -> None:
+        """How a conversation ended."""
+        with self._lock:
+            self.cut += cut_by == "length"
+            self.thought = self.thought or thought
+
+
+class AnswerTally:
+    """Counts over trajectories, one in memory at a time."""
+
+    def __init__(self, traces: Iterable[dict], notes: Notes):
+        self.n = self.read = self.cut = self.used_no_tool = 0
+        self.failed: Counter[str] = Counter()  # trajectories by the kind of their server's failure
+        self.unread: Counter[str] = Counter()  # answers by what is wrong with them
+        self.tool_failures: Counter[str] = Counter()
+        self.exceptions: dict[str, str] = {}  # the first of each tool
+        self.example = ""
+        for trace in traces:
+            self._add(trace)
+        self.cut = self.cut or notes.cut
+        self.example = one_line(self.example or notes.thought, SHOWN)
+
+    def _add(self, trace: dict) -> None:
+        for tool, exception in filter(None, map(failed_tool, trace["messages"])):
+            self.tool_failures[tool] += 1
+            self.exceptions.setdefault(tool, exception)
+        if "failure" in trace:
+            self.failed[trace["failure"]] += 1
+            return
+        self.n += 1
+        self.used_no_tool += not trace["tools_used"]
+        self.cut += trace.get("cut_by") == "length"
+        if trace["final_recommendation_parsed"] in ("YES", "NO"):
+            self.read += 1
+            return
+        last = trace["messages"][-1]
+        self.unread[look_of(last, trace.get("cut_by"))] += 1
+        self.example = self.example or (last["content"].strip() if last["role"] == "assistant" else "")
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether not one answer can be read and not one tool was used."""
+        return self.n > 0 and self.read == 0 and self.used_no_tool == self.n
+
+    def complaint(self, limit: int, on_server: bool) -> str | None:
+        """What most answers look like and what to set, in one line; None if half of them can be read and rest on tools.
+
+        `limit` is the number of tokens that an answer may have.
+        """
+        if self.read >= READABLE_SHARE * self.n:
+            if self.used_no_tool <= READABLE_SHARE * self.n:
+                return None
+            return f"{self.used_no_tool} of {self.n} agents called no tool: {self._remedy(on_server)}"
+        counts = Counter({f"cut at the limit of {limit} tokens": self.cut}) + self.unread
+        if self.used_no_tool:
+            counts["without a tool call"] = self.used_no_tool
+        looks = ", ".join(f"{look} {count}" for look, count in counts.items())
+        example = f", for example {self.example!r}" if self.example else ""
+        return f"{self.n - self.read} of {self.n} answers cannot be read ({looks}){example}: {self._remedy(on_server)}"
+
+    def _remedy(self, on_server: bool) -> str:
+        from meeting_agent.servers.errors import START_WITH_TOOLS
+
+        steps = ["raise --max_answer_tokens", "turn thinking off"] if self.cut else []
+        if on_server and (
+            self.used_no_tool > READABLE_SHARE * self.n or self.unread[CALL_AS_TEXT] + self.unread[ENDLESS]
+        ):
+            steps.append(START_WITH_TOOLS)
+        return "; ".join([*steps, "take an instruction-tuned model"])
+
+    def warnings(self, limit: int, on_server: bool) -> list[str]:
+        """What the user should know at the end, a line each."""
+        lines = []
+        if complaint := self.complaint(limit, on_server):
+            lines.append(complaint)
+        if self.failed:
+            kinds = ", ".join(f"{kind} {count}" for kind, count in self.failed.most_common())
+            lines.append(f"{self.failed.total()} trajectories failed and are left out of the pairs ({kinds})")
+        for tool, count in self.tool_failures.most_common():
+            lines.append(f"tool {tool} failed {count} times: {one_line(self.exceptions[tool], SHOWN)}")
+        return lines
+
+
+def warn(line: str) -> None:
+    """Prints a warning that may quote a model, on terminals that cannot show every character too."""
+    encoding = sys.stdout.encoding or "utf-8"
+    print(f"warning: {line}".encode(encoding, "backslashreplace").decode(encoding), flush=True)
+
+
+def look_of(last: dict, cut_by: str | None) -> str:
+    """What is wrong with the last message of a conversation that gave no recommendation."""
+    if last["role"] != "assistant":
+        return ENDLESS
+    if cut_by == "content_filter":
+        return "refused or filtered"
+    if not last["content"].strip():
+        return "empty"
+    if looks_like_a_call(last["content"]):
+        return CALL_AS_TEXT
+    return "no JSON" if safe_extract_json(last["content"]) is None else "JSON without YES or NO"

@@ -1,0 +1,159 @@
+"""Speed, side by side: each of our ways against the usual one, in alternation on this machine.
+
+    python -m meeting_agent.benchmarks.comparisons            # into results/benchmark.json and benchmark.png
+    python -m meeting_agent.benchmarks.comparisons --quick    # fewer and smaller repeats
+    python -m meeting_agent.benchmarks.comparisons --parts training,inference
+
+A repeat runs ours and then the peer, so that what else the machine does meets both. A ratio is the median over the
+repeats, its range the smallest and the largest. `meeting_agent/benchmarks/peers.py` holds the usual ways.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from meeting_agent.benchmarks.growth import QUICK_SIZES, SIZES, growth, seconds_each
+from meeting_agent.common.files import ADAPTER_WEIGHTS, InputError, read_json, write_json
+from meeting_agent.common.outputs import Output
+from meeting_agent.common.settings import input_path, output_path, parse_settings, run_script, setting
+from meeting_agent.evaluation.agent_scores import machine, versions
+
+REPEATS, QUICK_REPEATS = 5, 1
+
+
+@dataclass
+class BenchmarkConfig:
+    """Settings of the benchmark."""
+
+    sft_model_path: str = input_path("models/sft_prediction_model_gemma_270m", "the adapter that phase 1 wrote")
+    sft_data_path: str = setting("data/sft_training_data.csv", "rows to train on")
+    pairs_path: str = setting("trajectories/preference_pairs.json", "preference pairs to train on")
+    traces_path: str = input_path("trajectories/agent_traces.json", "trajectories of that adapter")
+    output: str = output_path("results/benchmark.json", "where the figures go; the plot goes beside it")
+    quick: bool = setting(False, "fewer and smaller repeats")
+    parts: str = setting(
+        "training,inference,processes,growth", "comma-separated parts to run; the others keep figures measured alike"
+    )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """`ours` and `peer` do some work and return its rate in `unit`; they get the number of the repeat.
+
+    `also` is what else belongs to the figures, such as the loss that both reach.
+    """
+
+    name: str
+    unit: str
+    bar: float
+    ours: Callable[[int], float]
+    peer: Callable[[int], float]
+    also: dict[str, float] = field(default_factory=dict)
+
+
+def rate(amount: float, work: Callable[[], object]) -> float:
+    """`amount` by the seconds that `work` takes."""
+    started = time.perf_counter()
+    work()
+    return amount / (time.perf_counter() - started)
+
+
+def measured(comparison: Comparison, repeats: int) -> dict:
+    """Medians and the ratio's range over `repeats`; repeat 0 warms both sides up and does not count."""
+    rates = [(comparison.ours(i), comparison.peer(i)) for i in range(repeats + 1)][1:]
+    ratios = [ours / peer for ours, peer in rates]
+    return {
+        "name": comparison.name,
+        "unit": comparison.unit,
+        "ours": statistics.median(ours for ours, _ in rates),
+        "peer": statistics.median(peer for _, peer in rates),
+        "ratio": statistics.median(ratios),
+        "ratio_low": min(ratios),
+        "ratio_high": max(ratios),
+        "repeats": repeats,
+        "bar": comparison.bar,
+    } | comparison.also
+
+
+def main() -> None:
+    config = parse_settings(BenchmarkConfig, __doc__.splitlines()[0])
+    if not (Path(config.sft_model_path) / ADAPTER_WEIGHTS).exists():
+        raise InputError(f"{config.sft_model_path} holds no adapter: run starter_sft.py first")
+    from meeting_agent.benchmarks.peers import PARTS, comparisons
+
+    parts = set(config.parts.split(","))
+    if not parts <= {*PARTS, "growth"}:
+        raise InputError(f"--parts is {config.parts!r}: give some of {','.join(PARTS)},growth")
+    output = Path(config.output)
+    record = Output("--output", output, "results", beside=[f"{output.stem}.png"])
+    record.check()
+    origin = {"machine": machine(), "versions": versions(), "quick": config.quick}
+    known = figures_of_other_parts(output, origin) if parts < {*PARTS, "growth"} else {}
+    found = {c["name"]: c for c in known.get("comparisons", [])}
+    for comparison in comparisons(config, parts):
+        print(f"{comparison.name} ...", end=" ", flush=True)
+        found[comparison.name] = measured(comparison, QUICK_REPEATS if config.quick else REPEATS)
+        print(line(found[comparison.name]), flush=True)
+    sizes = QUICK_SIZES if config.quick else SIZES
+    grown = growth(config.sft_model_path, config.traces_path, sizes) if "growth" in parts else []
+    for row in grown:
+        each, peak = f"{seconds_each(row):.3f} s each", f"{row['peak_mib']:.0f} MiB at most"
+        print(f"{row['phase']}, {row['scenarios']} scenarios: {each}, {peak}", flush=True)
+    figures = {"comparisons": list(found.values()), "growth": grown or known.get("growth", [])}
+    with record.writing() as folder:
+        table, picture = (folder / name for name in record.names)
+        write_json(table, origin | figures)
+        draw(picture, list(found.values()))
+    print(f"Figures in {output}")
+
+
+def figures_of_other_parts(output: Path, origin: dict) -> dict:
+    """What `output` holds already; nothing, and a warning, if that was not measured like this."""
+    if not output.exists():
+        return {}
+    known = read_json(output, "python -m meeting_agent.benchmarks.comparisons")
+    other = [name for name, value in origin.items() if known.get(name) != value]
+    if other:
+        print(
+            f"warning: {output} was measured with other {' and '.join(other)}: its figures will be replaced", flush=True
+        )
+        return {}
+    return known
+
+
+def line(found: dict) -> str:
+    met = "met" if found["ratio"] >= found["bar"] else "MISSED"
+    return (
+        f"{found['ours']:.4g} against {found['peer']:.4g} {found['unit']}: {found['ratio']:.2f} "
+        f"({found['ratio_low']:.2f} to {found['ratio_high']:.2f}), bar {found['bar']:g} {met}"
+    )
+
+
+def draw(path: Path, found: list[dict]) -> None:
+    """Ratios with their ranges and bars, on a logarithmic scale."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(9, 0.6 * len(found) + 1.5))
+    rows = range(len(found))
+    ratios = [f["ratio"] for f in found]
+    spread = [[f["ratio"] - f["ratio_low"] for f in found], [f["ratio_high"] - f["ratio"] for f in found]]
+    axes.barh(rows, ratios, xerr=spread, color="#4c78a8", height=0.6, capsize=3)
+    axes.scatter([f["bar"] for f in found], rows, marker="|", s=400, color="#b04a4a", zorder=3, label="bar")
+    axes.set(xscale="log", yticks=list(rows), xlabel="ours / peer")
+    axes.set_yticklabels([f["name"].replace("_", " ") for f in found])
+    axes.invert_yaxis()
+    axes.legend(frameon=False)
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Software": None}, dpi=110)
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    run_script(main)

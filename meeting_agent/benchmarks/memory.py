@@ -1,0 +1,182 @@
+"""How much memory each phase takes with a base of Gemma 3 270M's shape, under the flags for small machines.
+
+    python -m meeting_agent.benchmarks.memory
+
+Weights are random: their number counts, not what they know. Each phase is its real script in a process of its own, with
+a few rows, scenarios and pairs, since memory grows with the rows at once and not with their number. Phase 3 gets
+committed trajectories, because random weights call no tools.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from meeting_agent.agent.trajectory_file import companion
+from meeting_agent.common.files import ADAPTER_WEIGHTS, InputError, digest, json_text, read_json, write_json
+from meeting_agent.common.outputs import Output
+from meeting_agent.common.settings import output_path, parse_settings, run_script, setting
+
+SMALL_MACHINE = ("--per_device_train_batch_size=1", "--gradient_checkpointing")
+VOCABULARY = 1000  # of the tokenizer made here: as many characters a token as in a large vocabulary, about four
+
+
+@dataclass
+class MemoryConfig:
+    """Settings of the measurement."""
+
+    output: str = output_path("results/memory.json", "where the numbers go")
+    num_hidden_layers: int = setting(18, "layers of the base; fewer for a quick try", 1, 1000)
+    vocab_size: int = setting(262_144, "size of its vocabulary; fewer for a quick try", 2000, 10_000_000)
+
+
+def main() -> None:
+    config = parse_settings(MemoryConfig, "Measures the peak memory of each phase with a base of Gemma 3 270M's shape.")
+    output = Output("--output", config.output, "results")
+    output.check()
+    with tempfile.TemporaryDirectory() as folder:
+        output.write(json_text(measure(Path(folder), config)))
+    print(f"Written to {config.output}")
+
+
+def measure(folder: Path, config: MemoryConfig) -> dict:
+    from meeting_agent.evaluation.agent_scores import machine
+
+    base, sft = folder / "base", folder / "sft"
+    whole = config == MemoryConfig(config.output)
+    shape = (
+        "Gemma 3 270M's shape" if whole else f"Gemma 3, {config.num_hidden_layers} layers, {config.vocab_size} tokens"
+    )
+    parameters = write_base(base, config)
+    peaks = {
+        "sft": peak(
+            "starter_sft.py",
+            f"--base_model_name={base}",
+            f"--output_model_path={sft}",
+            *("--max_train_rows=10", "--num_train_epochs=1", "--gradient_accumulation_steps=8", *SMALL_MACHINE),
+        ),
+        "traces": peak(
+            "starter_agentic_traces.py",
+            f"--sft_model_path={sft}",
+            f"--traces_path={folder / 'played.json'}",
+            *("--num_scenarios=2", "--samples_per_scenario=2"),
+        ),
+    }
+    write_traces(folder / "traces.json", sft, committed_tries(1))
+    peaks["rlft"] = peak(
+        "starter_agentic_rlft.py",
+        f"--sft_model_path={sft}",
+        f"--traces_path={folder / 'traces.json'}",
+        f"--pairs_path={folder / 'pairs.json'}",
+        f"--adapter_path={folder / 'dpo'}",
+        f"--results_dir={folder / 'results'}",
+        *("--max_steps=1", "--grounding_share=0", "--gradient_accumulation_steps=2", "--num_eval_scenarios=4"),
+        *SMALL_MACHINE,
+    )
+    return {
+        "peak_gib": peaks,
+        "base": f"{shape}, {parameters / 1e6:.0f} million random parameters",
+        "flags": " ".join(SMALL_MACHINE),
+        "machine": machine(),
+    }
+
+
+def peak(script: str, *flags: str) -> float:
+    """Peak resident memory in GiB of one phase's process; raises InputError if it fails."""
+    process = subprocess.Popen([sys.executable, script, *flags])
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise InputError(f"{script} ended with status {process.returncode}: see above")
+    gib = round(usage.ru_maxrss / 2**20, 2)
+    print(f"{script}: {gib} GiB at most\n", flush=True)
+    return gib
+
+
+def write_base(folder: Path, settings: MemoryConfig) -> int:
+    """A base model with Gemma 3 270M's configuration and random weights; returns how many."""
+    import torch
+    from transformers import AutoModelForCausalLM, Gemma3TextConfig
+
+    tokenizer = train_tokenizer()
+    config = Gemma3TextConfig(
+        vocab_size=settings.vocab_size,
+        hidden_size=640,
+        intermediate_size=2048,
+        num_hidden_layers=settings.num_hidden_layers,
+        num_attention_heads=4,
+        num_key_value_heads=1,
+        head_dim=256,
+        query_pre_attn_scalar=256,
+        sliding_window=512,
+        max_position_embeddings=32_768,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return sum(p.numel() for p in model.parameters())
+
+
+def train_tokenizer():
+    """Word pieces of about the usual length, so that rows have about as many tokens as with Gemma's own tokenizer."""
+    from tokenizers import models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    from data_classes import read_training_rows
+    from meeting_agent.base.tokenizer import WORDS, byte_level_bpe
+
+    special = ["<pad>", "<eos>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_turn>"]
+    pieces = byte_level_bpe(models.BPE(), WORDS)
+    texts = [row.input_text for row in read_training_rows("data/sft_training_data.csv")]
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    pieces.train_from_iterator(
+        texts,
+        trainers.BpeTrainer(
+            vocab_size=VOCABULARY, special_tokens=special, initial_alphabet=alphabet, show_progress=False
+        ),
+    )
+    tokens = sum(len(pieces.encode(text).ids) for text in texts)
+    print(f"{sum(map(len, texts)) / tokens:.1f} characters a token, {tokens / len(texts):.0f} tokens a row", flush=True)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=pieces,
+        pad_token="<pad>",
+        eos_token="<eos>",
+        bos_token="<bos>",
+        unk_token="<unk>",
+        additional_special_tokens=special[4:],
+    )
+
+
+def committed_tries(each: int) -> list[dict]:
+    """Played tries of the committed run at the same prompts, right and wrong: `each` right ones for either answer."""
+    pairs = read_json(Path("trajectories/preference_pairs.json"), "starter_agentic_rlft.py")
+    traces = read_json(Path("trajectories/agent_traces.json"), "starter_agentic_traces.py")
+    by_id = {trace["id"]: trace for trace in traces}
+    played = [(by_id[p["chosen_id"]], by_id[p["rejected_id"]]) for p in pairs if p["rejected_id"] in by_id]
+    found: dict[str, dict] = {}
+    for answer in ("YES", "NO"):
+        right = [
+            (c, r) for c, r in played if c["final_recommendation_parsed"] == answer != r["final_recommendation_parsed"]
+        ]
+        found |= {trace["id"]: trace for pair in right[:each] for trace in pair}
+    return list(found.values())
+
+
+def write_traces(path: Path, sft: Path, traces: list[dict]) -> None:
+    """A hand-off to phase 3 with these trajectories, as if phase 2 had played them with the adapter in `sft`."""
+    summary = read_json(Path("trajectories/agent_traces.summary.json"), "starter_agentic_traces.py")
+    write_json(path, traces)
+    summary["sha256"] = {"adapter": digest(sft / ADAPTER_WEIGHTS), "traces": digest(path)}
+    write_json(companion(path, "summary"), summary)
+
+
+if __name__ == "__main__":
+    run_script(main)

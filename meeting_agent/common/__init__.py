@@ -1,0 +1,1 @@
+"""What every part needs: files and who they belong to, settings, text, processes, hardware."""

@@ -1,0 +1,100 @@
+"""Says whether a run met the acceptance criteria; exit status 1 if any was missed.
+
+python -m meeting_agent.evaluation.criteria results/metrics.json            # every one
+python -m meeting_agent.evaluation.criteria results/metrics.json --brief    # only the brief's own decide the status
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from meeting_agent.common.files import read_json
+from meeting_agent.common.settings import run_script
+
+
+def criteria(m: dict) -> list[tuple[str, float, str, float]]:
+    """(what, measured, comparison, bound) of every criterion.
+
+    "Not lower" is judged like every difference here, by scenarios in pairs: the upper end of the gain's 95% interval.
+    Boosting is compared only on this project's own rows, and shares of what can be attained only where that is known.
+    """
+    phases, paired, training = m["phases"], m["paired"], m["training"]
+    sft, agent, dpo = phases["sft"], phases["agent"], phases["dpo"]
+    boosting = paired.get("sft_vs_boosting_visible")
+    against_boosting = [("SFT against boosting, points", boosting["delta"], ">=", -0.02)] if boosting else []
+    attained = {
+        name: [(f"{label} share of the attainable gain", m["attainable"][name], ">=", bound)]
+        for name, label, bound in (("sft", "SFT", 0.80), ("dpo", "DPO", 0.70))
+        if name in m["attainable"]
+    }
+    return [
+        ("held-out scenarios", sft["n"], ">=", 500),
+        ("SFT accuracy, lower 95% bound", sft["accuracy_ci95"][0], ">", 0.65),
+        *attained.get("sft", []),
+        ("SFT against TF-IDF, points", paired["sft_vs_tfidf_logistic"]["delta"], ">", 0.0),
+        ("SFT against TF-IDF, p", paired["sft_vs_tfidf_logistic"]["p_value"], "<", 0.01),
+        ("SFT valid outputs", sft["valid_rate"], ">=", 1.0),
+        ("SFT above the untouched base", sft["accuracy"] - phases["base"]["accuracy"], ">=", 0.08),
+        ("agent accuracy, lower 95% bound", agent["accuracy_ci95"][0], ">", 0.60),
+        ("agent trajectories with 2 to 5 calls", agent["calls_in_range_rate"], ">=", 0.95),
+        ("agent trajectories completed", agent["completed_rate"], ">=", 0.98),
+        ("phase 2 trajectories", m["traces"]["n"], ">=", 50),
+        ("phase 2 trajectories with 2 to 5 calls", m["traces"]["calls_in_range_rate"], ">=", 0.95),
+        ("phase 2 trajectories completed", m["traces"]["completed_rate"], ">=", 0.98),
+        ("DPO accuracy, lower 95% bound", dpo["accuracy_ci95"][0], ">", 0.70),
+        ("DPO gain over the agent, points", paired["dpo_vs_agent"]["delta"], ">", 0.0),
+        ("DPO gain over the agent, p", paired["dpo_vs_agent"]["p_value"], "<", 0.01),
+        *attained.get("dpo", []),
+        ("DPO grounded answers against before, upper 95% bound", m["grounding"]["ci95"][1], ">=", 0.0),
+        ("SFT loss, last against first", training["sft"]["loss_last"] - training["sft"]["loss_first"], "<", 0.0),
+        ("DPO loss, last against first", training["dpo"]["loss_last"] - training["dpo"]["loss_first"], "<", 0.0),
+        ("DPO margin, last against first", training["dpo"]["margin_last"] - training["dpo"]["margin_first"], ">", 0.0),
+        *against_boosting,
+    ]
+
+
+# What the brief itself asks; the others are this project's own bars.
+BRIEF = (
+    "SFT accuracy, lower 95% bound",
+    "SFT valid outputs",
+    "agent accuracy, lower 95% bound",
+    "agent trajectories with 2 to 5 calls",
+    "phase 2 trajectories",
+    "phase 2 trajectories with 2 to 5 calls",
+    "DPO accuracy, lower 95% bound",
+    "DPO gain over the agent, points",
+    "SFT loss, last against first",
+    "DPO loss, last against first",
+    "DPO margin, last against first",
+)
+
+
+def met(measured: float, comparison: str, bound: float) -> bool:
+    return {
+        ">": measured > bound,
+        ">=": measured >= bound,
+        "<": measured < bound,
+    }[comparison]
+
+
+def missed(metrics: dict) -> list[str]:
+    """Names of the criteria that a run did not meet."""
+    return [what for what, value, comparison, bound in criteria(metrics) if not met(value, comparison, bound)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("metrics", nargs="?", type=Path, default=Path("results/metrics.json"))
+    parser.add_argument("--brief", action="store_true", help="only the brief's own criteria decide the exit status")
+    arguments = parser.parse_args()
+    metrics = read_json(arguments.metrics, "starter_agentic_rlft.py")
+    failed = missed(metrics)
+    for what, measured, comparison, bound in criteria(metrics):
+        print(f"{'MISSED' if what in failed else 'ok    '} {what:<53} {measured:>9.4f} {comparison} {bound}")
+    sys.exit(any(what in BRIEF or not arguments.brief for what in failed))
+
+
+if __name__ == "__main__":
+    run_script(main)

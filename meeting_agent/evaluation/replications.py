@@ -1,0 +1,106 @@
+"""The whole pipeline again with other seeds, each run in its own scratch folder; the table goes into the report.
+
+python -m meeting_agent.evaluation.replications --seeds 5,6 --scratch /tmp/replications
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from meeting_agent.common.files import InputError, json_text, read_json, write_json
+from meeting_agent.common.outputs import Output
+from meeting_agent.common.settings import input_path, output_path, parse_settings, run_script, setting
+from meeting_agent.evaluation.criteria import missed
+
+EVAL_SEED_OFFSET = 5300
+
+
+@dataclass
+class ReplicationConfig:
+    """Settings of the replications."""
+
+    seeds: str = setting("1,2,3,4,5,6", "comma-separated seeds; data, training and evaluation all change")
+    recipe: str = input_path("recipes/embedded", "folder with the settings of the three phases")
+    scratch: str = output_path("build/replications", "where the runs go; a finished run is not repeated")
+    jobs: int = setting(2, "runs at a time, each on its share of the cores: small models use few cores well", 1, 64)
+    output: str = output_path("results/replications.json", "where the table goes")
+
+
+def phase_commands(recipe: Path, folder: Path, seed: int) -> list[list[str]]:
+    """The data generator and the three scripts of `recipe`, writing everything into `folder`."""
+    data, sft, dpo = folder / "data.csv", folder / "sft", folder / "dpo"
+    traces, pairs = folder / "agent_traces.json", folder / "preference_pairs.json"
+    phases: list[list[Any]] = [
+        ["-m", "meeting_agent.world.training_data", "--seed", seed, "--output", data],
+        ["starter_sft.py", "--seed", seed, "--sft_data_path", data, "--output_model_path", sft],
+        ["starter_agentic_traces.py", "--seed", seed, "--sft_model_path", sft, "--traces_path", traces],
+        ["starter_agentic_rlft.py", "--seed", seed, "--data_seed", seed, "--eval_seed", EVAL_SEED_OFFSET + seed],
+    ]
+    phases[-1] += ["--sft_model_path", sft, "--traces_path", traces, "--pairs_path", pairs]
+    phases[-1] += ["--adapter_path", dpo, "--results_dir", folder / "results"]
+    for phase, settings in zip(phases[1:], ("sft", "traces", "rlft"), strict=True):
+        phase += ["--config", recipe / f"{settings}.yaml"]
+    return [[sys.executable, *map(str, phase)] for phase in phases]
+
+
+def main() -> None:
+    config = parse_settings(ReplicationConfig, "Repeats the whole pipeline with other seeds.")
+    try:
+        seeds = [int(s) for s in config.seeds.split(",")]
+    except ValueError:
+        raise InputError(f"--seeds is {config.seeds!r}: give numbers like 1,2,3,4") from None
+    output = Output("--output", config.output, "results")
+    output.check()
+    threads = max(1, (os.cpu_count() or 1) // config.jobs)
+    with ThreadPoolExecutor(config.jobs) as pool:
+        rows = list(pool.map(lambda seed: replication(config, seed, threads), seeds))
+    output.write(json_text(rows))
+
+
+def replication(config: ReplicationConfig, seed: int, threads: int) -> dict:
+    """The row of one seed, unless it is there already by a run of its own; `run.log` holds what that printed."""
+    folder = Path(config.scratch) / Path(config.recipe).name / f"seed-{seed}"
+    finished = folder / "row.json"
+    if not finished.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        started = time.monotonic()
+        environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+        with (folder / "run.log").open("w", encoding="utf-8") as log:
+            for command in phase_commands(Path(config.recipe), folder, seed):
+                done = subprocess.run(command, check=False, env=environment, stdout=log, stderr=subprocess.STDOUT)
+                if done.returncode != 0:
+                    raise InputError(f"seed {seed}: {' '.join(command[1:3])} failed, see {folder / 'run.log'}")
+        write_json(finished, result_row(seed, folder))
+        print(f"seed {seed} done in {time.monotonic() - started:.0f} s", flush=True)
+    return read_json(finished, "python -m meeting_agent.evaluation.replications")
+
+
+def method(settings: dict) -> dict:
+    """The settings that say how phase 3 works, and nothing of seeds and places."""
+    return {k: v for k, v in settings.items() if not k.endswith(("seed", "path", "dir"))}
+
+
+def result_row(seed: int, folder: Path) -> dict:
+    metrics = read_json(folder / "results" / "metrics.json", "starter_agentic_rlft.py")
+    phases = {
+        name: {key: metrics["phases"][name][key] for key in ("accuracy", "accuracy_ci95")}
+        for name in ("base", "sft", "agent", "dpo")
+    }
+    paired = metrics["paired"]["dpo_vs_agent"]
+    return {"seed": seed, **phases, "dpo_vs_agent_p": paired["p_value"], "dpo_vs_agent": paired["delta"]} | {
+        "attainable": metrics["attainable"],
+        "grounding": metrics["grounding"],
+        "missed": missed(metrics),
+        "rlft": method(metrics["run"]["settings"]["rlft"]),
+    }
+
+
+if __name__ == "__main__":
+    run_script(main)

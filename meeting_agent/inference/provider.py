@@ -1,0 +1,162 @@
+"""The engine as an in-process litellm provider, so that npcpy agents talk to it as to any hosted model.
+
+Agents run in threads; their requests meet in a `Batcher`, which hands them to the engine together. Litellm turns what
+goes wrong in a provider into a server's errors. What goes wrong here is none: it ends the run, as itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+import zlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from meeting_agent.common.stopping import RunStopped
+from meeting_agent.inference.chat_format import read_message, render
+from meeting_agent.inference.engine import Completion, Engine, Request
+
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # or importing litellm fetches a price list
+
+PROVIDER = "in-process"
+MODEL = "meeting-agent"
+SESSION_HEADER = "x-session"  # which conversation a request goes on, and what seeds its sampling
+ARGUMENTS_HEADER = "x-arguments"  # values of call arguments that the model need not copy itself, as JSON
+T = TypeVar("T")
+
+
+class Batcher:
+    """Runs jobs in threads of their own, and their requests as one batch, once every agent at work has asked.
+
+    Which requests share a batch, and in which order, therefore depends on the conversations alone and never on timing:
+    the same seed gives the same numbers to the last bit. The engine runs in the thread that calls `play`.
+    """
+
+    def __init__(self, engine: Engine):
+        self.engine = engine
+        self._unfinished = 0
+        self._stopped = False
+        self._broken: Exception | None = None
+        self._waiting: list[tuple[Request, Future]] = []
+        self._answering: list[tuple[Request, Future]] = []
+        self._changed = threading.Condition()
+
+    def play(self, jobs: Sequence[Callable[[], T]]) -> list[T]:
+        """What every job returns; together they start from an empty memory.
+
+        Raises what the engine or the provider raised, as it was; the jobs are then ended.
+        """
+        self.engine.memories.clear()
+        self._unfinished, self._stopped, self._broken = len(jobs), False, None
+        with ThreadPoolExecutor(len(jobs)) as pool:
+            try:
+                played = [pool.submit(self._at_work, job) for job in jobs]
+                while batch := self._next_batch():
+                    self._answer(batch)
+            except BaseException:
+                self._stop()
+                raise
+        return [job.result() for job in played]
+
+    def submit(self, request: Request) -> Future:
+        """The engine's answer to one agent, when all have asked; RunStopped if the run was stopped."""
+        future: Future = Future()
+        with self._changed:
+            if self._stopped:
+                future.set_exception(RunStopped())
+            else:
+                self._waiting.append((request, future))
+                self._changed.notify()
+        return future
+
+    def break_off(self, error: Exception) -> None:
+        """Makes `play` end all jobs and raise `error`."""
+        with self._changed:
+            self._broken = self._broken or error
+            self._changed.notify()
+
+    def _at_work(self, job: Callable[[], T]) -> T:
+        try:
+            return job()
+        finally:
+            with self._changed:
+                self._unfinished -= 1
+                self._changed.notify()
+
+    def _next_batch(self) -> list[tuple[Request, Future]]:
+        """What the agents ask next; nothing when all have ended."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._broken or len(self._waiting) >= self._unfinished)
+            if self._broken:
+                raise self._broken
+            self._answering = self._waiting
+            self._waiting = []
+        return sorted(self._answering, key=lambda asked: (asked[0].session or "", asked[0].prompt))
+
+    def _answer(self, batch: list[tuple[Request, Future]]) -> None:
+        answers = self.engine.generate([request for request, _ in batch])
+        for (_, future), answer in zip(batch, answers, strict=True):
+            future.set_result(answer)
+
+    def _stop(self) -> None:
+        """Fails all pending requests, and those that would come, so that no agent waits for ever."""
+        with self._changed:
+            self._stopped = True
+            for _, future in [*self._answering, *self._waiting]:
+                if not future.done():
+                    future.set_exception(RunStopped())
+
+
+def serve_engine(engine: Engine) -> Batcher:
+    """Registers `engine` with litellm as provider `PROVIDER`, for the jobs that the returned batcher plays."""
+    import litellm
+    from litellm.types.utils import Choices, Message, Usage
+
+    batcher = Batcher(engine)
+
+    class InProcess(litellm.CustomLLM):
+        def completion(self, *args: Any, **kwargs: Any) -> Any:
+            try:
+                return self.answer(**kwargs)
+            except Exception as error:  # whatever it is, no server is to blame
+                batcher.break_off(error)
+                raise RunStopped from error
+
+        def answer(self, **kwargs: Any) -> Any:
+            messages, options = kwargs["messages"], kwargs["optional_params"]
+            headers = kwargs.get("headers") or {}
+            session = headers.get(SESSION_HEADER)
+            request = Request(
+                prompt=render(engine.tokenizer, messages, options.get("tools"), ask=True),
+                max_new_tokens=options.get("max_tokens", 160),
+                temperature=options.get("temperature", 0.0),
+                seed=zlib.crc32(f"{session}-{len(messages)}".encode()),
+                given=json.loads(headers.get(ARGUMENTS_HEADER, "{}")),
+                session=session,
+            )
+            answer: Completion = batcher.submit(request).result()
+            read = numbered(read_message(engine.tokenizer, request.prompt, answer.text), messages)
+            finish = "length" if answer.completion_tokens >= request.max_new_tokens else "stop"
+            response = kwargs["model_response"]
+            response.created = int(time.time())
+            response.choices = [Choices(index=0, message=Message(**read), finish_reason=finish)]
+            response.usage = Usage(
+                prompt_tokens=answer.prompt_tokens,
+                completion_tokens=answer.completion_tokens,
+                total_tokens=answer.prompt_tokens + answer.completion_tokens,
+            )
+            return response
+
+    litellm.custom_provider_map = [{"provider": PROVIDER, "custom_handler": InProcess()}]
+    litellm.drop_params = True
+    return batcher
+
+
+def numbered(message: dict, conversation: list[dict]) -> dict:
+    """The message with ids for its calls that no earlier one has: call_0, call_1 and so on, over all turns."""
+    made = sum(len(earlier.get("tool_calls") or []) for earlier in conversation)
+    calls = [call | {"id": f"call_{made + i}"} for i, call in enumerate(message.get("tool_calls", []))]
+    return message | {"tool_calls": calls} if calls else message

@@ -1,0 +1,114 @@
+"""Whether the engine reads a base as the base reads itself, tried when it is loaded: on a short text and a second turn.
+
+Families differ in how they count positions, see padding and keep what they have read. Nothing here knows families: the
+engine's logits must be those of a plain forward pass. Where they are not, the engine takes the next plainer way.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+import torch
+
+from meeting_agent.common.processes import is_first_process
+from meeting_agent.inference.prefix_cache import growing_cache, recall, remember
+
+if TYPE_CHECKING:
+    from meeting_agent.inference.engine import Engine
+
+TEXT = (
+    "The hall is full, 3 of 12 tables are free. Who meets whom, and when? A founder looks for money; B has 0.75 of it. "
+)
+SHORT, LONGEST_WINDOW = 48, 256  # tokens of the text, and a window that it is made longer than
+# Of the spread of the logits: rounding gives a thousandth of it in full precision, another window a tenth and more.
+TOLERANCE, LOW_PRECISION_TOLERANCE = 0.02, 0.2
+
+
+def choose_way(engine: Engine) -> None:
+    """Leaves `engine` on the fastest way that agrees with a plain forward pass; says so where another was hoped for."""
+    model_type = engine.model.config.model_type
+    if engine.reuses and not agrees(engine, turns=2):
+        engine.reuses = False
+        if agrees(engine, turns=1):
+            say(model_type, "what it has read cannot be kept between turns: each turn is read anew")
+    if not engine.reuses and not agrees(engine, turns=1):
+        engine.plain = True
+        say(model_type, "conversations are read with Transformers' own generate, those of one length together: slower")
+
+
+@functools.cache  # an engine is loaded several times in a phase
+def say(model_type: str, what: str) -> None:
+    if is_first_process():
+        print(f"Base model of type {model_type}: {what}.", flush=True)
+
+
+@torch.inference_mode()
+def agrees(engine: Engine, turns: int) -> bool:
+    """Whether padded rows, a next token and, with two turns, a second turn get the logits of a plain forward pass."""
+    try:
+        return _agrees(engine, turns)
+    except Exception:  # whatever a family raises: it then cannot be read in this way
+        return False
+
+
+def _agrees(engine: Engine, turns: int) -> bool:
+    ids = probe_ids(engine)
+    rows = [ids[:-8], ids[3:-16]]
+
+    def good(logits: torch.Tensor) -> bool:
+        return all(close(found, plain_logits(engine, row)) for found, row in zip(logits, rows, strict=True))
+
+    if not good(engine.last_logits(rows)):
+        return False
+    cache = growing_cache()
+    new, mask, position = engine.pad_new_tokens(rows, [0, 0])
+    if not good(engine.forward(new, mask, position, cache)):
+        return False
+    rows = [row + ids[-8:-7] for row in rows]
+    new = torch.tensor([row[-1:] for row in rows], device=engine.device)
+    mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
+    if not good(engine.forward(new, mask, position[:, -1:] + 1, cache)):
+        return False
+    if turns == 1:
+        return True
+    memories = [remember(cache, i, mask[i], row) for i, row in enumerate(rows)]
+    shared = [len(row) for row in rows]
+    rows = [rows[0] + ids[-7:-4], rows[1] + ids[-7:]]
+    return good(engine.forward(*engine.pad_new_tokens(rows, shared), recall([*memories], shared)))
+
+
+def probe_ids(engine: Engine) -> list[int]:
+    """Tokens of the text, more of them than a window holds, and no more than there are positions."""
+    config = engine.model.config.get_text_config()
+    windows = [getattr(config, name, None) or 0 for name in ("sliding_window", "attention_chunk_size")]
+    window = max((w for w in windows if isinstance(w, int) and w <= LONGEST_WINDOW), default=0)
+    length = min(max(SHORT, window + 32), engine.positions or SHORT + LONGEST_WINDOW)
+    ids = engine.tokenizer.encode(TEXT, add_special_tokens=False)
+    return (ids * (length // len(ids) + 1))[:length]
+
+
+@torch.inference_mode()
+def keeps_positions(model) -> bool:
+    """Whether a model computes logits at a tensor of positions alone, which saves most of a large vocabulary."""
+    ids, at = torch.arange(6, device=next(model.parameters()).device)[None] + 1, torch.tensor([2, 4])
+    training = model.training
+    model.eval()
+    try:
+        whole = model(input_ids=ids, use_cache=False).logits[:, at]
+        some = model(input_ids=ids, use_cache=False, logits_to_keep=at).logits
+    except Exception:  # a family that does not know the argument
+        return False
+    finally:
+        model.train(training)
+    return some.shape == whole.shape and close(some, whole)
+
+
+def plain_logits(engine: Engine, row: list[int]) -> torch.Tensor:
+    return engine.model(input_ids=torch.tensor([row], device=engine.device), use_cache=False).logits[0, -1]
+
+
+def close(found: torch.Tensor, expected: torch.Tensor) -> bool:
+    exact = expected.dtype in (torch.float32, torch.float64)
+    tolerance = TOLERANCE if exact else LOW_PRECISION_TOLERANCE
+    return float((found.float() - expected.float()).abs().max()) <= tolerance * float(expected.float().std())

@@ -1,0 +1,91 @@
+"""Trajectories as the page needs them: without what repeats, claims looked up, packed into one word of base64."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import itertools
+import json
+from collections import Counter
+from collections.abc import Iterable
+
+from meeting_agent.common.files import InputError
+from meeting_agent.world.reward import CLAIM, known_claims
+from meeting_agent.world.tools import SHORT_NAMES
+
+EVALUATED = ("agent", "dpo")  # whose trajectories stand side by side: before DPO, and after
+Claim = tuple[str, int | None]  # what the answer says, and the number of the turn that holds it
+
+
+def pack(traces: Iterable[dict], evaluation: Iterable[dict], most: int) -> str:
+    """At most `most` trajectories of phase 2, and as many of the evaluation, half of them after DPO.
+
+    The same bytes for the same trajectories.
+    """
+    texts: dict[str, int] = {}
+    shown: list[dict] = []
+    found: Counter[str] = Counter()
+    room = {"traces": most} | dict.fromkeys(EVALUATED, most // len(EVALUATED))
+    for group, trace in itertools.chain((("traces", t) for t in traces), ((t.get("policy"), t) for t in evaluation)):
+        if group not in list(room):  # a list, since a broken file's policy may be anything
+            raise InputError(f"trajectory {trace['id']!r} is not of an evaluation: run starter_agentic_rlft.py")
+        found[group] += 1
+        if found[group] <= room[group]:
+            shown.append(for_page(trace, group, texts))
+    left_out = found.total() - len(shown)
+    data = {"short_names": SHORT_NAMES, "left_out": left_out, "texts": list(texts), "traces": shown}
+    written = json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    return base64.b64encode(gzip.compress(written, mtime=0)).decode()
+
+
+def for_page(trace: dict, group: str, texts: dict[str, int]) -> dict:
+    """What the page shows of a trajectory; prompts, which many share, as their numbers in `texts`."""
+    system, question = (texts.setdefault(m["content"], len(texts)) for m in trace["messages"][:2])
+    return {
+        "id": trace["id"],
+        "scenario": trace["scenario_id"],
+        "group": group,
+        "sample": trace.get("sample_index", 0),
+        "persona": trace["system_prompt_name"],
+        "system": system,
+        "question": question,
+        "turns": turns(trace["messages"]),
+        "said": trace["final_recommendation_parsed"],
+        "probability": trace.get("final_probability"),
+        "truth": trace["true_outcome"],
+        "success": trace.get("ground_truth"),
+        "reward": trace["reward"],
+        "tokens": trace.get("tokens"),
+        "completed": trace.get("completed_naturally", True),
+        "failure": trace.get("failure"),
+    }
+
+
+def turns(messages: list[dict]) -> list[dict]:
+    """What the agent and its tools said; the closing answer cut into pieces, so that its claims can be marked."""
+    names = {call["id"]: call["function"]["name"] for m in messages for call in m.get("tool_calls") or []}
+    found: list[dict] = []
+    for message in messages[2:]:
+        if message["role"] == "tool":
+            found.append({"tool": names.get(message.get("tool_call_id"), "unknown"), "says": message["content"]})
+            continue
+        calls = [[c["function"]["name"], c["function"]["arguments"]] for c in message.get("tool_calls") or []]
+        found.append({"says": message["content"]} | ({"calls": calls} if calls else {}))
+    if messages[-1]["role"] == "assistant":
+        found[-1]["pieces"] = closing_pieces(messages)
+        del found[-1]["says"]
+    return found
+
+
+def closing_pieces(messages: list[dict]) -> list[str | Claim]:
+    """The closing answer in order: text, and claims by the rule of `count_grounded_claims`.
+
+    Turns are counted from the first one after the question; the latest that holds a claim counts.
+    """
+    holders = {known: number for number, m in enumerate(messages[2:]) for known in known_claims([m])}
+    answer, pieces, end = messages[-1]["content"], [], 0
+    for claim in CLAIM.finditer(answer):
+        field, value = claim.groups()
+        pieces += [answer[end : claim.start()], (claim.group(), holders.get((field, f"{float(value):.2f}")))]
+        end = claim.end()
+    return [piece for piece in [*pieces, answer[end:]] if piece]

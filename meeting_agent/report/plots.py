@@ -1,0 +1,124 @@
+"""The report's pictures, drawn from metrics, the scenario table and the trajectories."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+from matplotlib.ticker import MaxNLocator
+
+from meeting_agent.world.tools import SHORT_NAMES
+
+COLORS = {"base": "#9aa0a6", "sft": "#4c78a8", "agent": "#f2a541", "dpo": "#3a9d5d"}
+NAMES = {"base": "untouched base", "sft": "SFT", "agent": "agent before DPO", "dpo": "agent after DPO"}
+
+
+def draw_plots(results: Path, metrics: dict, traces: Iterable[dict]) -> None:
+    """Writes five PNG files into `results`."""
+    plt.rcParams.update({"figure.dpi": 110, "axes.spines.top": False, "axes.spines.right": False, "font.size": 10})
+    save(results / "loss_curves.png", loss_curves(metrics["training"]))
+    save(results / "accuracy_ladder.png", accuracy_ladder(metrics))
+    save(results / "calibration.png", calibration(results / "evaluation_scenarios.csv"))
+    save(results / "tool_use.png", tool_use(metrics["phases"]))
+    save(results / "rewards.png", rewards(traces))
+
+
+def save(path: Path, figure) -> None:
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Software": None})
+    plt.close(figure)
+
+
+def loss_curves(training: dict):
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(13, 3.6))
+    sft, dpo = training["sft"], training["dpo"]
+    left.plot(*zip(*sft["loss_curve"], strict=True), color=COLORS["sft"], label="training loss")
+    left.set(title="Phase 1: SFT loss", xlabel="step")
+    errors = left.twinx()
+    errors.plot(*zip(*sft["selection_error_curve"], strict=True), "o--", color="#b04a4a", label="selection error")
+    errors.set_ylabel("squared error, selection rows", color="#b04a4a")
+    left.axvline(sft["best_step"], color="#888888", linewidth=1, linestyle=":")
+    left.text(sft["best_step"], left.get_ylim()[1], " kept", va="top", color="#666666")
+    middle.plot(*zip(*dpo["loss_curve"], strict=True), color=COLORS["dpo"])
+    middle.set(title="Phase 3: DPO loss with the chosen side's cross-entropy", xlabel="step")
+    right.plot(*zip(*dpo["margin_curve"], strict=True), color=COLORS["dpo"])
+    right.axhline(0, color="#888888", linewidth=1, linestyle=":")
+    right.set(title="Phase 3: reward margin", xlabel="step")
+    return figure
+
+
+def accuracy_ladder(metrics: dict):
+    figure, axis = plt.subplots(figsize=(9, 4.2))
+    for x, name in enumerate(NAMES):
+        scores = metrics["phases"][name]
+        low, high = scores["accuracy_ci95"]
+        value = scores["accuracy"]
+        axis.bar(x, value, color=COLORS[name], width=0.6)
+        axis.errorbar(x, value, [[value - low], [high - value]], color="#333333", capsize=4)
+        axis.text(x, 0.41, f"{value:.1%}", ha="center", color="white", fontweight="bold")
+    lines = {
+        "majority": "majority class",
+        "text_only": "ceiling, text only",
+        "all_tools": "ceiling, text and all tools",
+    }
+    for key, value in metrics["ceilings"].items():
+        if key in lines:
+            axis.axhline(value, color="#555555", linewidth=1, linestyle="--")
+            axis.text(3.45, value, f"{lines[key]} {value:.1%}", va="bottom", fontsize=9)
+    for key, label in {"tfidf_logistic": "TF-IDF", "boosting_visible": "boosting"}.items():
+        if key in metrics["baselines"]:
+            value = metrics["baselines"][key]["accuracy"]
+            axis.axhline(value, color="#bbbbbb", linewidth=1, linestyle=":")
+            axis.text(-0.95, value, f"{label} {value:.1%}", va="top", fontsize=9, color="#777777")
+    axis.set_xticks(range(len(NAMES)), NAMES.values())
+    axis.set(ylim=(0.4, 1.0), xlim=(-1, 5), ylabel="accuracy, held-out scenarios", title="Every phase, same scenarios")
+    return figure
+
+
+def calibration(scenarios: Path):
+    with scenarios.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    figure, axis = plt.subplots(figsize=(5, 4.6))
+    axis.plot([0, 1], [0, 1], color="#888888", linewidth=1, linestyle=":")
+    for name in NAMES:
+        said = [(float(r[name]), float(r["success_probability"]) > 0.5) for r in rows if r[name]]
+        bins: dict[int, list[tuple[float, bool]]] = {}
+        for p, success in said:
+            bins.setdefault(min(9, int(p * 10)), []).append((p, success))
+        points = [
+            (sum(p for p, _ in b) / len(b), sum(s for _, s in b) / len(b))
+            for _, b in sorted(bins.items())
+            if len(b) >= 8
+        ]
+        if points:
+            axis.plot(*zip(*points, strict=True), "o-", color=COLORS[name], label=NAMES[name], markersize=4)
+    axis.set(xlabel="stated probability", ylabel="share that succeeded", title="Calibration", xlim=(0, 1), ylim=(0, 1))
+    axis.legend(frameon=False, fontsize=9)
+    return figure
+
+
+def tool_use(phases: dict):
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.6))
+    for offset, name in ((-0.2, "agent"), (0.2, "dpo")):
+        shares = [phases[name]["tool_share"].get(tool, 0.0) for tool in SHORT_NAMES]
+        left.bar([i + offset for i in range(len(shares))], shares, 0.38, color=COLORS[name], label=NAMES[name])
+        calls = {int(k): v for k, v in phases[name]["calls_distribution"].items()}
+        right.bar([k + offset for k in calls], list(calls.values()), 0.38, color=COLORS[name])
+    left.set_xticks(range(len(SHORT_NAMES)), SHORT_NAMES.values())
+    left.set(title="Which tools agents consult", ylabel="share of trajectories", ylim=(0, 1.3))
+    left.legend(frameon=False, fontsize=9, loc="upper left", ncols=2)
+    right.xaxis.set_major_locator(MaxNLocator(integer=True))
+    right.set(title="Calls per trajectory", xlabel="calls", ylabel="share of trajectories")
+    return figure
+
+
+def rewards(traces: Iterable[dict]):
+    figure, axis = plt.subplots(figsize=(7, 3.4))
+    axis.hist([t["reward"] for t in traces], bins=[-1 + 0.05 * i for i in range(42)], color=COLORS["agent"])
+    axis.set(title="Rewards of phase 2 trajectories", xlabel="reward", ylabel="trajectories")
+    return figure

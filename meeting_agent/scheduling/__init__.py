@@ -1,0 +1,1 @@
+"""Who should meet: a question about two people, and a schedule for all."""

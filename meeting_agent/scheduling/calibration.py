@@ -1,0 +1,70 @@
+"""From what an agent found out to a probability: how often meetings succeeded of which it found that."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from meeting_agent.agent.trajectory_file import TraceFile
+from meeting_agent.common.files import InputError
+from meeting_agent.world.reward import tool_results
+from meeting_agent.world.tools import MAIN_SCORES
+
+FEWEST = 50  # trajectories that a fit needs
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Success as a logistic function of the agent's probability and the scores that it looked up.
+
+    An agent's probability is a plain mean of scores: it ranks meetings well, but counts every score alike and says 0.6
+    of many that nearly always succeed. Without weights its own probability stands.
+    """
+
+    weights: tuple[float, ...] = ()
+    offset: float = 0.0
+
+    def success(self, probability: float, messages: Sequence[dict]) -> float:
+        """Probability in [0, 1] that a meeting succeeds of which an agent said `probability` after `messages`."""
+        if not self.weights:
+            return probability
+        seen = evidence(probability, messages)
+        total = self.offset + sum(w * value for w, value in zip(self.weights, seen, strict=True))
+        return 1.0 / (1.0 + math.exp(-total))
+
+
+def evidence(probability: float, messages: Sequence[dict]) -> list[float]:
+    """The logit of the agent's probability and, for each main score, its distance from one half; 0 if not looked up."""
+    bounded = min(0.99, max(0.01, probability))
+    scores: dict[str, float] = {}
+    for result in tool_results(list(messages)):
+        scores |= {k: v for k, v in result.items() if k in MAIN_SCORES.values() and isinstance(v, int | float)}
+    return [math.log(bounded / (1.0 - bounded)), *(scores.get(name, 0.5) - 0.5 for name in MAIN_SCORES.values())]
+
+
+def read_calibration(path: Path) -> Calibration:
+    """Fitted on the aligned agent's trajectories in phase 3's evaluation; none where `path` does not exist."""
+    if not path.exists():
+        return Calibration()
+    return fit(trace for trace in TraceFile(path, "starter_agentic_rlft.py") if trace.get("policy") == "dpo")
+
+
+def fit(traces: Iterable[dict]) -> Calibration:
+    """Logistic regression of success on `evidence` (Platt, 1999); raises InputError where there is too little."""
+    from sklearn.linear_model import LogisticRegression
+
+    known = [(t["final_probability"], t["messages"], t["ground_truth"]) for t in traces]
+    known = [one for one in known if one[0] is not None]
+    if len(known) < FEWEST:
+        raise InputError(
+            f"--calibration holds {len(known)} answers of the aligned agent, {FEWEST} are needed: run "
+            "starter_agentic_rlft.py, or name a file that does not exist to do without"
+        )
+    # A probability p is p successes and 1 - p failures.
+    seen = [evidence(probability, messages) for probability, messages, _ in known] * 2
+    outcomes = [1] * len(known) + [0] * len(known)
+    shares = [p for _, _, p in known] + [1.0 - p for _, _, p in known]
+    model = LogisticRegression(C=100.0).fit(seen, outcomes, sample_weight=shares)
+    return Calibration(tuple(map(float, model.coef_[0])), float(model.intercept_[0]))

@@ -1,0 +1,281 @@
+"""A schedule to act on: who of one's own attendees should meet, in one slot or over a day.
+
+    python -m meeting_agent.scheduling.schedule --attendees data/sample_attendees.csv --slot day2_morning
+
+Three sieves, each dearer than the last: what the records say that two people have in common (every pair), what the
+phase 1 model predicts from their descriptions (some), and what the aligned agent finds out with its tools (a few a
+person). Then the matching with the most expected successes. Who has met is more tired in later slots of that day, and
+nobody meets the same person twice.
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import math
+import sys
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from uuid import NAMESPACE_OID, uuid5
+
+import numpy as np
+
+from data_classes import MOST_MEETINGS_A_DAY, Meeting, MeetingPredictor, Person, PersonDescriptor, TimeSlot, listed
+from meeting_agent.common.files import ADAPTER_WEIGHTS, InputError
+from meeting_agent.common.outputs import Output, check_outputs
+from meeting_agent.common.settings import (
+    input_path,
+    output_path,
+    overwrite_setting,
+    parse_settings,
+    run_script,
+    setting,
+)
+from meeting_agent.scheduling.calibration import Calibration, read_calibration
+from meeting_agent.scheduling.matching import Pair, best_matching, best_partners, disjoint_matchings
+from meeting_agent.world.attendees import read_attendees, under_known_names
+from meeting_agent.world.prompts import prediction_prompt, scenario_prompt
+from meeting_agent.world.reward import grounded_claims, tool_results
+from meeting_agent.world.tools import compatibility
+
+PERSONA = "balanced"
+WIDE = 12  # partners a person that the phase 1 model looks at
+LENGTH = timedelta(minutes=30)
+STARTS = {"morning": time(10), "afternoon": time(14), "evening": time(18)}
+
+
+@dataclass
+class ScheduleConfig:
+    """Settings of the schedule."""
+
+    attendees: str = input_path("data/sample_attendees.csv", "CSV of who attends (README, 'Your own')")
+    slot: str = setting("day2_morning", "the slot to fill, or several in order with commas between")
+    sft_model_path: str = input_path("models/sft_prediction_model_gemma_270m", "the adapter that phase 1 wrote")
+    adapter_path: str = input_path("models/dpo_aligned_adapter", "the aligned adapter that phase 3 wrote")
+    calibration: str = input_path("trajectories/evaluation_traces.json", "what phase 3 measured the aligned agent on")
+    output: str = output_path("build/schedule.csv", "where the schedule goes; the calendar lies beside it as .ics")
+    candidates: int = setting(3, "partners of each person that agents look into", 1, 50)
+    min_probability: float = setting(0.0, "meetings less likely to succeed are left out", 0.0, 1.0)
+    first_day: str = setting("2026-12-01", "date of Day1 in the calendar")
+    overwrite: bool = overwrite_setting()
+
+
+@dataclass(frozen=True)
+class ScheduledMeeting:
+    """Two people who should meet, the probability in [0, 1] that it succeeds, and what the agent says for it."""
+
+    person_a: str
+    person_b: str
+    slot: TimeSlot
+    probability: float
+    recommendation: str
+    reason: str
+    evidence: str
+
+
+def main() -> None:
+    config = parse_settings(ScheduleConfig, __doc__.splitlines()[0])
+    slots, first_day = read_slots(config.slot), read_date(config.first_day)
+    known = under_known_names(read_attendees(Path(config.attendees)))
+    check_config(config)
+    scheduler = Scheduler(config.sft_model_path, config.adapter_path, read_calibration(Path(config.calibration)))
+    own_names = {person.name: name for name, person in known.items()}
+    meetings = [
+        replace(m, person_a=own_names[m.person_a], person_b=own_names[m.person_b])
+        for m in scheduler.day(list(known.values()), slots, config.candidates, config.min_probability)
+    ]
+    output = schedule_output(config)
+    with output.writing() as folder:
+        table, calendar = (folder / name for name in output.names)
+        write_csv(table, meetings)
+        write_calendar(calendar, meetings, first_day)
+    print_table(meetings)
+    print(f"{len(meetings)} meetings, {sum(m.probability for m in meetings):.1f} expected to succeed: {config.output}")
+
+
+def read_slots(text: str) -> list[TimeSlot]:
+    try:
+        slots = [TimeSlot.named(name) for name in text.split(",")]
+    except ValueError as error:
+        known = ", ".join(slot.value for slot in TimeSlot)
+        raise InputError(f"--slot: {error}; give some of {known}") from None
+    if len(set(slots)) < len(slots):
+        raise InputError("--slot names one slot twice: leave it out once")
+    return slots
+
+
+def read_date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise InputError(f"--first_day is {text!r}: give a date as 2026-12-01") from None
+
+
+def check_config(config: ScheduleConfig) -> None:
+    for path, phase in ((config.sft_model_path, "starter_sft.py"), (config.adapter_path, "starter_agentic_rlft.py")):
+        if not (Path(path) / ADAPTER_WEIGHTS).exists():
+            raise InputError(f"{path} holds no adapter: run {phase} first")
+    read = ("attendees", "sft_model_path", "adapter_path", "calibration")
+    check_outputs([schedule_output(config)], {f"--{name}": getattr(config, name) for name in read})
+
+
+def schedule_output(config: ScheduleConfig) -> Output:
+    """The table, and the calendar beside it: plan.csv has plan.ics, and plan.2026 has plan.2026.ics."""
+    path = Path(config.output)
+    calendar = f"{path.stem if path.suffix == '.csv' else path.name}.ics"
+    return Output("--output", path, "a schedule", beside=[calendar], overwrite=config.overwrite)
+
+
+class Scheduler:
+    """The two models, loaded once."""
+
+    def __init__(self, sft_model_path: str, adapter_path: str, calibration: Calibration):
+        from meeting_agent.inference.bases import base_of_adapter
+        from meeting_agent.inference.engine import Engine
+
+        self.predictor = MeetingPredictor(sft_model_path)
+        self.engine = Engine(base_of_adapter(Path(adapter_path)), adapter_path)
+        self.calibration = calibration
+
+    def day(
+        self, people: Sequence[Person], slots: Sequence[TimeSlot], candidates: int, min_probability: float = 0.0
+    ) -> list[ScheduledMeeting]:
+        """The meetings of every slot in turn; who has met that day is more tired afterwards."""
+        met: set[Pair] = set()
+        meetings: list[ScheduledMeeting] = []
+        now = list(people)
+        for before, slot in zip([None, *slots], slots, strict=False):
+            if before and before.day != slot.day:
+                now = [replace(person, meetings_today=0) for person in people]
+            chosen = self.slot(now, slot, candidates, met, min_probability)
+            for person in itertools.chain(*chosen):
+                meetings_today = min(MOST_MEETINGS_A_DAY, now[person].meetings_today + 1)
+                now[person] = replace(now[person], meetings_today=meetings_today)
+            met.update(chosen)
+            meetings += chosen.values()
+        return meetings
+
+    def slot(
+        self,
+        people: Sequence[Person],
+        slot: TimeSlot,
+        candidates: int,
+        met: Collection[Pair] = (),
+        min_probability: float = 0.0,
+    ) -> dict[Pair, ScheduledMeeting]:
+        """The best meetings of one slot, by the indices of who meets."""
+        considered = self.considered(people, slot, met)
+        shortlist = disjoint_matchings(considered, candidates)
+        found = dict(zip(shortlist, self.look_into(people, slot, shortlist), strict=True))
+        likely = {pair: m.probability for pair, m in found.items() if m.probability >= min_probability}
+        return {pair: found[pair] for pair in best_matching(likely)}
+
+    def considered(self, people: Sequence[Person], slot: TimeSlot, met: Collection[Pair] = ()) -> dict[Pair, float]:
+        """The pairs with most in common, and how promising each is: its compatibility, and half the prediction."""
+        scores = np.full((len(people), len(people)), np.nan)
+        for a, b in itertools.combinations(range(len(people)), 2):
+            if (a, b) not in met:
+                scores[a, b] = scores[b, a] = compatibility(people[a], people[b])
+        pairs = best_partners(scores, WIDE)
+        return {
+            pair: scores[pair] + 0.5 * says
+            for pair, says in zip(pairs, self.predicted(people, slot, pairs), strict=True)
+        }
+
+    def predicted(self, people: Sequence[Person], slot: TimeSlot, pairs: Sequence[Pair]) -> list[float]:
+        """What the phase 1 model says of each pair: a probability in [0.01, 0.99]."""
+        from meeting_agent.inference.prediction import predict_probabilities
+
+        said = [PersonDescriptor().generate_description(person, slot) for person in people]
+        return predict_probabilities(
+            self.predictor.engine, [prediction_prompt(said[a], said[b], slot) for a, b in pairs]
+        )
+
+    def look_into(self, people: Sequence[Person], slot: TimeSlot, pairs: Sequence[Pair]) -> list[ScheduledMeeting]:
+        """Lets one agent look into each pair."""
+        from starter_agentic_traces import CONCURRENT_AGENTS, AgentTraceCollector, Scenario
+
+        said = [PersonDescriptor().generate_description(person, slot) for person in people]
+        scenarios = []
+        for a, b in pairs:
+            meeting = Meeting(f"{people[a].name} and {people[b].name}", people[a], people[b], slot, math.nan, "")
+            question = scenario_prompt(people[a].name, said[a], people[b].name, said[b], slot)
+            scenarios.append(Scenario(meeting, PERSONA, question, prediction_prompt(said[a], said[b], slot)))
+        collector = AgentTraceCollector(self.predictor, scenarios, temperature=0.0, seed=0)
+        meetings = []
+        play = collector.agents_on(self.engine)
+        for start in range(0, len(scenarios), CONCURRENT_AGENTS):
+            jobs = [(scenario, 0) for scenario in scenarios[start : start + CONCURRENT_AGENTS]]
+            meetings += [self.judged(s.meeting, run["messages"]) for (s, _), run in zip(jobs, play(jobs), strict=True)]
+        return meetings
+
+    def judged(self, meeting: Meeting, messages: list[dict]) -> ScheduledMeeting:
+        """What an agent's conversation comes to; one that ends without an answer speaks against the meeting."""
+        from starter_agentic_traces import parse_recommendation
+
+        answer = messages[-1].get("content") or ""
+        recommendation, probability = parse_recommendation(answer)
+        answered = probability is not None and messages[-1]["role"] == "assistant"
+        shared = [topic for result in tool_results(messages) for topic in result.get("shared_interests", [])]
+        return ScheduledMeeting(
+            meeting.person_a.name,
+            meeting.person_b.name,
+            meeting.time_slot,
+            self.calibration.success(probability or 0.0, messages) if answered else 0.0,
+            recommendation if answered and recommendation else "no answer",
+            f"both like {listed(list(dict.fromkeys(shared)))}" if shared else "",
+            ", ".join(f"{field} {value}" for field, value in dict.fromkeys(grounded_claims(messages))),
+        )
+
+
+def write_csv(path: Path, meetings: list[ScheduledMeeting]) -> None:
+    columns = ("time_slot", "person_a", "person_b", "probability", "recommendation", "reason", "evidence")
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        for m in meetings:
+            row = (m.slot.value, m.person_a, m.person_b, f"{m.probability:.3f}", m.recommendation)
+            writer.writerow(map(no_formula, (*row, m.reason, m.evidence)))
+
+
+def no_formula(text: str) -> str:
+    """The text, so that no spreadsheet takes it for a formula: names are written by strangers."""
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+
+
+def write_calendar(path: Path, meetings: list[ScheduledMeeting], first_day: date) -> None:
+    """The meetings as an iCalendar file (RFC 5545), in the calendar's own local time."""
+    from icalendar import Calendar, Event
+
+    calendar = Calendar()
+    calendar.add("prodid", "-//meeting_agent//schedule//EN")
+    calendar.add("version", "2.0")
+    for m in meetings:
+        start = datetime.combine(first_day + timedelta(days=m.slot.day - 1), STARTS[m.slot.part_of_day])
+        event = Event()
+        event.add("uid", uuid5(NAMESPACE_OID, f"{start} {m.person_a} {m.person_b}"))
+        event.add("dtstamp", datetime.now(UTC))
+        event.add("dtstart", start)
+        event.add("dtend", start + LENGTH)
+        event.add("summary", f"{m.person_a} and {m.person_b}")
+        event.add("description", f"Probability of success {m.probability:.2f}. {m.reason}\n{m.evidence}")
+        calendar.add_component(event)
+    path.write_bytes(calendar.to_ical())
+
+
+def print_table(meetings: list[ScheduledMeeting]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("slot", "who", "with", "success", "reason", "evidence")
+    for m in meetings:
+        words = (m.slot.label, m.person_a, m.person_b, f"{m.probability:.2f}", m.reason, m.evidence)
+        table.add_row(*map(Text, words))
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+
+
+if __name__ == "__main__":
+    run_script(main)

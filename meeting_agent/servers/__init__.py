@@ -1,0 +1,1 @@
+"""Models behind an OpenAI-compatible server: what they say, and what goes wrong with them."""

@@ -1,0 +1,1 @@
+"""A user's own tables, in whatever form a program saved them."""

@@ -1,0 +1,1 @@
+"""Training: rows, losses, pairs, callbacks, checkpoints, and kernels for CPUs."""

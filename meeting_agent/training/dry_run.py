@@ -1,0 +1,96 @@
+"""What a phase will need at its end, tried in seconds before hours of work.
+
+A base may train well and then fail where its adapter is merged, where it answers or where it takes a second turn. Each
+phase takes two rows, an agent's two turns or a pair through all of that first. What fails there is one line.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from meeting_agent.common.files import InputError
+from meeting_agent.common.settings import failed_write
+from meeting_agent.inference.chat_format import render
+from meeting_agent.inference.engine import Engine, Request
+from meeting_agent.inference.loading import too_long
+from meeting_agent.inference.prediction import greedy_answers, predict_prompts
+
+ANSWER_ROOM = 24  # tokens that an agent's turn needs at least
+
+
+@contextmanager
+def trying(what: str) -> Iterator[None]:
+    """An exception in the block becomes an InputError that says where it came from.
+
+    What the disk or the user says comes through as it is.
+    """
+    try:
+        yield
+    except (InputError, OSError, MemoryError):
+        raise
+    except Exception as error:  # whatever a family, a template or a library raises
+        if failed_write(error):
+            raise
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        says = (str(error).splitlines() or [""])[0]
+        raise InputError(
+            f"{what} fails with this base, as a dry run shows: {type(error).__name__}: {says} "
+            f"({Path(place.filename).name}:{place.lineno}); take another base"
+        ) from error
+
+
+def try_adapter(base: str, model, prompts: Sequence[str], fp32: bool) -> Engine:
+    """Saves the adapter of `model`, loads it again over `base` and answers `prompts`; the engine that did so."""
+    what = "saving, loading and merging an adapter"
+    with tempfile.TemporaryDirectory() as folder, trying(what), torch.random.fork_rng():
+        model.save_pretrained(folder)
+        engine = Engine(base, folder, fp32=fp32)
+        try_predictions(engine, prompts)
+        return engine
+
+
+def try_predictions(engine: Engine, prompts: Sequence[str]) -> None:
+    """Answers phase 1's question in both ways."""
+    with trying("answering"):
+        predict_prompts(engine, list(prompts))
+        greedy_answers(engine, list(prompts))
+
+
+def try_agent(engine: Engine, system: str, question: str, tools: list[dict]) -> None:
+    """Takes an agent's first turn, and a second one after a tool's result.
+
+    Raises InputError where the first turn leaves no room for an answer.
+    """
+    messages: list[dict] = [{"role": "system", "content": system}, {"role": "user", "content": question}]
+    arguments = {name: "x" for name in tools[0]["function"]["parameters"]["properties"]}
+    call = {"name": tools[0]["function"]["name"], "arguments": json.dumps(arguments)}
+    calls = [{"id": "call_0", "type": "function", "function": call}]
+    after: list[dict] = [
+        {"role": "assistant", "content": "", "tool_calls": calls},
+        {"role": "tool", "tool_call_id": "call_0", "content": "{}"},
+    ]
+    with trying("an agent's turn"):
+        first = render(engine.tokenizer, messages, tools, ask=True)
+        tokens = len(engine.encode([first])[0])
+        if engine.positions and tokens + ANSWER_ROOM > engine.positions:
+            raise InputError(f"an agent's first turn: {too_long(tokens + ANSWER_ROOM, engine.positions)}")
+        for text in (first, render(engine.tokenizer, messages + after, tools, ask=True)):
+            engine.generate([Request(text, 8, session="dry run")])
+        engine.memories.clear()
+
+
+def try_loss(trainer, count: int) -> None:
+    """A forward and a backward pass over the first `count` training rows, of which nothing stays."""
+    with trying("a training step"), torch.random.fork_rng():
+        batch = trainer._prepare_inputs(trainer.data_collator([trainer.train_dataset[i] for i in range(count)]))
+        trainer.model.train()
+        trainer.compute_loss(trainer.model, batch).backward()
+        trainer.model.zero_grad()
+        trainer._metrics["train"].clear()

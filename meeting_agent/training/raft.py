@@ -1,0 +1,73 @@
+"""TRL's `SFTTrainer` with the regression-aware loss (RAFT, Lukasik et al., ICLR 2025)."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from trl import SFTTrainer
+
+from meeting_agent.common.files import InputError
+from meeting_agent.inference.digits import DigitReader
+from meeting_agent.inference.prediction import chat_text, read_probability
+from meeting_agent.inference.self_check import keeps_positions
+from meeting_agent.training.rows import IGNORED
+from meeting_agent.world.prompts import PREDICTION_OPENING
+
+LONGEST_FRACTION = 3  # tokens after the opening that can hold two digits and what ends them
+
+
+class RaftTrainer(SFTTrainer):
+    """Trains on completion cross-entropy plus `raft_weight` times the squared error of the expected probability.
+
+    The squared error counts wherever a label reads `{"probability": 0.` and digits. In evaluation the loss is that
+    squared error alone, so `eval_loss` is the mean squared error of the predictions.
+    """
+
+    loss_is_scaled_for_ga: Any = False  # it is a mean over the micro-batch: the trainer divides it by their number
+
+    def __init__(self, *args, raft_weight: float, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.writer = cast(Any, self.processing_class)
+        self.raft_weight = raft_weight
+        self.reader = DigitReader(self.writer, self.args.device)
+        asked = chat_text(self.writer, "Yes?")
+        opening = self.writer.encode(PREDICTION_OPENING, add_special_tokens=False)
+        if self.writer.encode(asked + PREDICTION_OPENING, add_special_tokens=False)[-len(opening) :] != opening:
+            raise InputError("this model's tokenizer joins answers with what stands before, so RAFT cannot find them")
+        self.opening = torch.tensor(opening, device=self.args.device)
+        self.keeps_positions = keeps_positions(self.model)
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        labels = inputs["labels"]
+        # Only columns in which some row's next token counts meet the vocabulary, the largest of the matrices.
+        columns = (labels[:, 1:] != IGNORED).any(0).nonzero().squeeze(1)
+        # No mask: padding is on the right, where causal attention does not reach it.
+        only = {"logits_to_keep": columns} if self.keeps_positions else {}
+        outputs = model(input_ids=inputs["input_ids"], use_cache=False, **only)
+        logits = outputs.logits if self.keeps_positions else outputs.logits[:, columns]
+        following = labels[:, columns + 1]
+        row, last = self._openings(labels)  # an opening's last token is followed by the first digit
+        errors = self.reader.expected(logits[row, torch.searchsorted(columns, last)]) - self._targets(labels, row, last)
+        squared = (errors**2).sum() / max(1, len(errors))  # a batch of rehearsals may hold no probability
+        if not model.training:
+            return (squared, outputs) if return_outputs else squared
+        written = following != IGNORED
+        cross_entropy = torch.nn.functional.cross_entropy(logits[written].float(), following[written])
+        # The trainer logs what it can average; these are the two parts of the loss, per step.
+        self._metrics["train"]["cross_entropy"].append(cross_entropy.item())
+        self._metrics["train"]["squared_error"].append(squared.item())
+        loss = cross_entropy + self.raft_weight * squared
+        return (loss, outputs) if return_outputs else loss
+
+    def _openings(self, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Row and last position of every opening in labels (rows, tokens)."""
+        size = len(self.opening)
+        found = (labels.unfold(1, size, 1) == self.opening).all(-1)
+        row, start = found.nonzero(as_tuple=True)
+        return row, start + size - 1
+
+    def _targets(self, labels: torch.Tensor, row: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
+        after = [labels[r, t + 1 : t + 1 + LONGEST_FRACTION].clamp(min=0) for r, t in zip(row, last, strict=True)]
+        texts = [PREDICTION_OPENING + text for text in self.writer.batch_decode(after)]
+        return torch.tensor([read_probability(t) for t in texts], device=labels.device)

@@ -1,0 +1,106 @@
+"""Writes `data/sample_attendees.csv` and `data/sample_meetings.csv`: what files of one's own look like.
+
+    python -m meeting_agent.world.samples
+
+The people are made up; they belong to streams and meet mostly within theirs. How a meeting ended is drawn with the
+simulator's probability for the two: these files show the format and how it is used, and nothing about real people.
+"""
+
+from __future__ import annotations
+
+import csv
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from data_classes import (
+    CHEMISTRY_SD,
+    CHRONOTYPES,
+    MOST_MEETINGS_A_DAY,
+    OFFERS_PER_PERSON,
+    PersonType,
+    TimeSlot,
+    all_interests,
+    all_needs,
+    phrases,
+    success_probability,
+)
+from meeting_agent.common.outputs import Output
+from meeting_agent.common.settings import output_path, overwrite_setting, parse_settings, run_script, setting
+from meeting_agent.world import attendees
+from meeting_agent.world import past_meetings as own_meetings
+
+STREAM = 12  # people
+ACROSS = 0.05  # share of meetings between streams
+# A few words that are not the simulator's, as an organiser would have them.
+OWN_ROLES = (("Community manager", 2), ("City planner", 3), ("Foundation director", 5))
+OWN_INTERESTS = ("urban farming", "open hardware")
+
+
+@dataclass
+class SampleConfig:
+    """Settings of the sample files."""
+
+    seed: int = setting(7, "decides who they are and how they get on", 0, 2**32 - 1)
+    people: int = setting(60, "attendees", 2 * STREAM, 1000)
+    meetings: int = setting(240, "meetings", 1, 10_000)
+    folder: str = output_path("data", "where the two files go")
+    overwrite: bool = overwrite_setting()
+
+
+def main() -> None:
+    config = parse_settings(SampleConfig, "Writes sample files of one's own attendees and meetings.")
+    rng = random.Random(f"samples-{config.seed}")
+    first, second = "sample_attendees.csv", "sample_meetings.csv"
+    path = Path(config.folder) / first
+    output = Output("--folder", path, "sample data", beside=[second], overwrite=config.overwrite)
+    output.check()
+    with output.writing() as folder:
+        columns = (*attendees.COLUMNS, "chronotype", "introversion")
+        write_csv(folder / first, columns, sample_people(rng, config.people))
+        meetings = sample_meetings(rng, folder / first, config.meetings)
+        write_csv(folder / second, own_meetings.COLUMNS, meetings)
+    print(f"{config.people} attendees in {path}, {config.meetings} meetings in {path.with_name(second)}")
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)
+
+
+def sample_people(rng: random.Random, count: int) -> Iterable[list[object]]:
+    names = phrases()["names"]
+    chosen = rng.sample([f"{first} {last}" for first in names["first"] for last in names["last"]], count)
+    for number, name in enumerate(chosen):
+        role, seniority = rng.choice(list(PersonType)).value, ""
+        if number % 20 == 7:
+            role, rung = OWN_ROLES[number // 20 % len(OWN_ROLES)]
+            seniority = str(rung)
+        interests = rng.sample([*all_interests(), *(OWN_INTERESTS if number % 5 == 0 else ())], 3)
+        offering = rng.sample(all_needs(), OFFERS_PER_PERSON)
+        yield [
+            *(name, role, seniority, ";".join(interests), rng.choice(all_needs()), ";".join(offering)),
+            *(f"{rng.random():.2f}", f"{rng.random():.2f}", rng.randint(0, MOST_MEETINGS_A_DAY)),
+            *(rng.choice(CHRONOTYPES), f"{rng.random():.2f}"),
+        ]
+
+
+def sample_meetings(rng: random.Random, people: Path, count: int) -> Iterable[list[object]]:
+    known = attendees.read_attendees(people)
+    met: set[tuple] = set()
+    while len(met) < count:
+        a, within = rng.choice(known), rng.random() >= ACROSS
+        others = [p for p in known if (p.person_id // STREAM == a.person_id // STREAM) == within]
+        b, slot = rng.choice(others), rng.choice(list(TimeSlot))
+        if a is b or (frozenset((a, b)), slot) in met:
+            continue
+        met.add((frozenset((a, b)), slot))
+        p = success_probability(a, b, slot, rng.gauss(0.0, CHEMISTRY_SD))
+        yield [a.name, b.name, slot.value, "yes" if rng.random() < p else "no"]
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,74 @@
+"""The base model's corpus and the agents' tools cannot know whether a meeting succeeds."""
+
+import ast
+import random
+from pathlib import Path
+
+import pytest
+
+import data_classes
+from meeting_agent.base import corpus
+from meeting_agent.world import tools
+
+SECRETS = {
+    "WEIGHTS",
+    "CHEMISTRY_SD",
+    "FACTOR_MEANS",
+    "success_factors",
+    "success_contributions",
+    "success_probability",
+    "Meeting",
+    "ConferenceSimulator",
+}
+PACKAGE = Path("meeting_agent")
+BLIND = [*sorted((PACKAGE / "base").glob("*.py")), PACKAGE / "tools.py", PACKAGE / "prompts.py"]
+
+
+@pytest.mark.parametrize("path", BLIND, ids=str)
+def test_source_names_nothing_of_the_outcome(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
+    names |= {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            names |= {alias.name for alias in node.names}
+            assert node.module != "meeting_agent.world.ceilings"
+        if isinstance(node, ast.Import):
+            assert all(alias.name != "data_classes" for alias in node.names), "import names, not the module"
+    assert not names & SECRETS
+
+
+@pytest.fixture
+def without_outcomes(monkeypatch):
+    def forbidden(*_args, **_kwargs):
+        raise AssertionError("somebody asked for the outcome")
+
+    for name in ("success_factors", "success_contributions", "success_probability"):
+        monkeypatch.setattr(data_classes, name, forbidden)
+    monkeypatch.setattr(data_classes, "WEIGHTS", {})
+
+
+def test_corpus_is_written_without_outcomes(without_outcomes):
+    rng = random.Random(0)
+    assert all(corpus.sample_short(rng, 0.5) for _ in range(100))
+    assert all(corpus.dialogue_chat(rng) for _ in range(20))
+
+
+def test_tools_answer_without_outcomes(without_outcomes):
+    rng = random.Random(0)
+    people = [data_classes.random_person(rng, i, f"Person {i}") for i in range(2)]
+    records = tools.ConferenceRecords(
+        {p.name: p for p in people},
+        data_classes.PersonDescriptor(),
+        lambda *_: {"probability": 0.5, "reason": "energy"},
+    )
+    tools.open_records(records)
+    for tool in tools.TOOLS:
+        assert tools.MAIN_SCORES[tool.__name__] in tool("Person 0", "Person 1", "Day1 Morning")
+
+
+def test_dialogues_draw_tool_results_that_ignore_the_people():
+    """The same results whatever the people: with the pair redrawn and the rest of the stream equal, nothing changes."""
+    results = [corpus.random_result(random.Random(5), tool.__name__) for tool in tools.TOOLS]
+    assert results == [corpus.random_result(random.Random(5), tool.__name__) for tool in tools.TOOLS]
+    assert "pair" not in corpus.random_result.__code__.co_varnames
