@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
-from data_classes import MeetingPredictor, PersonDescriptor, TrainingMetrics
+from data_classes import TrainingMetrics
 from meeting_agent.agent.trajectory_file import TraceFile, companion
 from meeting_agent.common.files import (
     ADAPTER_WEIGHTS,
@@ -50,7 +50,9 @@ from meeting_agent.common.settings import (
 )
 from meeting_agent.inference.bases import base_of_adapter, check_base, portable_name
 from meeting_agent.training.trackers import check_reporter, guard_reporters
+from meeting_agent.world.descriptions import PersonDescriptor
 from meeting_agent.world.past_meetings import read_own_meetings
+from meeting_agent.world.predictor import MeetingPredictor
 from meeting_agent.world.prompts import system_prompt_configurations
 from meeting_agent.world.reward import calculate_reward
 from starter_agentic_traces import (

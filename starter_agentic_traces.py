@@ -25,17 +25,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_classes import (
-    LONGEST_ANSWER,
-    ConferenceSimulator,
-    Meeting,
-    MeetingPredictor,
-    PersonDescriptor,
-    conference_seed,
-    get_true_outcome,
-    safe_extract_json,
-)
+from data_classes import Meeting
 from meeting_agent.agent.answer_tally import AnswerTally, Notes, warn
+from meeting_agent.agent.answers import LONGEST_ANSWER, get_true_outcome, safe_extract_json
 from meeting_agent.agent.tool_calls import answer_call
 from meeting_agent.agent.trajectory_file import companion
 from meeting_agent.common.files import (
@@ -63,9 +55,12 @@ from meeting_agent.common.strict_json import whole_characters
 from meeting_agent.evaluation.agent_scores import agent_statistics, summarised
 from meeting_agent.inference.bases import base_of_adapter, check_base
 from meeting_agent.inference.turns import one_call_a_turn
+from meeting_agent.world.descriptions import PersonDescriptor
 from meeting_agent.world.past_meetings import read_own_meetings
+from meeting_agent.world.predictor import MeetingPredictor
 from meeting_agent.world.prompts import prediction_prompt, scenario_prompt, system_prompt_configurations
 from meeting_agent.world.reward import calculate_reward
+from meeting_agent.world.simulator import ConferenceSimulator, conference_seed
 from meeting_agent.world.tools import TOOLS, ConferenceRecords, call_arguments, open_records
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from data_classes import MeetingPredictor, TrainingMetrics, TrainingRow, read_training_rows
+from data_classes import TrainingMetrics, TrainingRow
 from meeting_agent.common.files import InputError, digest, fingerprint, write_json, write_text
 from meeting_agent.common.hardware import check_precision, quantization, trains_in_bfloat16
 from meeting_agent.common.outputs import Output, check_outputs
@@ -40,7 +40,9 @@ from meeting_agent.inference.bases import base_digest, base_place, portable_name
 from meeting_agent.inference.prediction import comes_back, target_text
 from meeting_agent.training.rows import prediction_row, rehearsal_rows
 from meeting_agent.training.trackers import check_reporter, guard_reporters
+from meeting_agent.world.predictor import MeetingPredictor
 from meeting_agent.world.prompts import AGENT_QUESTION, prose, system_prompt_configurations
+from meeting_agent.world.training_rows import read_training_rows
 
 # Families whose `out_proj` and `conv1d` are read by a kernel, past any adapter: PEFT refuses to adapt them.
 WITHOUT_OUT_PROJ = ("falcon_h1", "mamba", "mamba2", "falcon_mamba", "nemotron_h")

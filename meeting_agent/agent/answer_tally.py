@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from data_classes import safe_extract_json
+from meeting_agent.agent.answers import safe_extract_json
 from meeting_agent.agent.tool_calls import failed_tool
 from meeting_agent.common.strict_json import one_line
 from meeting_agent.servers.calls_in_text import looks_like_a_call

@@ -13,18 +13,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from data_classes import (
-    INTERESTS_PER_PERSON,
-    OFFERS_PER_PERSON,
-    Description,
-    PersonDescriptor,
-    TimeSlot,
-    all_interests,
-    all_needs,
-    listed,
-    phrases,
-    random_person,
-)
+from data_classes import TimeSlot
 from meeting_agent.base.readings import (
     PAIR_READINGS,
     READINGS,
@@ -32,6 +21,16 @@ from meeting_agent.base.readings import (
     energy_reading,
     engagement_reading,
     shared_interests,
+)
+from meeting_agent.common.text import listed
+from meeting_agent.world.descriptions import Description, PersonDescriptor
+from meeting_agent.world.people import (
+    INTERESTS_PER_PERSON,
+    OFFERS_PER_PERSON,
+    all_interests,
+    all_needs,
+    phrases,
+    random_person,
 )
 from meeting_agent.world.prompts import pair_context, scenario_prompt, system_prompt_configurations
 from meeting_agent.world.tools import MAIN_SCORES, render_result

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from data_classes import (
-    CHRONOTYPES,
+from data_classes import Person, TimeSlot
+from meeting_agent.world.descriptions import (
     ENERGY_LEVELS,
-    ENERGY_OFFSET,
-    ENERGY_PER_DAY,
     ENGAGEMENT_LEVELS,
-    FATIGUE_PER_MEETING,
-    INTERESTS_PER_PERSON,
     INTROVERSION_LEVELS,
     MEETINGS_PER_LEVEL,
-    MOST_MEETINGS_A_DAY,
-    OFFERS_PER_PERSON,
     Description,
-    Person,
-    TimeSlot,
-    all_interests,
-    all_needs,
+)
+from meeting_agent.world.factors import (
+    ENERGY_OFFSET,
+    ENERGY_PER_DAY,
+    FATIGUE_PER_MEETING,
     chronotype_shift,
     interest_overlap,
     need_fit,
     seniority_match,
+)
+from meeting_agent.world.people import (
+    CHRONOTYPES,
+    INTERESTS_PER_PERSON,
+    MOST_MEETINGS_A_DAY,
+    OFFERS_PER_PERSON,
+    all_interests,
+    all_needs,
 )
 
 

@@ -130,8 +130,8 @@ def train_tokenizer():
     from tokenizers import models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
-    from data_classes import read_training_rows
     from meeting_agent.base.tokenizer import WORDS, byte_level_bpe
+    from meeting_agent.world.training_rows import read_training_rows
 
     special = ["<pad>", "<eos>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_turn>"]
     pieces = byte_level_bpe(models.BPE(), WORDS)

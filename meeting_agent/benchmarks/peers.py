@@ -18,7 +18,6 @@ from pathlib import Path
 
 from transformers import TrainerCallback
 
-from data_classes import MeetingPredictor
 from meeting_agent.agent.trajectory_file import companion
 from meeting_agent.benchmarks.comparisons import BenchmarkConfig, Comparison, rate
 from meeting_agent.common.files import InputError, read_json
@@ -29,6 +28,7 @@ from meeting_agent.inference.loading import load_model, load_tokenizer, with_ada
 from meeting_agent.inference.prediction import MAX_ANSWER_TOKENS, chat_text, predict_probabilities
 from meeting_agent.inference.prefix_cache import Memories
 from meeting_agent.training.rows import IGNORED, prediction_row
+from meeting_agent.world.predictor import MeetingPredictor
 from meeting_agent.world.tools import tool_schemas
 from starter_agentic_rlft import RLFTConfig, train_model_with_dpo
 from starter_agentic_traces import MAX_ANSWER_TOKENS as MAX_TURN_TOKENS

@@ -45,3 +45,8 @@ def comparison_key(text: str) -> str:
 def identifier(text: str) -> str:
     """The text as a name in code: "Meetings-Today " is `meetings_today`."""
     return re.sub(r"[\s_-]+", "_", comparison_key(text)).strip("_")
+
+
+def listed(words: list[str]) -> str:
+    """Words as English lists them: "a", "a and b", "a, b and c"."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

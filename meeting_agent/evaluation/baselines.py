@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from data_classes import (
-    Description,
-    Meeting,
-    PersonDescriptor,
-    TrainingRow,
-    chronotype_shift,
-    seniority_match,
-)
+from data_classes import Meeting, TrainingRow
+from meeting_agent.world.descriptions import Description, PersonDescriptor
+from meeting_agent.world.factors import chronotype_shift, seniority_match
 
 
 def tfidf_baseline(train: list[TrainingRow], texts: list[str], seed: int) -> list[float]:

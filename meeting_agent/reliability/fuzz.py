@@ -18,7 +18,7 @@ from concurrent.futures import ProcessPoolExecutor
 from operator import itemgetter
 from pathlib import Path
 
-from data_classes import safe_extract_json
+from meeting_agent.agent.answers import safe_extract_json
 from meeting_agent.base.corpus import dialogue_chat
 from meeting_agent.inference.chat_format import to_openai_message
 from meeting_agent.inference.loading import load_tokenizer

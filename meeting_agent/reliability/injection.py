@@ -16,20 +16,14 @@ from pathlib import Path
 
 import numpy as np
 
-from data_classes import (
-    ConferenceSimulator,
-    Description,
-    Meeting,
-    MeetingPredictor,
-    Person,
-    PersonDescriptor,
-    TimeSlot,
-    conference_seed,
-)
+from data_classes import Meeting, Person, TimeSlot
 from meeting_agent.evaluation.statistics import bootstrap_interval
 from meeting_agent.inference.bases import base_of_adapter
 from meeting_agent.inference.engine import Engine
 from meeting_agent.reliability.record import RECORD, keep, open_record
+from meeting_agent.world.descriptions import Description, PersonDescriptor
+from meeting_agent.world.predictor import MeetingPredictor
+from meeting_agent.world.simulator import ConferenceSimulator, conference_seed
 from meeting_agent.world.tools import ConferenceRecords, open_records
 from starter_agentic_traces import AgentTraceCollector, put_into_words
 

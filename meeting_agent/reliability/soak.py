@@ -11,9 +11,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from data_classes import MeetingPredictor
 from meeting_agent.evaluation.agent_scores import agent_statistics, summarised
 from meeting_agent.reliability.record import RECORD, keep, open_record
+from meeting_agent.world.predictor import MeetingPredictor
 from starter_agentic_traces import AgentTraceCollector, make_scenarios
 
 WARM_UP_BLOCKS = 4  # until then the process still loads and caches

@@ -16,12 +16,16 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_classes import LONGEST_TEXT, MeetingPredictor, Person, PersonDescriptor, TimeSlot
+from data_classes import Person, TimeSlot
 from meeting_agent.common.files import InputError
 from meeting_agent.common.settings import input_path, parse_settings, run_script, setting
 from meeting_agent.common.text import clean_text, comparison_key
 from meeting_agent.world.attendees import by_key, read_attendees, under_known_names
+from meeting_agent.world.descriptions import PersonDescriptor
+from meeting_agent.world.predictor import MeetingPredictor
 from meeting_agent.world.prompts import scenario_prompt, system_prompt_configurations
+from meeting_agent.world.slots import named_slot
+from meeting_agent.world.training_rows import LONGEST_TEXT
 
 
 @dataclass
@@ -62,10 +66,9 @@ def main() -> None:
 
 def slot_of(text: str) -> TimeSlot:
     try:
-        return TimeSlot.named(text)
-    except ValueError:
-        slots = ", ".join(slot.value for slot in TimeSlot)
-        raise InputError(f"--time_slot is {text[:60]!r}: give one of {slots}") from None
+        return named_slot(text)
+    except ValueError as error:
+        raise InputError(f"--time_slot is {text[:60]!r}, {error}") from None
 
 
 def one_line(config: AskConfig, flag: str) -> str:

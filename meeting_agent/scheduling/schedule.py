@@ -22,7 +22,7 @@ from uuid import NAMESPACE_OID, uuid5
 
 import numpy as np
 
-from data_classes import MOST_MEETINGS_A_DAY, Meeting, MeetingPredictor, Person, PersonDescriptor, TimeSlot, listed
+from data_classes import Meeting, Person, TimeSlot
 from meeting_agent.common.files import ADAPTER_WEIGHTS, InputError
 from meeting_agent.common.outputs import Output, check_outputs
 from meeting_agent.common.settings import (
@@ -33,11 +33,16 @@ from meeting_agent.common.settings import (
     run_script,
     setting,
 )
+from meeting_agent.common.text import listed
 from meeting_agent.scheduling.calibration import Calibration, read_calibration
 from meeting_agent.scheduling.matching import Pair, best_matching, best_partners, disjoint_matchings
 from meeting_agent.world.attendees import read_attendees, under_known_names
+from meeting_agent.world.descriptions import PersonDescriptor
+from meeting_agent.world.people import MOST_MEETINGS_A_DAY
+from meeting_agent.world.predictor import MeetingPredictor
 from meeting_agent.world.prompts import prediction_prompt, scenario_prompt
 from meeting_agent.world.reward import grounded_claims, tool_results
+from meeting_agent.world.slots import named_slot
 from meeting_agent.world.tools import compatibility
 
 PERSONA = "balanced"
@@ -97,10 +102,9 @@ def main() -> None:
 
 def read_slots(text: str) -> list[TimeSlot]:
     try:
-        slots = [TimeSlot.named(name) for name in text.split(",")]
+        slots = [named_slot(name) for name in text.split(",")]
     except ValueError as error:
-        known = ", ".join(slot.value for slot in TimeSlot)
-        raise InputError(f"--slot: {error}; give some of {known}") from None
+        raise InputError(f"--slot is {text[:60]!r}, {error}") from None
     if len(set(slots)) < len(slots):
         raise InputError("--slot names one slot twice: leave it out once")
     return slots

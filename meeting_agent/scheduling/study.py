@@ -17,15 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data_classes import (
-    CHEMISTRY_SD,
-    ConferenceSimulator,
-    Person,
-    TimeSlot,
-    conference_seed,
-    success_contributions,
-    success_factors,
-)
+from data_classes import Person, TimeSlot
 from meeting_agent.common.files import json_text
 from meeting_agent.common.outputs import Output
 from meeting_agent.common.settings import input_path, output_path, parse_settings, run_script, setting
@@ -34,6 +26,8 @@ from meeting_agent.evaluation.statistics import bootstrap_interval
 from meeting_agent.scheduling.calibration import read_calibration
 from meeting_agent.scheduling.matching import Pair, best_matching, best_partners
 from meeting_agent.scheduling.schedule import ScheduleConfig, Scheduler
+from meeting_agent.world.outcome import CHEMISTRY_SD, success_contributions, success_factors
+from meeting_agent.world.simulator import ConferenceSimulator, conference_seed
 
 FIRST_SEED = 60_000  # no evaluation or tuning of the agents used these people
 ORACLE_PARTNERS = 15  # more change nothing: what is lost lies below the fourth decimal

@@ -28,20 +28,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from data_classes import (
-    CHRONOTYPES,
-    MOST_MEETINGS_A_DAY,
-    PHRASES_PATH,
-    Person,
-    PersonType,
-    all_interests,
-    all_needs,
-    phrases,
-)
+from data_classes import Person, PersonType
 from meeting_agent.common.files import InputError
 from meeting_agent.common.text import comparison_key, identifier
 from meeting_agent.tables.fields import LIST_SEPARATORS, list_separator
 from meeting_agent.tables.rows import Row, read_table
+from meeting_agent.world.people import CHRONOTYPES, MOST_MEETINGS_A_DAY, PHRASES_PATH, all_interests, all_needs, phrases
 
 COLUMNS = ("name", "role", "seniority", "interests", "seeking", "offering", "energy", "mood", "meetings_today")
 OPTIONAL = ("chronotype", "introversion")

@@ -11,31 +11,32 @@ from __future__ import annotations
 
 import numpy as np
 
-from data_classes import (
-    CHEMISTRY_SD,
-    CHRONOTYPES,
+from data_classes import Meeting, TimeSlot
+from meeting_agent.world.descriptions import (
     ENERGY_LEVELS,
-    ENERGY_OFFSET,
-    ENERGY_PER_DAY,
     ENGAGEMENT_LEVELS,
-    FACTOR_MEANS,
-    FATIGUE_PER_MEETING,
-    INTERESTS_PER_PERSON,
     INTROVERSION_LEVELS,
     MEETINGS_PER_LEVEL,
-    MOST_MEETINGS_A_DAY,
-    OFFERS_PER_PERSON,
-    WEIGHTS,
     Description,
-    Meeting,
     PersonDescriptor,
-    TimeSlot,
-    all_interests,
-    all_needs,
+)
+from meeting_agent.world.factors import (
+    ENERGY_OFFSET,
+    ENERGY_PER_DAY,
+    FATIGUE_PER_MEETING,
     chronotype_shift,
     interest_overlap,
     need_fit,
     seniority_match,
+)
+from meeting_agent.world.outcome import CHEMISTRY_SD, FACTOR_MEANS, WEIGHTS
+from meeting_agent.world.people import (
+    CHRONOTYPES,
+    INTERESTS_PER_PERSON,
+    MOST_MEETINGS_A_DAY,
+    OFFERS_PER_PERSON,
+    all_interests,
+    all_needs,
 )
 from meeting_agent.world.tools import READING_NOISE_SD, noisy_energy, noisy_engagement
 

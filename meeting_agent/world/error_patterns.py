@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from data_classes import phrases
+from meeting_agent.world.people import phrases
 
 SMALLEST_GROUP = 10  # rows that a group needs to be worth a line
 ROLE_FAMILIES = {

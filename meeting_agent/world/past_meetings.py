@@ -20,6 +20,7 @@ from meeting_agent.common.files import InputError
 from meeting_agent.common.text import comparison_key
 from meeting_agent.tables.rows import Row, read_table
 from meeting_agent.world.attendees import by_key, read_attendees, under_known_names
+from meeting_agent.world.slots import named_slot
 
 COLUMNS = ("person_a", "person_b", "time_slot", "success")
 EVALUATION_SHARE = 0.25
@@ -71,9 +72,9 @@ def _attendee(row: Row, column: str, people: dict[str, Person]) -> Person:
 
 def time_slot(row: Row) -> TimeSlot:
     try:
-        return TimeSlot.named(row.text("time_slot"))
-    except ValueError:
-        raise row.wrong("time_slot", f"no slot: give one of {', '.join(slot.value for slot in TimeSlot)}") from None
+        return named_slot(row.text("time_slot"))
+    except ValueError as error:
+        raise row.wrong("time_slot", str(error)) from None
 
 
 # ----------------------------------------------------------------------------- who is kept for the evaluation

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import re
 
-from data_classes import get_true_outcome
+from meeting_agent.agent.answers import get_true_outcome
 
 NO_RECOMMENDATION, NOT_COMPLETED, NO_TOOLS, UNCLEAR, WRONG, RIGHT = -1.0, -0.75, -0.5, -0.25, 0.1, 1.0
 FEWEST_CALLS, MOST_CALLS = 2, 5

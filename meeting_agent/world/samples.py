@@ -14,22 +14,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_classes import (
-    CHEMISTRY_SD,
-    CHRONOTYPES,
-    MOST_MEETINGS_A_DAY,
-    OFFERS_PER_PERSON,
-    PersonType,
-    TimeSlot,
-    all_interests,
-    all_needs,
-    phrases,
-    success_probability,
-)
+from data_classes import PersonType, TimeSlot
 from meeting_agent.common.outputs import Output
 from meeting_agent.common.settings import output_path, overwrite_setting, parse_settings, run_script, setting
 from meeting_agent.world import attendees
 from meeting_agent.world import past_meetings as own_meetings
+from meeting_agent.world.outcome import CHEMISTRY_SD, success_probability
+from meeting_agent.world.people import (
+    CHRONOTYPES,
+    MOST_MEETINGS_A_DAY,
+    OFFERS_PER_PERSON,
+    all_interests,
+    all_needs,
+    phrases,
+)
 
 STREAM = 12  # people
 ACROSS = 0.05  # share of meetings between streams

@@ -16,17 +16,11 @@ import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from data_classes import (
-    Person,
-    PersonDescriptor,
-    TimeSlot,
-    energy_at,
-    interest_overlap,
-    listed,
-    need_fit,
-    seniority_match,
-)
+from data_classes import Person, TimeSlot
 from meeting_agent.common.strict_json import strict
+from meeting_agent.common.text import listed
+from meeting_agent.world.descriptions import PersonDescriptor
+from meeting_agent.world.factors import energy_at, interest_overlap, need_fit, seniority_match
 from meeting_agent.world.prompts import prose
 
 READING_NOISE_SD = 0.05

@@ -8,17 +8,13 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 
-from data_classes import (
-    CSV_COLUMNS,
-    SFT_ROWS,
-    ConferenceSimulator,
-    Meeting,
-    PersonDescriptor,
-    conference_seed,
-)
+from data_classes import Meeting
 from meeting_agent.common.outputs import Output
 from meeting_agent.common.settings import output_path, overwrite_setting, parse_settings, run_script, setting
+from meeting_agent.world.descriptions import PersonDescriptor
 from meeting_agent.world.prompts import prediction_prompt
+from meeting_agent.world.simulator import ConferenceSimulator, conference_seed
+from meeting_agent.world.training_rows import CSV_COLUMNS, SFT_ROWS
 
 
 @dataclass

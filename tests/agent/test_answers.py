@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_classes import calculate_accuracy_metrics, get_true_outcome, safe_extract_json
+from meeting_agent.agent.answers import calculate_accuracy_metrics, get_true_outcome, safe_extract_json
 from meeting_agent.evaluation.statistics import score_probabilities
 from meeting_agent.inference.chat_format import to_openai_message
 from meeting_agent.inference.engine import Completion

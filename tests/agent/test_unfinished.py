@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import pytest
 
 import starter_agentic_rlft
-from data_classes import MeetingPredictor
 from meeting_agent.common.files import read_json, write_json, write_json_array
 from meeting_agent.common.outputs import Output
+from meeting_agent.world.predictor import MeetingPredictor
 from starter_agentic_rlft import RLFTConfig, play_held_out, scenarios_to_evaluate
 from starter_agentic_traces import (
     MOST_MEETINGS,

@@ -5,10 +5,10 @@ import shutil
 
 import pytest
 
-from data_classes import MeetingPredictor
 from meeting_agent.benchmarks.comparisons import figures_of_other_parts
 from meeting_agent.benchmarks.peers import SequentialEngine, check_holds_no_code, npcpy_trajectory
 from meeting_agent.common.files import InputError
+from meeting_agent.world.predictor import MeetingPredictor
 from starter_agentic_traces import AgentTraceCollector, make_scenarios
 
 SFT = "models/sft_prediction_model_gemma_270m"

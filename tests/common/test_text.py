@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from data_classes import TimeSlot
 from meeting_agent.common.text import clean_text, comparison_key, identifier
+from meeting_agent.world.slots import named_slot
 
 
 @given(st.text())
@@ -63,4 +64,4 @@ def test_other_letters_have_other_keys():
 @pytest.mark.parametrize("written", ["day2_morning", "Day2 Morning", " DAY2-morning ", "day2\u00a0–\u00a0Morning"])
 def test_names_of_code_are_known_in_the_ways_people_write_them(written):
     assert identifier(written) == "day2_morning"
-    assert TimeSlot.named(written) is TimeSlot.DAY2_MORNING
+    assert named_slot(written) is TimeSlot.DAY2_MORNING

@@ -2,10 +2,10 @@
 
 import pytest
 
-from data_classes import read_training_rows
 from meeting_agent.common.files import InputError
 from meeting_agent.reliability.bad_input import complaint
 from meeting_agent.reliability.bad_input_cases import all_cases
+from meeting_agent.world.training_rows import read_training_rows
 from starter_sft import SFTConfig, read_rows, short_enough
 
 HEADER = "input_text,target_probability,target_reason,ground_truth_prob\n"

@@ -4,12 +4,12 @@ import random
 
 import pytest
 
-from data_classes import MeetingPredictor
 from meeting_agent.inference.engine import Engine
 from meeting_agent.reliability.chaos import differences
 from meeting_agent.reliability.fuzz import fuzz
 from meeting_agent.reliability.injection import ATTACKS, SpeakingDescriptor, decisions, harmless
 from meeting_agent.reliability.soak import soak
+from meeting_agent.world.predictor import MeetingPredictor
 from meeting_agent.world.prompts import prose
 from starter_agentic_traces import make_scenarios, put_into_words
 

@@ -9,12 +9,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from data_classes import PersonDescriptor, random_person
 from meeting_agent.inference.engine import Completion
 from meeting_agent.inference.loading import load_tokenizer
 from meeting_agent.inference.provider import MODEL, PROVIDER, serve_engine
 from meeting_agent.world import reward as rewards
 from meeting_agent.world import tools
+from meeting_agent.world.descriptions import PersonDescriptor
+from meeting_agent.world.people import random_person
 from meeting_agent.world.tools import ConferenceRecords, ToolError, checked_arguments, open_records
 from starter_agentic_traces import AgentToolLoop
 

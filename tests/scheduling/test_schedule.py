@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from icalendar import Calendar
 
-from data_classes import ConferenceSimulator, PersonDescriptor, TimeSlot
+from data_classes import TimeSlot
 from meeting_agent.agent.trajectory_file import TraceFile
 from meeting_agent.common.files import InputError
 from meeting_agent.scheduling.calibration import Calibration, fit, read_calibration
@@ -27,6 +27,8 @@ from meeting_agent.scheduling.schedule import (
     write_csv,
 )
 from meeting_agent.scheduling.study import expected_success, summary
+from meeting_agent.world.descriptions import PersonDescriptor
+from meeting_agent.world.simulator import ConferenceSimulator
 from meeting_agent.world.tools import MAIN_SCORES
 
 SLOT = TimeSlot.DAY2_MORNING
@@ -215,7 +217,7 @@ def test_the_calendar_reads_back(tmp_path, meetings):
 @pytest.mark.parametrize(
     ("read", "text", "says"),
     [
-        (read_slots, "day9_morning", "'day9_morning' is not a valid TimeSlot; give some of day1_morning"),
+        (read_slots, "day9_morning", "'day9_morning', no slot: give one of day1_morning"),
         (read_slots, "day1_morning,day1_morning", "twice"),
         (read_date, "1st of May", "2026-12-01"),
     ],
@@ -228,7 +230,7 @@ def test_what_cannot_be_read_is_refused(read, text, says):
 def test_expected_success_is_the_mean_over_chemistry():
     pair = people(2)
     found = expected_success(pair, SLOT)[0, 1]
-    from data_classes import CHEMISTRY_SD, success_probability
+    from meeting_agent.world.outcome import CHEMISTRY_SD, success_probability
 
     rng = random.Random(0)
     drawn = [success_probability(*pair, SLOT, rng.gauss(0, CHEMISTRY_SD)) for _ in range(20_000)]

@@ -16,12 +16,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openpyxl import Workbook
 
-from data_classes import read_training_rows
 from meeting_agent.common.files import InputError
 from meeting_agent.common.text import comparison_key
 from meeting_agent.tables.rows import read_table
 from meeting_agent.world.attendees import read_attendees, under_known_names
 from meeting_agent.world.past_meetings import read_meetings
+from meeting_agent.world.training_rows import read_training_rows
 
 DATA, ATTENDEES, MEETINGS = (
     Path("data") / name for name in ("sft_training_data.csv", "sample_attendees.csv", "sample_meetings.csv")

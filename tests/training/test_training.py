@@ -13,7 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_classes import TimeSlot, read_training_rows
+from data_classes import TimeSlot
 from meeting_agent.common.files import digest, read_json
 from meeting_agent.inference.loading import load_tokenizer
 from meeting_agent.training.pairs import (
@@ -33,6 +33,7 @@ from meeting_agent.training.rows import own_tokens
 from meeting_agent.world.prompts import prediction_prompt, prose
 from meeting_agent.world.reward import CLAIM, UNGROUNDED, count_grounded_claims, known_claims, tool_results
 from meeting_agent.world.tools import tool_schemas
+from meeting_agent.world.training_rows import read_training_rows
 from starter_agentic_rlft import RLFTConfig, preference_dataset, train_model_with_dpo
 from starter_sft import as_asked, split_rows, swap_people
 

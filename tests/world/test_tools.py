@@ -5,7 +5,10 @@ import random
 
 import pytest
 
-from data_classes import PersonDescriptor, TimeSlot, energy_at, random_person
+from data_classes import TimeSlot
+from meeting_agent.world.descriptions import PersonDescriptor
+from meeting_agent.world.factors import energy_at
+from meeting_agent.world.people import random_person
 from meeting_agent.world.tools import (
     MAIN_SCORES,
     READING_NOISE_SD,

@@ -4,19 +4,15 @@ import statistics
 
 import pytest
 
-from data_classes import (
-    ConferenceSimulator,
-    PersonDescriptor,
-    PersonType,
-    TimeSlot,
-    conference_seed,
-    get_true_outcome,
-    read_training_rows,
-    success_contributions,
-)
+from data_classes import PersonType, TimeSlot
+from meeting_agent.agent.answers import get_true_outcome
 from meeting_agent.world.ceilings import ceiling_accuracies
+from meeting_agent.world.descriptions import PersonDescriptor
+from meeting_agent.world.outcome import success_contributions
 from meeting_agent.world.prompts import prediction_prompt
+from meeting_agent.world.simulator import ConferenceSimulator, conference_seed
 from meeting_agent.world.training_data import training_meetings
+from meeting_agent.world.training_rows import read_training_rows
 from starter_agentic_traces import make_scenarios
 
 

@@ -1,0 +1,49 @@
+"""What conference people are like: their vocabulary, and random ones in whom no attribute depends on another."""
+
+from __future__ import annotations
+
+import functools
+import random
+import tomllib
+
+from data_classes import Person, PersonType
+from meeting_agent.common.settings import PROJECT
+
+PHRASES_PATH = PROJECT / "data" / "phrases.toml"
+
+INTERESTS_PER_PERSON = 3
+OFFERS_PER_PERSON = 2
+MOST_MEETINGS_A_DAY = 6
+
+CHRONOTYPES = ("morning", "neutral", "evening")
+
+
+@functools.cache
+def phrases() -> dict:
+    """The vocabulary of the conference, from `data/phrases.toml`."""
+    return tomllib.loads(PHRASES_PATH.read_text(encoding="utf-8"))
+
+
+def all_interests() -> list[str]:
+    return list(phrases()["interests"])
+
+
+def all_needs() -> list[str]:
+    return list(phrases()["seeking"])
+
+
+def random_person(rng: random.Random, person_id: int, name: str) -> Person:
+    """Draw one attendee; every attribute is independent of the others, so that ceilings can be computed exactly."""
+    return Person(
+        person_id=person_id,
+        name=name,
+        person_type=rng.choice(list(PersonType)),
+        interests=tuple(sorted(rng.sample(all_interests(), INTERESTS_PER_PERSON))),
+        seeking=rng.choice(all_needs()),
+        offering=tuple(sorted(rng.sample(all_needs(), OFFERS_PER_PERSON))),
+        energy=rng.random(),
+        chronotype=rng.choice(CHRONOTYPES),
+        meetings_today=rng.randint(0, MOST_MEETINGS_A_DAY),
+        introversion=rng.random(),
+        engagement=rng.random(),
+    )

@@ -1,0 +1,61 @@
+"""The simulated conference: who comes, who meets, and how likely each meeting is to succeed."""
+
+from __future__ import annotations
+
+import itertools
+import random
+
+from data_classes import Meeting, Person, TimeSlot
+from meeting_agent.world.outcome import CHEMISTRY_SD, success_contributions, success_factors, success_probability
+from meeting_agent.world.people import phrases, random_person
+
+CONFERENCES = ("sft", "traces", "evaluation")
+
+
+def conference_seed(purpose: str, seed: int) -> int:
+    """The simulator seed of one of `CONFERENCES`: no two purposes ever share one, whatever the user's seeds."""
+    return seed * len(CONFERENCES) + CONFERENCES.index(purpose)
+
+
+class ConferenceSimulator:
+    """A conference of `num_attendees` people; `seed` decides who comes, never what makes meetings succeed."""
+
+    def __init__(self, num_attendees: int = 500, seed: int = 42):
+        names = phrases()["names"]
+        most = len(names["first"]) * len(names["last"])
+        if not 2 <= num_attendees <= most:
+            raise ValueError(f"num_attendees must lie in 2..{most}, got {num_attendees}")
+        self.seed = seed
+        self._rng = random.Random(f"conference-{seed}")
+        full_names = [f"{first} {last}" for first, last in itertools.product(names["first"], names["last"])]
+        chosen = self._rng.sample(full_names, num_attendees)
+        self.attendees: dict[int, Person] = {i: random_person(self._rng, i, name) for i, name in enumerate(chosen)}
+
+    def meetings(self, count: int) -> list[Meeting]:
+        """The first `count` meetings of this conference, the same for the same seed.
+
+        Attendees meet in rounds: nobody meets twice before everybody has met once, so up to half as many meetings
+        as there are attendees are independent of each other.
+        """
+        rng = random.Random(f"meetings-{self.seed}")
+        slots = list(TimeSlot)
+        waiting: list[int] = []
+        meetings: list[Meeting] = []
+        while len(meetings) < count:
+            if len(waiting) < 2:
+                waiting = sorted(self.attendees)
+                rng.shuffle(waiting)
+            meetings.append(self._meeting(rng, waiting.pop(), waiting.pop(), rng.choice(slots)))
+        return meetings
+
+    def _meeting(self, rng: random.Random, id_a: int, id_b: int, slot: TimeSlot) -> Meeting:
+        a, b = self.attendees[id_a], self.attendees[id_b]
+        contributions = success_contributions(success_factors(a, b, slot))
+        return Meeting(
+            scenario_id=f"c{self.seed}-{id_a}-{id_b}-{slot.value}",
+            person_a=a,
+            person_b=b,
+            time_slot=slot,
+            success_probability=success_probability(a, b, slot, rng.gauss(0.0, CHEMISTRY_SD)),
+            reason=max(contributions, key=lambda name: abs(contributions[name])),
+        )

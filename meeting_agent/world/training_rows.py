@@ -1,0 +1,29 @@
+"""The rows that phase 1 trains on: a CSV of ours, or a user's own with the same four columns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from data_classes import TrainingRow
+from meeting_agent.common.files import InputError
+from meeting_agent.tables.rows import Row, read_table
+
+CSV_COLUMNS = ("input_text", "target_probability", "target_reason", "ground_truth_prob")
+SFT_ROWS = 2000
+LONGEST_TEXT = 20_000  # characters of a field; two full descriptions have about 1,000
+
+
+def read_training_rows(path: str | Path) -> list[TrainingRow]:
+    """Reads a table with the four columns; raises InputError naming the column, or the row as the file counts them."""
+    texts = ("input_text", "target_reason")
+    rows = read_table(Path(path), CSV_COLUMNS, "--sft_data_path", longest=LONGEST_TEXT, several_lines=texts)
+    if not rows:
+        raise InputError(f"{path} has no rows")
+    return [_training_row(row) for row in rows]
+
+
+def _training_row(row: Row) -> TrainingRow:
+    if not row.text("input_text"):
+        raise InputError(f"{row.where}: input_text is empty")
+    target, truth = row.number("target_probability", 0, 1), row.outcome("ground_truth_prob")
+    return TrainingRow(row.text("input_text"), target, row.text("target_reason"), truth)
