@@ -8,7 +8,7 @@ Importing it loads neither torch nor npcpy.
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import Any
 
@@ -113,6 +113,158 @@ class TrainingRow:
     target_probability: float
     target_reason: str
     ground_truth_prob: float
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One question to an agent, and how it truly ends."""
+
+    scenario_id: str
+    persona: str  # name of the system prompt
+    system_prompt: str
+    user_prompt: str
+    prediction_prompt: str  # what the phase 1 model is asked about the same
+    arguments: dict[str, str]  # what every tool is called with: a small model need not copy it
+    success_probability: float  # in [0, 1]; NaN where nobody knows
+    reason: str  # the factor that decides; empty where nobody knows
+    subject: Any = None  # what the environment keeps behind it, such as a `Meeting`
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """What can be read of an agent's closing answer."""
+
+    recommendation: str | None  # YES, NO or whatever else it says, in capitals
+    probability: float | None  # in [0, 1]
+    reasoning: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        return dict(vars(self))
+
+    @classmethod
+    def from_json(cls, value: Any) -> Recommendation | None:
+        """From the object of a trajectory file, or the plain string of older ones; raises ValueError for others."""
+        if value is None:
+            return None
+        if isinstance(value, str):
+            return cls(value, None, None)
+        if not isinstance(value, dict):
+            raise ValueError(f"is {str(value)[:40]!r}, which is of the wrong type")
+        said, probability, reasoning = (value.get(name) for name in ("recommendation", "probability", "reasoning"))
+        is_number = isinstance(probability, int | float) and not isinstance(probability, bool)
+        if not (said is None or isinstance(said, str)) or not (probability is None or is_number):
+            raise ValueError(f"is {str(value)[:40]!r}, which is of the wrong type")
+        return cls(said, probability, reasoning if isinstance(reasoning, str) else None)
+
+
+@dataclass
+class Trajectory:
+    """What one agent did with one scenario, as phase 2 and the evaluation write it."""
+
+    id: str  # scenario, policy and sample: unique in a file
+    scenario_id: str
+    system_prompt_name: str  # the persona
+    sample_index: int  # 0 for the first rollout of a scenario
+    initial_user_prompt: str
+    messages: list[dict]  # OpenAI's chat format: system prompt, question, then what the agent and its tools said
+    tools_used: list[str]  # in call order
+    total_iterations: int | None  # turns of the agent
+    completed_naturally: bool  # whether it ended with an answer of its own
+    tokens: int | None  # that the agent wrote
+    final_recommendation_parsed: Recommendation | None  # None where nothing can be read
+    ground_truth: float | None  # the true probability of success, in [0, 1]
+    true_outcome: str  # YES or NO
+    policy: str  # which policy played: "sft" in phase 2; "agent" before DPO and "dpo" after it in the evaluation
+    seed: int | None  # of the sampling
+    reward: float  # in [-1, 1]
+    failure: str | None = None  # the kind of error, where a server failed for good
+    cut_by: str | None = None  # "length" or "content_filter", where an answer is not whole
+
+    @property
+    def recommendation(self) -> str | None:
+        return self.final_recommendation_parsed.recommendation if self.final_recommendation_parsed else None
+
+    @property
+    def probability(self) -> float | None:
+        return self.final_recommendation_parsed.probability if self.final_recommendation_parsed else None
+
+    def to_json(self) -> dict[str, Any]:
+        said = self.final_recommendation_parsed
+        value = vars(self) | {"final_recommendation_parsed": said.to_json() if said else None}
+        return {k: v for k, v in value.items() if k not in ("failure", "cut_by") or v is not None}
+
+    @classmethod
+    def from_json(cls, value: Any) -> Trajectory:
+        """From an object of a trajectory file; raises ValueError naming the field that cannot be used."""
+        if not isinstance(value, dict):
+            raise ValueError("is no object")
+        for name, kind in TRAJECTORY_FIELDS.items():
+            if name not in value:
+                raise ValueError(f"{name} is missing")
+            if not isinstance(value[name], kind) or (isinstance(value[name], bool) and kind is not bool):
+                raise ValueError(f"{name} is {str(value[name])[:40]!r}, which is of the wrong type")
+        if not -1.0 <= value["reward"] <= 1.0:
+            raise ValueError(f"reward is {value['reward']}, not in -1..1")
+        try:
+            said = Recommendation.from_json(value.get("final_recommendation_parsed"))
+        except ValueError as error:
+            raise ValueError(f"final_recommendation_parsed {error}") from None
+        roles = [
+            m.get("role") if isinstance(m, dict) and isinstance(m.get("content"), str) else None
+            for m in value["messages"]
+        ]
+        is_too_short = len(roles) < 3 and "failure" not in value  # a server may fail at the first turn
+        if roles[:2] != ["system", "user"] or is_too_short or not {"assistant", "tool"} >= set(roles[2:]):
+            raise ValueError("messages are not a system prompt, a question and what the agent and its tools said")
+        known = {f.name for f in fields(cls)}
+        return cls(
+            **(
+                TRAJECTORY_DEFAULTS
+                | {k: v for k, v in value.items() if k in known}
+                | {"final_recommendation_parsed": said}
+            )
+        )
+
+
+# What a trajectory file must hold, and what stands for the rest where another program wrote it.
+TRAJECTORY_FIELDS: dict[str, Any] = {
+    "id": str,
+    "scenario_id": str,
+    "system_prompt_name": str,
+    "initial_user_prompt": str,
+    "messages": list,
+    "tools_used": list,
+    "final_recommendation_parsed": object,
+    "true_outcome": str,
+    "reward": (int, float),
+}
+TRAJECTORY_DEFAULTS: dict[str, Any] = {
+    "sample_index": 0,
+    "total_iterations": None,
+    "completed_naturally": True,
+    "tokens": None,
+    "ground_truth": None,
+    "policy": "sft",
+    "seed": None,
+}
+
+
+@dataclass(frozen=True)
+class PreferencePair:
+    """Two trajectories of one prompt, in TRL's conversational preference format with tools."""
+
+    scenario_id: str
+    chosen_id: str
+    rejected_id: str
+    prompt: list[dict]  # system prompt and question
+    chosen: list[dict]  # what the better agent and its tools said
+    rejected: list[dict]
+    tools: list[dict]  # OpenAI schemas
+    chosen_reward: float  # in [-1, 1]
+    rejected_reward: float
+
+    def to_json(self) -> dict[str, Any]:
+        return dict(vars(self))
 
 
 @dataclass

@@ -12,7 +12,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from meeting_agent.agent.answers import safe_extract_json
+from data_classes import Trajectory
+from meeting_agent.agent.answers import last_json_object
 from meeting_agent.agent.tool_calls import failed_tool
 from meeting_agent.common.strict_json import one_line
 from meeting_agent.servers.calls_in_text import looks_like_a_call
@@ -52,33 +53,33 @@ class Notes:
 class AnswerTally:
     """Counts over trajectories, one in memory at a time."""
 
-    def __init__(self, traces: Iterable[dict], notes: Notes):
+    def __init__(self, trajectories: Iterable[Trajectory], notes: Notes):
         self.n = self.read = self.cut = self.used_no_tool = 0
         self.failed: Counter[str] = Counter()  # trajectories by the kind of their server's failure
         self.unread: Counter[str] = Counter()  # answers by what is wrong with them
         self.tool_failures: Counter[str] = Counter()
         self.exceptions: dict[str, str] = {}  # the first of each tool
         self.example = ""
-        for trace in traces:
-            self._add(trace)
+        for trajectory in trajectories:
+            self._add(trajectory)
         self.cut = self.cut or notes.cut
         self.example = one_line(self.example or notes.thought, SHOWN)
 
-    def _add(self, trace: dict) -> None:
-        for tool, exception in filter(None, map(failed_tool, trace["messages"])):
+    def _add(self, trajectory: Trajectory) -> None:
+        for tool, exception in filter(None, map(failed_tool, trajectory.messages)):
             self.tool_failures[tool] += 1
             self.exceptions.setdefault(tool, exception)
-        if "failure" in trace:
-            self.failed[trace["failure"]] += 1
+        if trajectory.failure:
+            self.failed[trajectory.failure] += 1
             return
         self.n += 1
-        self.used_no_tool += not trace["tools_used"]
-        self.cut += trace.get("cut_by") == "length"
-        if trace["final_recommendation_parsed"] in ("YES", "NO"):
+        self.used_no_tool += not trajectory.tools_used
+        self.cut += trajectory.cut_by == "length"
+        if trajectory.recommendation in ("YES", "NO"):
             self.read += 1
             return
-        last = trace["messages"][-1]
-        self.unread[look_of(last, trace.get("cut_by"))] += 1
+        last = trajectory.messages[-1]
+        self.unread[look_of(last, trajectory.cut_by)] += 1
         self.example = self.example or (last["content"].strip() if last["role"] == "assistant" else "")
 
     @property
@@ -141,4 +142,4 @@ def look_of(last: dict, cut_by: str | None) -> str:
         return "empty"
     if looks_like_a_call(last["content"]):
         return CALL_AS_TEXT
-    return "no JSON" if safe_extract_json(last["content"]) is None else "JSON without YES or NO"
+    return "no JSON" if last_json_object(last["content"]) is None else "JSON without YES or NO"

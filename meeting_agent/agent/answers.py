@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
+
+from data_classes import Recommendation
+from meeting_agent.common.strict_json import whole_characters
+
+LONGEST_ANSWER = 4_000
 
 
 def get_true_outcome(p: float) -> str:
@@ -11,17 +17,29 @@ def get_true_outcome(p: float) -> str:
 
 
 def calculate_accuracy_metrics(results: list[dict]) -> dict:
-    """Accuracy in [0, 1] of dicts with `prediction` (YES, NO or anything unparseable, which is wrong) and `actual`."""
-    correct = sum(r["prediction"] == r["actual"] for r in results)
+    """Accuracy in percent over dicts with `is_correct` (bool), with how many there are and how many are correct."""
+    correct = sum(bool(result["is_correct"]) for result in results)
     total = len(results)
-    return {"accuracy": correct / total if total else 0.0, "total_scenarios": total, "correct_count": correct}
+    return {
+        "accuracy": 100.0 * correct / total if total else 0.0,
+        "total_scenarios": total,
+        "correct_count": correct,
+    }
 
 
-LONGEST_ANSWER = 4_000
+def safe_extract_json(text: str) -> dict:
+    """The last JSON object in a model's output; never evaluates anything.
+
+    Raises ValueError where there is none whose `probability` lies in [0, 1].
+    """
+    found = last_json_object(text)
+    if found is None or stated_probability(found) is None:
+        raise ValueError(f"no JSON object with a probability in 0..1: {str(text)[:60]!r}")
+    return found
 
 
-def safe_extract_json(text: object) -> dict | None:
-    """The last JSON object in a model's output, or None; never raises, never evaluates anything.
+def last_json_object(text: object) -> dict | None:
+    """The last JSON object in a text, or None; never raises.
 
     Prose, code fences and unfinished objects around it are passed over. Only the last `LONGEST_ANSWER` characters
     count: a server may send megabytes of brackets.
@@ -37,3 +55,27 @@ def safe_extract_json(text: object) -> dict | None:
         except (ValueError, RecursionError):
             at += 1
     return found
+
+
+def stated_probability(found: dict) -> float | None:
+    """The `probability` of an object, if it is a number in [0, 1]."""
+    value = found.get("probability")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value <= 1.0:
+        return None
+    return value
+
+
+def parse_recommendation(answer: str) -> Recommendation | None:
+    """What a closing answer recommends; None where nothing of it can be read."""
+    answer = answer[-LONGEST_ANSWER:]
+    found = last_json_object(answer) or {}
+    said = found.get("recommendation")
+    if isinstance(said, str) and said.strip():
+        said = whole_characters(said.strip().upper()[:20])
+    else:
+        loose = re.search(r'"recommendation":\s*"(YES|NO)"', answer, re.IGNORECASE)
+        said = loose.group(1).upper() if loose else None
+    probability, reasoning = stated_probability(found), found.get("reasoning")
+    if said is None and probability is None:
+        return None
+    return Recommendation(said, probability, whole_characters(reasoning) if isinstance(reasoning, str) else None)

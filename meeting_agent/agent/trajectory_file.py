@@ -6,22 +6,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from data_classes import Trajectory
 from meeting_agent.common.files import InputError
 
 DEEPEST = 100  # levels of a trajectory file; ours has seven
-
-# What later steps read of a trajectory, and the types they rely on.
-FIELDS: dict[str, type | tuple[type, ...]] = {
-    "id": str,
-    "scenario_id": str,
-    "system_prompt_name": str,
-    "initial_user_prompt": str,
-    "messages": list,
-    "tools_used": list,
-    "final_recommendation_parsed": (str, type(None)),
-    "true_outcome": str,
-    "reward": (int, float),
-}
 
 
 def companion(path: Path, what: str) -> Path:
@@ -43,16 +31,23 @@ class TraceFile:
     def __init__(self, path: Path, written_by: str = "starter_agentic_traces.py"):
         self.path, self.written_by = path, written_by
         seen: set[str] = set()
-        for number, trace in enumerate(self):
-            if found := problem(trace):
-                raise InputError(f"{path}, trajectory {number}: {found}; run {written_by} again")
-            if trace["id"] in seen:
-                raise InputError(f"{path}, trajectory {number}: id {trace['id']!r} occurs twice; leave one of them out")
-            seen.add(trace["id"])
+        for number, trajectory in enumerate(self):
+            if trajectory.id in seen:
+                raise InputError(
+                    f"{path}, trajectory {number}: id {trajectory.id!r} occurs twice; leave one of them out"
+                )
+            seen.add(trajectory.id)
         if not seen:
             raise InputError(f"{path} holds no trajectories: run {written_by} first")
 
-    def __iter__(self) -> Iterator[dict]:
+    def __iter__(self) -> Iterator[Trajectory]:
+        for number, value in enumerate(self._values()):
+            try:
+                yield Trajectory.from_json(value)
+            except ValueError as error:
+                raise InputError(f"{self.path}, trajectory {number}: {error}; run {self.written_by} again") from None
+
+    def _values(self) -> Iterator[Any]:
         import ijson
 
         try:
@@ -75,23 +70,3 @@ def not_too_deep(events: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]
         if depth > DEEPEST:
             raise ValueError(f"more than {DEEPEST} levels of brackets")
         yield event, value
-
-
-def problem(trace: object) -> str | None:
-    """What is wrong with a trajectory, if anything."""
-    if not isinstance(trace, dict):
-        return "is no object"
-    for name, kind in FIELDS.items():
-        if name not in trace:
-            return f"{name} is missing"
-        if not isinstance(trace[name], kind):
-            return f"{name} is {str(trace[name])[:40]!r}, which is of the wrong type"
-    if not -1.0 <= trace["reward"] <= 1.0:
-        return f"reward is {trace['reward']}, not in -1..1"
-    roles = [
-        m.get("role") if isinstance(m, dict) and isinstance(m.get("content"), str) else None for m in trace["messages"]
-    ]
-    is_too_short = len(roles) < 3 and "failure" not in trace  # a server may fail at the first turn
-    if roles[:2] != ["system", "user"] or is_too_short or not {"assistant", "tool"} >= set(roles[2:]):
-        return "messages are not a system prompt, a question and what the agent and its tools said"
-    return None

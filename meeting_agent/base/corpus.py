@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from data_classes import TimeSlot
+from meeting_agent.agent.tool_calls import render_result
 from meeting_agent.base.readings import (
     PAIR_READINGS,
     READINGS,
@@ -33,7 +34,7 @@ from meeting_agent.world.people import (
     random_person,
 )
 from meeting_agent.world.prompts import pair_context, scenario_prompt, system_prompt_configurations
-from meeting_agent.world.tools import MAIN_SCORES, render_result
+from meeting_agent.world.tools import MAIN_SCORES
 
 Chat = list[dict]
 

@@ -18,7 +18,8 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 from transformers import PreTrainedTokenizerFast
 
 from meeting_agent.base.corpus import dialogue_chat, sample_short
-from meeting_agent.world.prompts import AGENT_QUESTION, CHAT_TEMPLATE, PREDICTION_QUESTION, RESPONSE_TEMPLATE
+from meeting_agent.inference.template import CHAT_TEMPLATE, RESPONSE_TEMPLATE
+from meeting_agent.world.prompts import AGENT_QUESTION, PREDICTION_QUESTION
 from meeting_agent.world.tools import tool_schemas
 
 SPECIAL_TOKENS = ["<pad>", "<eos>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_turn>", "<tool_call>", "</tool_call>"]

@@ -5,96 +5,40 @@
     python -m meeting_agent.benchmarks.comparisons --parts training,inference
 
 A repeat runs ours and then the peer, so that what else the machine does meets both. A ratio is the median over the
-repeats, its range the smallest and the largest. `meeting_agent/benchmarks/peers.py` holds the usual ways.
+repeats, its range the smallest and the largest. `rollout_peers.py` and `training_peers.py` hold the usual ways.
 """
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import itertools
 from pathlib import Path
 
 from meeting_agent.benchmarks.growth import QUICK_SIZES, SIZES, growth, seconds_each
+from meeting_agent.benchmarks.measure import QUICK_REPEATS, REPEATS, BenchmarkConfig, measured
 from meeting_agent.common.files import ADAPTER_WEIGHTS, InputError, read_json, write_json
 from meeting_agent.common.outputs import Output
-from meeting_agent.common.settings import input_path, output_path, parse_settings, run_script, setting
+from meeting_agent.common.settings import parse_settings, run_script
 from meeting_agent.evaluation.agent_scores import machine, versions
-
-REPEATS, QUICK_REPEATS = 5, 1
-
-
-@dataclass
-class BenchmarkConfig:
-    """Settings of the benchmark."""
-
-    sft_model_path: str = input_path("models/sft_prediction_model_gemma_270m", "the adapter that phase 1 wrote")
-    sft_data_path: str = setting("data/sft_training_data.csv", "rows to train on")
-    pairs_path: str = setting("trajectories/preference_pairs.json", "preference pairs to train on")
-    traces_path: str = input_path("trajectories/agent_traces.json", "trajectories of that adapter")
-    output: str = output_path("results/benchmark.json", "where the figures go; the plot goes beside it")
-    quick: bool = setting(False, "fewer and smaller repeats")
-    parts: str = setting(
-        "training,inference,processes,growth", "comma-separated parts to run; the others keep figures measured alike"
-    )
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """`ours` and `peer` do some work and return its rate in `unit`; they get the number of the repeat.
-
-    `also` is what else belongs to the figures, such as the loss that both reach.
-    """
-
-    name: str
-    unit: str
-    bar: float
-    ours: Callable[[int], float]
-    peer: Callable[[int], float]
-    also: dict[str, float] = field(default_factory=dict)
-
-
-def rate(amount: float, work: Callable[[], object]) -> float:
-    """`amount` by the seconds that `work` takes."""
-    started = time.perf_counter()
-    work()
-    return amount / (time.perf_counter() - started)
-
-
-def measured(comparison: Comparison, repeats: int) -> dict:
-    """Medians and the ratio's range over `repeats`; repeat 0 warms both sides up and does not count."""
-    rates = [(comparison.ours(i), comparison.peer(i)) for i in range(repeats + 1)][1:]
-    ratios = [ours / peer for ours, peer in rates]
-    return {
-        "name": comparison.name,
-        "unit": comparison.unit,
-        "ours": statistics.median(ours for ours, _ in rates),
-        "peer": statistics.median(peer for _, peer in rates),
-        "ratio": statistics.median(ratios),
-        "ratio_low": min(ratios),
-        "ratio_high": max(ratios),
-        "repeats": repeats,
-        "bar": comparison.bar,
-    } | comparison.also
 
 
 def main() -> None:
     config = parse_settings(BenchmarkConfig, __doc__.splitlines()[0])
     if not (Path(config.sft_model_path) / ADAPTER_WEIGHTS).exists():
         raise InputError(f"{config.sft_model_path} holds no adapter: run starter_sft.py first")
-    from meeting_agent.benchmarks.peers import PARTS, comparisons
+    from meeting_agent.benchmarks.rollout_peers import inference_comparisons, process_comparisons
+    from meeting_agent.benchmarks.training_peers import training_comparisons
 
+    peers = {"training": training_comparisons, "inference": inference_comparisons, "processes": process_comparisons}
     parts = set(config.parts.split(","))
-    if not parts <= {*PARTS, "growth"}:
-        raise InputError(f"--parts is {config.parts!r}: give some of {','.join(PARTS)},growth")
+    if not parts <= {*peers, "growth"}:
+        raise InputError(f"--parts is {config.parts!r}: give some of {','.join(peers)},growth")
     output = Path(config.output)
     record = Output("--output", output, "results", beside=[f"{output.stem}.png"])
     record.check()
     origin = {"machine": machine(), "versions": versions(), "quick": config.quick}
-    known = figures_of_other_parts(output, origin) if parts < {*PARTS, "growth"} else {}
+    known = figures_of_other_parts(output, origin) if parts < {*peers, "growth"} else {}
     found = {c["name"]: c for c in known.get("comparisons", [])}
-    for comparison in comparisons(config, parts):
+    for comparison in itertools.chain.from_iterable(peers[name](config) for name in peers if name in parts):
         print(f"{comparison.name} ...", end=" ", flush=True)
         found[comparison.name] = measured(comparison, QUICK_REPEATS if config.quick else REPEATS)
         print(line(found[comparison.name]), flush=True)

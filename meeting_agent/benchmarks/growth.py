@@ -13,7 +13,7 @@ from meeting_agent.common.files import InputError, read_json
 
 SIZES, QUICK_SIZES = (100, 1_000, 10_000), (32, 64)
 # As little training as there can be before the evaluation, so that it takes neither its time nor its memory.
-BARELY_TRAINED = ("--max_steps=1", "--per_device_train_batch_size=1", "--most_pairs=8", "--copying_share=0")
+BARELY_TRAINED = ("--max_steps=1", "--per_device_train_batch_size=1", "--max_pairs=8", "--dialogue_share=0")
 
 
 def growth(sft_model_path: str, traces_path: str, sizes: tuple[int, ...]) -> list[dict]:

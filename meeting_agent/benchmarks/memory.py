@@ -16,7 +16,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from meeting_agent.agent.trajectory_file import companion
+from data_classes import Trajectory
+from meeting_agent.agent.trajectory_file import TraceFile, companion
 from meeting_agent.common.files import ADAPTER_WEIGHTS, InputError, digest, json_text, read_json, write_json
 from meeting_agent.common.outputs import Output
 from meeting_agent.common.settings import output_path, parse_settings, run_script, setting
@@ -66,7 +67,7 @@ def measure(folder: Path, config: MemoryConfig) -> dict:
             *("--num_scenarios=2", "--samples_per_scenario=2"),
         ),
     }
-    write_traces(folder / "traces.json", sft, committed_tries(1))
+    write_traces(folder / "traces.json", sft, committed_rollouts(1))
     peaks["rlft"] = peak(
         "starter_agentic_rlft.py",
         f"--sft_model_path={sft}",
@@ -155,19 +156,16 @@ def train_tokenizer():
     )
 
 
-def committed_tries(each: int) -> list[dict]:
-    """Played tries of the committed run at the same prompts, right and wrong: `each` right ones for either answer."""
+def committed_rollouts(each: int) -> list[dict]:
+    """Rollouts of the committed run, right and wrong ones of the same prompts: `each` right ones for either answer."""
     pairs = read_json(Path("trajectories/preference_pairs.json"), "starter_agentic_rlft.py")
-    traces = read_json(Path("trajectories/agent_traces.json"), "starter_agentic_traces.py")
-    by_id = {trace["id"]: trace for trace in traces}
+    by_id = {trajectory.id: trajectory for trajectory in TraceFile(Path("trajectories/agent_traces.json"))}
     played = [(by_id[p["chosen_id"]], by_id[p["rejected_id"]]) for p in pairs if p["rejected_id"] in by_id]
-    found: dict[str, dict] = {}
+    found: dict[str, Trajectory] = {}
     for answer in ("YES", "NO"):
-        right = [
-            (c, r) for c, r in played if c["final_recommendation_parsed"] == answer != r["final_recommendation_parsed"]
-        ]
-        found |= {trace["id"]: trace for pair in right[:each] for trace in pair}
-    return list(found.values())
+        right = [(c, r) for c, r in played if c.recommendation == answer != r.recommendation]
+        found |= {trajectory.id: trajectory for pair in right[:each] for trajectory in pair}
+    return [trajectory.to_json() for trajectory in found.values()]
 
 
 def write_traces(path: Path, sft: Path, traces: list[dict]) -> None:

@@ -4,48 +4,19 @@ from __future__ import annotations
 
 import os
 import platform
-import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
-from data_classes import TrainingMetrics
+from data_classes import PreferencePair, TrainingMetrics
+from meeting_agent.agent.claims import UNGROUNDED
+from meeting_agent.agent.summary import RolloutSummary
 from meeting_agent.evaluation.statistics import score_probabilities
-from meeting_agent.world.reward import FEWEST_CALLS, MOST_CALLS, UNGROUNDED, count_grounded_claims
+from meeting_agent.world.reward import FEWEST_CALLS, MOST_CALLS
 
 # ----------------------------------------------------------------------------- agents
 
 
-class Played(NamedTuple):
-    """What statistics need of a trajectory: far less than the trajectory, of which there may be many."""
-
-    probability: float | None
-    success: float
-    outcome: str
-    recommendation: str | None
-    reward: float
-    completed: bool
-    tools: tuple[str, ...]
-    grounded: int
-    claims: int
-    tokens: int
-
-
-def summarised(trace: dict) -> Played:
-    return Played(
-        trace["final_probability"],
-        trace["ground_truth"],
-        trace["true_outcome"],
-        trace["final_recommendation_parsed"],
-        trace["reward"],
-        trace["completed_naturally"],
-        tuple(map(sys.intern, trace["tools_used"])),
-        *count_grounded_claims(trace["messages"]),
-        trace["tokens"],
-    )
-
-
-def agent_statistics(traces: Iterable[Played]) -> dict:
+def agent_statistics(traces: Iterable[RolloutSummary]) -> dict:
     """Scores of trajectories: those of `score_probabilities`, and how the agents went about it.
 
     A trajectory without a readable recommendation counts as wrong. Rates are shares of all trajectories, except
@@ -57,7 +28,7 @@ def agent_statistics(traces: Iterable[Played]) -> dict:
     stated = sum(t.claims for t in played)
     tools = sorted(Counter(name for t in played for name in set(t.tools)).items())
     return score_probabilities(
-        [t.probability for t in played], [t.success for t in played], [t.recommendation for t in played]
+        [t.probability for t in played], [t.success or 0.0 for t in played], [t.recommendation for t in played]
     ) | {
         "reward": sum(t.reward for t in played) / n,
         "completed_rate": sum(t.completed for t in played) / n,
@@ -74,12 +45,12 @@ def agent_statistics(traces: Iterable[Played]) -> dict:
     }
 
 
-def is_grounded(played: list[Played]) -> list[bool]:
+def is_grounded(played: list[RolloutSummary]) -> list[bool]:
     """Whether every number that a closing answer cites stands in a tool's answer."""
     return [t.grounded == t.claims for t in played]
 
 
-def was_right(played: list[Played]) -> list[bool]:
+def was_right(played: list[RolloutSummary]) -> list[bool]:
     return [t.recommendation == t.outcome for t in played]
 
 
@@ -95,23 +66,23 @@ def attainable_share(accuracy: float, ceilings: dict[str, float], view: str) -> 
 # ----------------------------------------------------------------------------- pairs and training
 
 
-def pair_statistics(pairs: list[dict]) -> dict:
+def pair_statistics(pairs: Sequence[PreferencePair]) -> dict:
     """What the pairs of two played trajectories are like, and how many (`made_up`) have a made-up rejected side."""
-    made_up = sum(p["rejected_id"].endswith(UNGROUNDED) for p in pairs)
-    pairs = [p for p in pairs if not p["rejected_id"].endswith(UNGROUNDED)]
-    gaps = [p["chosen_reward"] - p["rejected_reward"] for p in pairs]
-    calls = {
-        side: sum(sum(bool(m.get("tool_calls")) for m in p[side]) for p in pairs) / len(pairs)
-        for side in ("chosen", "rejected")
-    }
+    made_up = sum(p.rejected_id.endswith(UNGROUNDED) for p in pairs)
+    pairs = [p for p in pairs if not p.rejected_id.endswith(UNGROUNDED)]
+    gaps = [p.chosen_reward - p.rejected_reward for p in pairs]
+
+    def mean_calls(sides: list[list[dict]]) -> float:
+        return sum(sum(bool(m.get("tool_calls")) for m in side) for side in sides) / len(sides)
+
     return {
         "n": len(pairs),
         "made_up": made_up,
-        "scenarios": len({p["scenario_id"] for p in pairs}),
-        "trajectories": len({p["chosen_id"] for p in pairs} | {p["rejected_id"] for p in pairs}),
+        "scenarios": len({p.scenario_id for p in pairs}),
+        "trajectories": len({p.chosen_id for p in pairs} | {p.rejected_id for p in pairs}),
         "mean_gap": sum(gaps) / len(gaps),
-        "chosen_calls": calls["chosen"],
-        "rejected_calls": calls["rejected"],
+        "chosen_calls": mean_calls([p.chosen for p in pairs]),
+        "rejected_calls": mean_calls([p.rejected for p in pairs]),
     }
 
 

@@ -23,9 +23,8 @@ from typing import Any, NamedTuple
 from jinja2 import TemplateError
 
 from meeting_agent.common.files import InputError
-from meeting_agent.inference.turns import one_call_a_turn
-from meeting_agent.world.prompts import CHAT_TEMPLATE, RESPONSE_TEMPLATE
-from meeting_agent.world.tools import MOST_CALLS_A_TURN
+from meeting_agent.inference.template import CHAT_TEMPLATE, RESPONSE_TEMPLATE
+from meeting_agent.inference.turns import MAX_CALLS_A_TURN, one_call_a_turn
 
 
 class Turn(NamedTuple):
@@ -135,7 +134,7 @@ def turn_end(tokenizer) -> str:
     return said.removeprefix(asked).removeprefix(PROBE[-1]["content"]).strip()
 
 
-def own_spans(tokenizer, text: str) -> list[tuple[int, int]]:
+def assistant_spans(tokenizer, text: str) -> list[tuple[int, int]]:
     """Where in a rendered chat the model's own turns start and end: after the header that the prompt for a turn ends
     with, and with the token that ends it. No content can hold either. A template's own marks say nearly the same, where
     it has any: some take in the header, a line break, or the empty thoughts that the prompt brings along.
@@ -159,14 +158,14 @@ def read_message(tokenizer, prompt: str, text: str) -> dict:
     except (ValueError, TypeError, KeyError, RecursionError):
         return {"role": "assistant", "content": text}
     message = {"role": "assistant", "content": read.get("content", "")}
-    return message | {"tool_calls": calls[:MOST_CALLS_A_TURN]} if calls else message
+    return message | {"tool_calls": calls[:MAX_CALLS_A_TURN]} if calls else message
 
 
 def to_openai_message(text: str) -> dict:
     """What a model that speaks our own format wrote, as an assistant message with its well-formed calls,
-    `MOST_CALLS_A_TURN` at most."""
+    `MAX_CALLS_A_TURN` at most."""
     calls = []
-    for number, part in enumerate(text.split("<tool_call>", MOST_CALLS_A_TURN)[1:]):
+    for number, part in enumerate(text.split("<tool_call>", MAX_CALLS_A_TURN)[1:]):
         written, closed, _ = part.partition("</tool_call>")
         if not closed:
             continue
@@ -234,7 +233,7 @@ def _dialogue_survives(tokenizer) -> bool:
     words = ["Finds somebody.", *(message["content"] for message in PROBE)]
     return (
         end in tokenizer.get_added_vocab()
-        and own_spans(tokenizer, whole) == spans
+        and assistant_spans(tokenizer, whole) == spans
         and all(word in whole for word in words)
     )
 

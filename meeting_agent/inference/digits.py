@@ -12,8 +12,9 @@ from collections import defaultdict
 import torch
 
 from meeting_agent.common.files import InputError
-from meeting_agent.world.prompts import PREDICTION_OPENING
 
+# Everything the model writes before the first digit of its probability; regression-aware inference starts here.
+PREDICTION_OPENING = '{"probability": 0.'
 LOWEST, HIGHEST = 0.01, 0.99
 DIGITS = re.compile("[0-9]{1,3}")
 

@@ -22,7 +22,7 @@ from torch.utils.hooks import RemovableHandle
 from meeting_agent.common.files import InputError
 from meeting_agent.common.hardware import answering_dtype
 from meeting_agent.inference.bases import ADAPTER_SETTINGS, base_of_adapter, looks_local
-from meeting_agent.inference.digits import HIGHEST, LOWEST, DigitReader
+from meeting_agent.inference.digits import HIGHEST, LOWEST, PREDICTION_OPENING, DigitReader
 from meeting_agent.inference.loading import (
     attends_to_all,
     check_tokens,
@@ -37,7 +37,6 @@ from meeting_agent.inference.loading import (
 )
 from meeting_agent.inference.prefix_cache import Memories, Memory, growing_cache, recall, remember
 from meeting_agent.inference.self_check import choose_way
-from meeting_agent.world.prompts import PREDICTION_OPENING
 
 # An index: of the number 1 Transformers makes a slice, for each row of which a bfloat16 product copies the vocabulary.
 LAST = torch.tensor([-1])

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from meeting_agent.inference.chat_format import render
-from meeting_agent.world.prompts import PREDICTION_OPENING
+from meeting_agent.inference.digits import PREDICTION_OPENING
 
 if TYPE_CHECKING:
     from meeting_agent.inference.engine import Engine

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+MAX_CALLS_A_TURN = 8  # a model may write thousands, a server send them
+
 
 def one_call_a_turn(messages: list[dict]) -> list[dict]:
     """The same conversation with one call a turn: `messages` itself where no turn has several.

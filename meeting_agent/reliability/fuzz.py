@@ -18,14 +18,13 @@ from concurrent.futures import ProcessPoolExecutor
 from operator import itemgetter
 from pathlib import Path
 
-from meeting_agent.agent.answers import safe_extract_json
+from meeting_agent.agent.answers import last_json_object, parse_recommendation
+from meeting_agent.agent.claims import count_grounded_claims
 from meeting_agent.base.corpus import dialogue_chat
 from meeting_agent.inference.chat_format import to_openai_message
 from meeting_agent.inference.loading import load_tokenizer
 from meeting_agent.inference.prediction import read_probability, read_reason
 from meeting_agent.reliability.record import RECORD, keep, open_record
-from meeting_agent.world.reward import count_grounded_claims
-from starter_agentic_traces import parse_recommendation
 
 MARKERS = ("<tool_call>", "</tool_call>", "<start_of_turn>", "<end_of_turn>", "<bos>", "<eos>", "<unk>", "<pad>")
 PIECES = (*MARKERS, "{", "}", "[", "]", '"', "\\", "\\u0000", "0.", "1e999", "NaN", "null", "\n", " ", "\x00", "é", "𝔘")
@@ -84,7 +83,7 @@ def huge_strings(size: int = 1_000_000) -> dict[str, str]:
 
 def readers() -> dict[str, Callable[[str], object]]:
     return {
-        "json": safe_extract_json,
+        "json": last_json_object,
         "recommendation": parse_recommendation,
         "probability": read_probability,
         "reason": read_reason,

@@ -11,10 +11,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from meeting_agent.evaluation.agent_scores import agent_statistics, summarised
+from data_classes import Trajectory
+from meeting_agent.agent.rollouts import RolloutCollector
+from meeting_agent.agent.summary import summarize
+from meeting_agent.conference import Conference
+from meeting_agent.evaluation.agent_scores import agent_statistics
+from meeting_agent.inference.predictor import Predictor
 from meeting_agent.reliability.record import RECORD, keep, open_record
-from meeting_agent.world.predictor import MeetingPredictor
-from starter_agentic_traces import AgentTraceCollector, make_scenarios
+from meeting_agent.world.scenarios import make_scenarios
 
 WARM_UP_BLOCKS = 4  # until then the process still loads and caches
 
@@ -28,19 +32,19 @@ def resident_mebibytes() -> float:
 def soak(model: str, count: int, at_once: int, seed: int) -> dict:
     """Plays `count` scenarios once each; memory in MiB after every block, and its growth after the warm-up."""
     started = time.monotonic()
-    predictor = MeetingPredictor(model)
-    collector = AgentTraceCollector(predictor, make_scenarios("traces", seed, count), 1.0, seed)
+    predictor = Predictor(model)
+    collector = RolloutCollector(Conference(), predictor, make_scenarios("traces", seed, count), 1.0, seed)
     memory: list[float] = []
     names: set[str] = set()
     play = collector.agents_on(predictor.engine)
 
-    def watched() -> Iterator[dict]:
+    def watched() -> Iterator[Trajectory]:
         for block in collector.collect(play, 1, "sft", at_once):
-            names.update(trace["id"] for trace in block)
+            names.update(trajectory.id for trajectory in block)
             memory.append(resident_mebibytes())
             yield from block
 
-    statistics = agent_statistics(map(summarised, watched()))
+    statistics = agent_statistics(map(summarize, watched()))
     steady = memory[min(WARM_UP_BLOCKS, len(memory) - 1)]
     return {
         "scenarios": count,

@@ -9,6 +9,7 @@ import itertools
 from collections.abc import Iterable
 from pathlib import Path
 
+from data_classes import Trajectory
 from meeting_agent.common.files import InputError, read_json, write_json, write_text
 from meeting_agent.common.outputs import Output
 from meeting_agent.evaluation.criteria import BRIEF, criteria, met
@@ -275,26 +276,28 @@ def lessons_section(m: dict) -> str:
 # ----------------------------------------------------------------------------- examples
 
 
-def choose_examples(traces: Iterable[dict]) -> list[dict]:
+def choose_examples(traces: Iterable[Trajectory]) -> list[Trajectory]:
     """A right and a wrong trajectory of the same scenario, where there is one; else the first trajectory."""
-    first: list[dict] = []
-    for _, played in itertools.groupby(traces, key=lambda trace: trace["scenario_id"]):
+    first: list[Trajectory] = []
+    for _, played in itertools.groupby(traces, key=lambda trajectory: trajectory.scenario_id):
         group = list(played)
-        best, worst = max(group, key=lambda t: t["reward"]), min(group, key=lambda t: t["reward"])
-        if best["reward"] > 0.5 > worst["reward"] > 0:
+        best, worst = max(group, key=lambda t: t.reward), min(group, key=lambda t: t.reward)
+        if best.reward > 0.5 > worst.reward > 0:
             return [best, worst]
         first = first or group[:1]
     return first
 
 
 def render_example(trace: dict) -> str:
+    """A trajectory, as its file holds it, in Markdown."""
+    said = Trajectory.from_json(trace).recommendation
     lines = []
     for message in trace["messages"][1:]:
         content = message["content"].replace("\n", "\n> ")
         calls = "".join(f" `{c['function']['name']}(…)`" for c in message.get("tool_calls") or [])
         lines.append(f"> **{message['role']}** {content}{calls}\n>")
     head = (
-        f"### Example: {trace['system_prompt_name']} advisor says {trace['final_recommendation_parsed']}, "
+        f"### Example: {trace['system_prompt_name']} advisor says {said}, "
         f"truth {trace['true_outcome']}, reward {trace['reward']:.2f}"
     )
     return head + "\n\n" + "\n".join(lines) + "\n"

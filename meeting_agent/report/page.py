@@ -22,6 +22,7 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from markdown_it.utils import OptionsDict
 
+from data_classes import Trajectory
 from meeting_agent.agent.trajectory_file import TraceFile
 from meeting_agent.common.files import InputError, write_text
 from meeting_agent.common.outputs import Output, check_outputs
@@ -64,7 +65,7 @@ def main() -> None:
 
 
 def write_page(
-    output: Path, results: Path, traces: Iterable[dict], evaluation: Iterable[dict], most: int = MOST_TRACES
+    output: Path, results: Path, traces: Iterable[Trajectory], evaluation: Iterable[Trajectory], most: int = MOST_TRACES
 ) -> None:
     """Writes the page of a run: the report in `results`, phase 2's trajectories and those of the evaluation."""
     try:

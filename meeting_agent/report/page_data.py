@@ -9,15 +9,16 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 
+from data_classes import Trajectory
+from meeting_agent.agent.claims import CLAIM, known_claims
 from meeting_agent.common.files import InputError
-from meeting_agent.world.reward import CLAIM, known_claims
 from meeting_agent.world.tools import SHORT_NAMES
 
 EVALUATED = ("agent", "dpo")  # whose trajectories stand side by side: before DPO, and after
 Claim = tuple[str, int | None]  # what the answer says, and the number of the turn that holds it
 
 
-def pack(traces: Iterable[dict], evaluation: Iterable[dict], most: int) -> str:
+def pack(traces: Iterable[Trajectory], evaluation: Iterable[Trajectory], most: int) -> str:
     """At most `most` trajectories of phase 2, and as many of the evaluation, half of them after DPO.
 
     The same bytes for the same trajectories.
@@ -26,9 +27,9 @@ def pack(traces: Iterable[dict], evaluation: Iterable[dict], most: int) -> str:
     shown: list[dict] = []
     found: Counter[str] = Counter()
     room = {"traces": most} | dict.fromkeys(EVALUATED, most // len(EVALUATED))
-    for group, trace in itertools.chain((("traces", t) for t in traces), ((t.get("policy"), t) for t in evaluation)):
+    for group, trace in itertools.chain((("traces", t) for t in traces), ((t.policy, t) for t in evaluation)):
         if group not in list(room):  # a list, since a broken file's policy may be anything
-            raise InputError(f"trajectory {trace['id']!r} is not of an evaluation: run starter_agentic_rlft.py")
+            raise InputError(f"trajectory {trace.id!r} is not of an evaluation: run starter_agentic_rlft.py")
         found[group] += 1
         if found[group] <= room[group]:
             shown.append(for_page(trace, group, texts))
@@ -38,26 +39,26 @@ def pack(traces: Iterable[dict], evaluation: Iterable[dict], most: int) -> str:
     return base64.b64encode(gzip.compress(written, mtime=0)).decode()
 
 
-def for_page(trace: dict, group: str, texts: dict[str, int]) -> dict:
+def for_page(trace: Trajectory, group: str, texts: dict[str, int]) -> dict:
     """What the page shows of a trajectory; prompts, which many share, as their numbers in `texts`."""
-    system, question = (texts.setdefault(m["content"], len(texts)) for m in trace["messages"][:2])
+    system, question = (texts.setdefault(m["content"], len(texts)) for m in trace.messages[:2])
     return {
-        "id": trace["id"],
-        "scenario": trace["scenario_id"],
+        "id": trace.id,
+        "scenario": trace.scenario_id,
         "group": group,
-        "sample": trace.get("sample_index", 0),
-        "persona": trace["system_prompt_name"],
+        "sample": trace.sample_index,
+        "persona": trace.system_prompt_name,
         "system": system,
         "question": question,
-        "turns": turns(trace["messages"]),
-        "said": trace["final_recommendation_parsed"],
-        "probability": trace.get("final_probability"),
-        "truth": trace["true_outcome"],
-        "success": trace.get("ground_truth"),
-        "reward": trace["reward"],
-        "tokens": trace.get("tokens"),
-        "completed": trace.get("completed_naturally", True),
-        "failure": trace.get("failure"),
+        "turns": turns(trace.messages),
+        "said": trace.recommendation,
+        "probability": trace.probability,
+        "truth": trace.true_outcome,
+        "success": trace.ground_truth,
+        "reward": trace.reward,
+        "tokens": trace.tokens,
+        "completed": trace.completed_naturally,
+        "failure": trace.failure,
     }
 
 

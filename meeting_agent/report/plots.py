@@ -12,13 +12,14 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.ticker import MaxNLocator
 
+from data_classes import Trajectory
 from meeting_agent.world.tools import SHORT_NAMES
 
 COLORS = {"base": "#9aa0a6", "sft": "#4c78a8", "agent": "#f2a541", "dpo": "#3a9d5d"}
 NAMES = {"base": "untouched base", "sft": "SFT", "agent": "agent before DPO", "dpo": "agent after DPO"}
 
 
-def draw_plots(results: Path, metrics: dict, traces: Iterable[dict]) -> None:
+def draw_plots(results: Path, metrics: dict, traces: Iterable[Trajectory]) -> None:
     """Writes five PNG files into `results`."""
     plt.rcParams.update({"figure.dpi": 110, "axes.spines.top": False, "axes.spines.right": False, "font.size": 10})
     save(results / "loss_curves.png", loss_curves(metrics["training"]))
@@ -117,8 +118,8 @@ def tool_use(phases: dict):
     return figure
 
 
-def rewards(traces: Iterable[dict]):
+def rewards(traces: Iterable[Trajectory]):
     figure, axis = plt.subplots(figsize=(7, 3.4))
-    axis.hist([t["reward"] for t in traces], bins=[-1 + 0.05 * i for i in range(42)], color=COLORS["agent"])
+    axis.hist([t.reward for t in traces], bins=[-1 + 0.05 * i for i in range(42)], color=COLORS["agent"])
     axis.set(title="Rewards of phase 2 trajectories", xlabel="reward", ylabel="trajectories")
     return figure

@@ -25,6 +25,7 @@ from meeting_agent.world.descriptions import PersonDescriptor
 from meeting_agent.world.predictor import MeetingPredictor
 from meeting_agent.world.prompts import scenario_prompt, system_prompt_configurations
 from meeting_agent.world.slots import named_slot
+from meeting_agent.world.tools import ConferenceTools, call_arguments
 from meeting_agent.world.training_rows import LONGEST_TEXT
 
 
@@ -103,22 +104,22 @@ def run_agent(
     config: AskConfig, predictor: MeetingPredictor, people: list[Person], said: list[str], slot: TimeSlot
 ) -> None:
     """Plays the scenario with the aligned agent, greedily, and prints each step when it comes."""
+    from meeting_agent.agent.answers import parse_recommendation
+    from meeting_agent.agent.loop import AgentLoop
     from meeting_agent.inference.bases import base_of_adapter
     from meeting_agent.inference.engine import Engine
     from meeting_agent.inference.provider import ARGUMENTS_HEADER, MODEL, PROVIDER, serve_engine
-    from meeting_agent.world.tools import ConferenceRecords, call_arguments, open_records
-    from starter_agentic_traces import AgentToolLoop, parse_recommendation
 
-    open_records(ConferenceRecords({p.name: p for p in people}, PersonDescriptor(), predictor.predict))
+    tools = ConferenceTools({p.name: p for p in people}, predictor.predict_prompt).functions
     engine = Engine(base_of_adapter(Path(config.adapter_path)), config.adapter_path)
     batcher = serve_engine(engine)
-    loop = AgentToolLoop(config.persona, MODEL, PROVIDER)
+    agent = AgentLoop(config.persona, system_prompt_configurations[config.persona], tools, MODEL, PROVIDER)
     question = scenario_prompt(people[0].name, said[0], people[1].name, said[1], slot)
     headers = {ARGUMENTS_HEADER: json.dumps(call_arguments(people[0], people[1], slot))}
-    (run,) = batcher.play([lambda: loop.run(question, headers, watch=show)])
-    recommendation, probability = parse_recommendation(run["messages"][-1].get("content") or "")
-    shown = "" if probability is None else f" ({probability:.0%})"
-    print(f"\nRecommendation: {recommendation or 'none that can be read'}{shown}", flush=True)
+    (run,) = batcher.play([lambda: agent.run(question, headers, on_message=show)])
+    found = parse_recommendation(run["messages"][-1].get("content") or "")
+    shown = "" if found is None or found.probability is None else f" ({found.probability:.0%})"
+    print(f"\nRecommendation: {(found and found.recommendation) or 'none that can be read'}{shown}", flush=True)
 
 
 def show(message: dict) -> None:

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from data_classes import Trajectory
+from meeting_agent.agent.claims import tool_results
 from meeting_agent.agent.trajectory_file import TraceFile
 from meeting_agent.common.files import InputError
-from meeting_agent.world.reward import tool_results
 from meeting_agent.world.tools import MAIN_SCORES
 
 FEWEST = 50  # trajectories that a fit needs
@@ -48,15 +49,18 @@ def read_calibration(path: Path) -> Calibration:
     """Fitted on the aligned agent's trajectories in phase 3's evaluation; none where `path` does not exist."""
     if not path.exists():
         return Calibration()
-    return fit(trace for trace in TraceFile(path, "starter_agentic_rlft.py") if trace.get("policy") == "dpo")
+    return fit(trace for trace in TraceFile(path, "starter_agentic_rlft.py") if trace.policy == "dpo")
 
 
-def fit(traces: Iterable[dict]) -> Calibration:
+def fit(traces: Iterable[Trajectory]) -> Calibration:
     """Logistic regression of success on `evidence` (Platt, 1999); raises InputError where there is too little."""
     from sklearn.linear_model import LogisticRegression
 
-    known = [(t["final_probability"], t["messages"], t["ground_truth"]) for t in traces]
-    known = [one for one in known if one[0] is not None]
+    known = [
+        (t.probability, t.messages, t.ground_truth)
+        for t in traces
+        if t.probability is not None and t.ground_truth is not None
+    ]
     if len(known) < FEWEST:
         raise InputError(
             f"--calibration holds {len(known)} answers of the aligned agent, {FEWEST} are needed: run "

@@ -22,7 +22,8 @@ from uuid import NAMESPACE_OID, uuid5
 
 import numpy as np
 
-from data_classes import Meeting, Person, TimeSlot
+from data_classes import Meeting, Person, Recommendation, TimeSlot
+from meeting_agent.agent.claims import grounded_claims, tool_results
 from meeting_agent.common.files import ADAPTER_WEIGHTS, InputError
 from meeting_agent.common.outputs import Output, check_outputs
 from meeting_agent.common.settings import (
@@ -40,8 +41,8 @@ from meeting_agent.world.attendees import read_attendees, under_known_names
 from meeting_agent.world.descriptions import PersonDescriptor
 from meeting_agent.world.people import MOST_MEETINGS_A_DAY
 from meeting_agent.world.predictor import MeetingPredictor
-from meeting_agent.world.prompts import prediction_prompt, scenario_prompt
-from meeting_agent.world.reward import grounded_claims, tool_results
+from meeting_agent.world.prompts import prediction_prompt
+from meeting_agent.world.scenarios import put_into_words
 from meeting_agent.world.slots import named_slot
 from meeting_agent.world.tools import compatibility
 
@@ -199,36 +200,36 @@ class Scheduler:
 
     def look_into(self, people: Sequence[Person], slot: TimeSlot, pairs: Sequence[Pair]) -> list[ScheduledMeeting]:
         """Lets one agent look into each pair."""
-        from starter_agentic_traces import CONCURRENT_AGENTS, AgentTraceCollector, Scenario
+        from meeting_agent.agent.rollouts import CONCURRENT_AGENTS, RolloutCollector
+        from meeting_agent.conference import Conference
 
-        said = [PersonDescriptor().generate_description(person, slot) for person in people]
-        scenarios = []
-        for a, b in pairs:
-            meeting = Meeting(f"{people[a].name} and {people[b].name}", people[a], people[b], slot, math.nan, "")
-            question = scenario_prompt(people[a].name, said[a], people[b].name, said[b], slot)
-            scenarios.append(Scenario(meeting, PERSONA, question, prediction_prompt(said[a], said[b], slot)))
-        collector = AgentTraceCollector(self.predictor, scenarios, temperature=0.0, seed=0)
+        meetings_to_judge = [
+            Meeting(f"{people[a].name} and {people[b].name}", people[a], people[b], slot, math.nan, "")
+            for a, b in pairs
+        ]
+        scenarios = put_into_words(meetings_to_judge, persona=PERSONA)
+        collector = RolloutCollector(Conference(), self.predictor, scenarios, temperature=0.0, seed=0)
         meetings = []
         play = collector.agents_on(self.engine)
         for start in range(0, len(scenarios), CONCURRENT_AGENTS):
             jobs = [(scenario, 0) for scenario in scenarios[start : start + CONCURRENT_AGENTS]]
-            meetings += [self.judged(s.meeting, run["messages"]) for (s, _), run in zip(jobs, play(jobs), strict=True)]
+            meetings += [self.judged(s.subject, run["messages"]) for (s, _), run in zip(jobs, play(jobs), strict=True)]
         return meetings
 
     def judged(self, meeting: Meeting, messages: list[dict]) -> ScheduledMeeting:
         """What an agent's conversation comes to; one that ends without an answer speaks against the meeting."""
-        from starter_agentic_traces import parse_recommendation
+        from meeting_agent.agent.answers import parse_recommendation
 
         answer = messages[-1].get("content") or ""
-        recommendation, probability = parse_recommendation(answer)
-        answered = probability is not None and messages[-1]["role"] == "assistant"
+        said = parse_recommendation(answer) or Recommendation(None, None, None)
+        answered = said.probability is not None and messages[-1]["role"] == "assistant"
         shared = [topic for result in tool_results(messages) for topic in result.get("shared_interests", [])]
         return ScheduledMeeting(
             meeting.person_a.name,
             meeting.person_b.name,
             meeting.time_slot,
-            self.calibration.success(probability or 0.0, messages) if answered else 0.0,
-            recommendation if answered and recommendation else "no answer",
+            self.calibration.success(said.probability or 0.0, messages) if answered else 0.0,
+            said.recommendation if answered and said.recommendation else "no answer",
             f"both like {listed(list(dict.fromkeys(shared)))}" if shared else "",
             ", ".join(f"{field} {value}" for field, value in dict.fromkeys(grounded_claims(messages))),
         )

@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
 from meeting_agent.common.strict_json import strict, whole_characters
+from meeting_agent.inference.turns import MAX_CALLS_A_TURN
 from meeting_agent.servers.calls_in_text import calls_in_text, without_thoughts
-from meeting_agent.world.tools import MOST_CALLS_A_TURN
 
 UNNAMED = "unnamed"  # stands for a name that is no text, since servers refuse an empty one
 UNREADABLE = "unreadable arguments"  # no parameter can have this name, so that the call gets an error
@@ -83,7 +83,7 @@ def read_answer(response: Any, names: Collection[str] = ()) -> Answer:
         calls = [call for call in calls if UNREADABLE not in json.loads(call["function"]["arguments"])]
     tokens = whole_number(_get(_get(response, "usage"), "completion_tokens"))
     thought = "" if content or calls else whole_characters(thought[:SHOWN])
-    return Answer(whole_characters(content), calls[:MOST_CALLS_A_TURN], cut_by, thought, tokens)
+    return Answer(whole_characters(content), calls[:MAX_CALLS_A_TURN], cut_by, thought, tokens)
 
 
 def as_completion(answer: Answer) -> dict:

@@ -8,11 +8,10 @@ import torch
 from trl import SFTTrainer
 
 from meeting_agent.common.files import InputError
-from meeting_agent.inference.digits import DigitReader
+from meeting_agent.inference.digits import PREDICTION_OPENING, DigitReader
 from meeting_agent.inference.prediction import chat_text, read_probability
 from meeting_agent.inference.self_check import keeps_positions
 from meeting_agent.training.rows import IGNORED
-from meeting_agent.world.prompts import PREDICTION_OPENING
 
 LONGEST_FRACTION = 3  # tokens after the opening that can hold two digits and what ends them
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import random
 from typing import NamedTuple
 
 from meeting_agent.common.files import InputError
-from meeting_agent.inference.chat_format import as_shown, own_spans, render
+from meeting_agent.inference.chat_format import as_shown, assistant_spans, render
 
 IGNORED = -100  # PyTorch's mark for labels that do not count
 
@@ -21,48 +20,40 @@ def prediction_row(tokenizer, prompt: str, completion: str) -> dict[str, list[in
     return {"input_ids": ids, "labels": [IGNORED] * shared + ids[shared:]}
 
 
-class OwnTokens(NamedTuple):
-    """A chat as a model reads it: its text, where in that the model's own turns and all tokens start and end, token
-    ids, and 1 for each token that the model itself writes, 0 for prompts, tool results and markup."""
+class AssistantTokens(NamedTuple):
+    """A chat as a model reads it.
+
+    Its text, where in it the assistant's turns and all tokens start and end, the token ids, and the assistant mask: 1
+    for each token that the model itself writes, 0 for prompts, tool results and markup.
+    """
 
     text: str
     turns: list[tuple[int, int]]
     tokens: list[tuple[int, int]]
     ids: list[int]
-    own: list[int]
+    mask: list[int]
 
 
-def own_tokens(tokenizer, messages: list[dict], tools: list[dict] | None) -> OwnTokens:
+def assistant_tokens(tokenizer, messages: list[dict], tools: list[dict] | None) -> AssistantTokens:
     """The chat as the template shows it, which may be in other turns: see `as_shown`.
 
     Raises InputError for a template that does not show each turn of the model.
     """
     messages = as_shown(tokenizer, messages)
     text = render(tokenizer, messages, tools)
-    turns = own_spans(tokenizer, text)
+    turns = assistant_spans(tokenizer, text)
     if len(turns) != sum(message["role"] == "assistant" for message in messages):
         raise InputError("this model's chat template hides the turns of a conversation: take another base model")
     encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
     tokens = encoded["offset_mapping"]
-    own = [int(any(last > start and first < end for start, end in turns)) for first, last in tokens]
-    return OwnTokens(text, turns, tokens, encoded["input_ids"], own)
+    mask = [int(any(last > start and first < end for start, end in turns)) for first, last in tokens]
+    return AssistantTokens(text, turns, tokens, encoded["input_ids"], mask)
 
 
 def dialogue_row(tokenizer, messages: list[dict], tools: list[dict] | None) -> dict[str, list[int]]:
     """`input_ids` and `labels` of a chat; only the model's own turns count."""
-    chat = own_tokens(tokenizer, messages, tools)
-    return {"input_ids": chat.ids, "labels": [i if own else IGNORED for i, own in zip(chat.ids, chat.own, strict=True)]}
-
-
-def rehearsal_rows(tokenizer, count: int, seed: int) -> list[dict[str, list[int]]]:
-    """`count` chats of the embedded base's own corpus, half of them tool dialogues, so that tuning unlearns neither
-    acting nor reading (experience replay).
-
-    Tool results are random and answers plain readings and means: they say nothing of what makes a meeting succeed.
-    """
-    from meeting_agent.base.corpus import dialogue_chat, sample_short
-    from meeting_agent.world.tools import tool_schemas
-
-    rng, tools = random.Random(f"rehearsal-{seed}"), tool_schemas()
-    dialogues = [dialogue_row(tokenizer, dialogue_chat(rng), tools) for _ in range(count // 2)]
-    return dialogues + [dialogue_row(tokenizer, sample_short(rng, 1.0), None) for _ in range(count - len(dialogues))]
+    chat = assistant_tokens(tokenizer, messages, tools)
+    return {
+        "input_ids": chat.ids,
+        "labels": [i if counts else IGNORED for i, counts in zip(chat.ids, chat.mask, strict=True)],
+    }

@@ -7,6 +7,7 @@ from pathlib import Path
 from data_classes import TrainingRow
 from meeting_agent.common.files import InputError
 from meeting_agent.tables.rows import Row, read_table
+from meeting_agent.world.prompts import prose
 
 CSV_COLUMNS = ("input_text", "target_probability", "target_reason", "ground_truth_prob")
 SFT_ROWS = 2000
@@ -27,3 +28,28 @@ def _training_row(row: Row) -> TrainingRow:
         raise InputError(f"{row.where}: input_text is empty")
     target, truth = row.number("target_probability", 0, 1), row.outcome("ground_truth_prob")
     return TrainingRow(row.text("input_text"), target, row.text("target_reason"), truth)
+
+
+def in_parts(input_text: str) -> tuple[str, str, str] | None:
+    """What is said of A, of B, and what comes after; None of a text in another shape."""
+    head, marker_b, rest = input_text.partition("\nPerson B: ")
+    second, marker_time, tail = rest.partition("\nTime: ")
+    if not (head.startswith("Person A: ") and marker_b and marker_time):
+        return None
+    return head.removeprefix("Person A: "), second, tail
+
+
+def as_asked(input_text: str) -> str:
+    """The row as `MeetingPredictor` would ask it: what is said of people as prose."""
+    if (parts := in_parts(input_text)) is None:
+        return input_text
+    first, second, tail = parts
+    return f"Person A: {prose(first)}\nPerson B: {prose(second)}\nTime: {tail}"
+
+
+def swap_people(input_text: str) -> str:
+    """The same row with A and B exchanged: a pair has no order. Text in another shape comes back unchanged."""
+    if (parts := in_parts(input_text)) is None:
+        return input_text
+    first, second, tail = parts
+    return f"Person A: {second}\nPerson B: {first}\nTime: {tail}"

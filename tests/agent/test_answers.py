@@ -6,19 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meeting_agent.agent.answers import calculate_accuracy_metrics, get_true_outcome, safe_extract_json
+from meeting_agent.agent.answers import (
+    calculate_accuracy_metrics,
+    get_true_outcome,
+    parse_recommendation,
+    safe_extract_json,
+)
 from meeting_agent.evaluation.statistics import score_probabilities
 from meeting_agent.inference.chat_format import to_openai_message
 from meeting_agent.inference.engine import Completion
 from meeting_agent.inference.loading import load_tokenizer
-from meeting_agent.inference.prediction import (
-    comes_back,
-    predict_prompts,
-    read_probability,
-    read_reason,
-    target_text,
-)
-from starter_agentic_traces import parse_recommendation
+from meeting_agent.inference.prediction import comes_back, predict_prompts, read_probability, read_reason, target_text
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meeting_agent.agent.tool_calls import answer_call, failed_tool
+from meeting_agent.agent.tool_calls import ToolError, answer_call, checked_arguments, failed_tool, render_result
 from meeting_agent.common.stopping import RunStopped
 from meeting_agent.common.strict_json import one_line, strict, whole_characters
-from meeting_agent.world.tools import ToolError, checked_arguments, render_result
 
 
 def answered(tool, arguments="{}") -> str:

@@ -10,13 +10,7 @@ from meeting_agent.common.files import read_json, write_json, write_json_array
 from meeting_agent.common.outputs import Output
 from meeting_agent.world.predictor import MeetingPredictor
 from starter_agentic_rlft import RLFTConfig, play_held_out, scenarios_to_evaluate
-from starter_agentic_traces import (
-    MOST_MEETINGS,
-    AgentTraceCollector,
-    UnfinishedTraces,
-    conferences,
-    make_scenarios,
-)
+from starter_agentic_traces import MOST_MEETINGS, AgentTraceCollector, UnfinishedTraces, conferences, make_scenarios
 
 ASKED = {"seed": 1}
 ALONE = SimpleNamespace(is_main_process=True, wait_for_everyone=lambda: None)

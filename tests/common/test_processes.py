@@ -56,7 +56,7 @@ def test_two_processes_align_and_evaluate_one_adapter(tmp_path):
         said[name] = run(
             *(*launch, "starter_agentic_rlft.py", f"--sft_model_path={SFT}", f"--pairs_path={folder / 'pairs.json'}"),
             *(f"--adapter_path={folder / 'dpo'}", f"--results_dir={folder / 'results'}", "--max_steps=2"),
-            *("--per_device_train_batch_size=2", "--most_pairs=20", f"--num_eval_scenarios={scenarios}"),
+            *("--per_device_train_batch_size=2", "--max_pairs=20", f"--num_eval_scenarios={scenarios}"),
         )
         assert names(folder) == ["dpo", "evaluation_traces.json", "pairs.json", "results"]
     assert said["two"].count("Adapter saved in") == said["two"].count("held-out scenarios:") == 1

@@ -2,9 +2,9 @@
 
 import pytest
 
+from meeting_agent.inference.digits import PREDICTION_OPENING
 from meeting_agent.inference.engine import Engine, Request
 from meeting_agent.inference.prediction import chat_text, greedy_answers, predict_prompts, read_probability
-from meeting_agent.world.prompts import PREDICTION_OPENING
 from meeting_agent.world.training_rows import read_training_rows
 
 NEXT_TURN = "<end_of_turn>\n<start_of_turn>user\nAnd turn {turn}, {filler}?<end_of_turn>\n<start_of_turn>model\n"

@@ -37,13 +37,12 @@ from meeting_agent.benchmarks.memory import committed_tries, write_traces
 from meeting_agent.common.files import InputError, read_json
 from meeting_agent.inference import export
 from meeting_agent.inference.chat_format import prepare, read_message, render, turn_end
-from meeting_agent.inference.digits import DigitReader
+from meeting_agent.inference.digits import PREDICTION_OPENING, DigitReader
 from meeting_agent.inference.engine import Engine, Request
 from meeting_agent.inference.loading import load_tokenizer
 from meeting_agent.inference.prediction import chat_text
 from meeting_agent.inference.turns import one_call_a_turn
-from meeting_agent.training.rows import own_tokens
-from meeting_agent.world.prompts import PREDICTION_OPENING
+from meeting_agent.training.rows import assistant_tokens
 from meeting_agent.world.tools import tool_schemas
 from starter_agentic_rlft import preference_dataset
 
@@ -272,7 +271,7 @@ def test_saved_and_loaded_again_it_is_the_same(tokenizer, tmp_path):
 def test_mask_is_exactly_what_the_model_writes(tokenizer):
     """Token by token: a turn begins where the prompt for it ends, and ends with the first token that stops it."""
     chat = dialogue_chat(random.Random(2))
-    *_, ids, own = own_tokens(tokenizer, chat, tool_schemas())
+    *_, ids, own = assistant_tokens(tokenizer, chat, tool_schemas())
     assert ids == tokenizer.apply_chat_template(chat, tools=tool_schemas(), return_dict=True)["input_ids"]
     expected = [0] * len(ids)
     end = tokenizer.convert_tokens_to_ids(turn_end(tokenizer))
@@ -298,7 +297,7 @@ def test_masks_fit_what_trl_reads_from_the_dataset(tokenizer):
             row["prompt"] + row[side], tools=json.loads(row["tools"]), return_dict=True
         )["input_ids"]
         assert ids[: len(prompt)] == prompt
-        assert ids == own_tokens(tokenizer, pair["prompt"] + pair[side], tool_schemas()).ids
+        assert ids == assistant_tokens(tokenizer, pair["prompt"] + pair[side], tool_schemas()).ids
         assert len(row[f"{side}_agent_mask"]) == len(ids)
         assert not any(row[f"{side}_agent_mask"][: len(prompt)])
 
@@ -332,7 +331,7 @@ def test_a_turn_of_two_calls_is_shown_in_turns_that_the_template_takes(tokenizer
     pair = {"prompt": chats[0][:2], "chosen": chats[0][2:], "rejected": chats[1][2:], "tools": tool_schemas()}
     (row,) = preference_dataset([pair], tokenizer)
     for side in ("chosen", "rejected"):
-        chat = own_tokens(tokenizer, pair["prompt"] + pair[side], tool_schemas())
+        chat = assistant_tokens(tokenizer, pair["prompt"] + pair[side], tool_schemas())
         fields = [key for m in pair[side] if m["role"] == "tool" for key in json.loads(m["content"])]
         assert all(field in chat.text for field in fields)
         turns = [message for message in row[side] if message["role"] == "assistant"]
@@ -389,7 +388,7 @@ def test_without_template_and_markers_turns_are_plain_text(texts):
     tokenizer = train_tokenizer(family, texts)
     prepare(tokenizer)
     chat = dialogue_chat(random.Random(5))
-    *_, ids, own = own_tokens(tokenizer, chat, tool_schemas())
+    *_, ids, own = assistant_tokens(tokenizer, chat, tool_schemas())
     written = tokenizer.decode([i for i, mine in zip(ids, own, strict=True) if mine])
     assert written.count("<|endoftext|>") == sum(message["role"] == "assistant" for message in chat)
     assert written.endswith(chat[-1]["content"] + "<|endoftext|>")

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meeting_agent.base.corpus import dialogue_chat
+from meeting_agent.inference.digits import PREDICTION_OPENING
 from meeting_agent.inference.loading import load_tokenizer
 from meeting_agent.training.rows import IGNORED, dialogue_row, prediction_row, rehearsal_rows
-from meeting_agent.world.prompts import PREDICTION_OPENING
 from meeting_agent.world.tools import tool_schemas
 from meeting_agent.world.training_rows import read_training_rows
 

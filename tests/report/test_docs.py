@@ -30,7 +30,7 @@ ELSEWHERE = {
 SHORT = {
     "starter_sft.py": "--max_train_rows 40 --num_train_epochs 1 --rehearsal_share 0",
     "starter_agentic_traces.py": "--num_scenarios 6 --samples_per_scenario 1",
-    "starter_agentic_rlft.py": "--max_steps 1 --per_device_train_batch_size 2 --most_pairs 20 --num_eval_scenarios 6",
+    "starter_agentic_rlft.py": "--max_steps 1 --per_device_train_batch_size 2 --max_pairs 20 --num_eval_scenarios 6",
     "meeting_agent.scheduling.ask": "",
     "meeting_agent.world.samples": "",
     "meeting_agent.report.page": "",
@@ -143,7 +143,7 @@ SHORT_DEFAULTS = {
     "starter_agentic_rlft.py": {
         "max_steps": 1,
         "per_device_train_batch_size": 2,
-        "most_pairs": 20,
+        "max_pairs": 20,
         "num_eval_scenarios": 6,
     },
 }

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+from meeting_agent.agent.claims import count_grounded_claims
 from meeting_agent.agent.trajectory_file import TraceFile
 from meeting_agent.common.files import InputError, read_json, write_json
 from meeting_agent.report.page import csp_hash, main, report_html, write_page
 from meeting_agent.report.page_data import closing_pieces, pack
-from meeting_agent.world.reward import count_grounded_claims
 
 RESULTS, TRACES = Path("results"), Path("trajectories/agent_traces.json")
 ENERGY, TOPICS = "assess_time_slot_fit_and_energy", "extract_common_interests_and_topics"

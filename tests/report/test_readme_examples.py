@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from meeting_agent.agent.tool_calls import ToolError, checked_arguments
 from meeting_agent.inference.engine import Completion
 from meeting_agent.inference.loading import load_tokenizer
 from meeting_agent.inference.provider import MODEL, PROVIDER, serve_engine
@@ -16,7 +17,7 @@ from meeting_agent.world import reward as rewards
 from meeting_agent.world import tools
 from meeting_agent.world.descriptions import PersonDescriptor
 from meeting_agent.world.people import random_person
-from meeting_agent.world.tools import ConferenceRecords, ToolError, checked_arguments, open_records
+from meeting_agent.world.tools import ConferenceRecords, open_records
 from starter_agentic_traces import AgentToolLoop
 
 

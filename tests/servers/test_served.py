@@ -15,7 +15,7 @@ import pytest
 
 from meeting_agent.common.files import read_json
 from meeting_agent.inference.loading import load_tokenizer
-from meeting_agent.world.prompts import RESPONSE_TEMPLATE
+from meeting_agent.inference.template import RESPONSE_TEMPLATE
 from meeting_agent.world.tools import TOOLS, tool_schemas
 
 SECONDS_TO_START = 180

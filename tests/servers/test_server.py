@@ -142,7 +142,7 @@ def test_failed_trajectories_teach_nothing():
         "min_chosen": 1.0,
         "min_advantage_gap": -4.0,
         "call_gap": 0.0,
-        "most_uses": 2,
+        "max_uses": 2,
         "most": 999,
         "seed": 0,
     }

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_classes import TimeSlot
+from meeting_agent.agent.claims import CLAIM, UNGROUNDED, count_grounded_claims, known_claims, tool_results
 from meeting_agent.common.files import digest, read_json
 from meeting_agent.inference.loading import load_tokenizer
 from meeting_agent.training.pairs import (
@@ -29,9 +30,8 @@ from meeting_agent.training.pairs import (
     same_prompt_pairs,
     tool_advantages,
 )
-from meeting_agent.training.rows import own_tokens
+from meeting_agent.training.rows import assistant_tokens
 from meeting_agent.world.prompts import prediction_prompt, prose
-from meeting_agent.world.reward import CLAIM, UNGROUNDED, count_grounded_claims, known_claims, tool_results
 from meeting_agent.world.tools import tool_schemas
 from meeting_agent.world.training_rows import read_training_rows
 from starter_agentic_rlft import RLFTConfig, preference_dataset, train_model_with_dpo
@@ -55,7 +55,7 @@ def test_mask_is_exactly_what_the_agent_wrote(pairs, tokenizer):
     messages = pairs[0]["prompt"] + pairs[0]["chosen"]
     tools = tool_schemas()
     ids = tokenizer.apply_chat_template(messages, tools=tools, return_dict=True)["input_ids"]
-    mask = own_tokens(tokenizer, messages, tools).own
+    mask = assistant_tokens(tokenizer, messages, tools).own
     assert len(mask) == len(ids)
     start = tokenizer.encode("<start_of_turn>model\n", add_special_tokens=False)
     end = tokenizer.convert_tokens_to_ids("<end_of_turn>")
@@ -122,7 +122,7 @@ def learned_text(tokenizer, pair):
     """What the masks leave of the chosen and of the rejected side."""
     masks = preference_token_masks(tokenizer, pair["prompt"], pair["chosen"], pair["rejected"], pair["tools"])
     for side, mask in zip(("chosen", "rejected"), masks, strict=True):
-        chat = own_tokens(tokenizer, pair["prompt"] + pair[side], pair["tools"])
+        chat = assistant_tokens(tokenizer, pair["prompt"] + pair[side], pair["tools"])
         assert all(kept <= own for kept, own in zip(mask, chat.own, strict=True))
         yield tokenizer.decode([t for t, m in zip(chat.ids, mask, strict=True) if m])
 
@@ -253,7 +253,7 @@ def test_pairs_share_a_prompt_stay_balanced_and_never_overuse_a_trajectory():
             trajectory(i, f"s{s}", 1.0 if i % 2 else 0.1, right if i % 2 else wrong, "ab"[i % 2]) for i in range(6)
         ]
     found = same_prompt_pairs(
-        traces, min_gap=0.5, min_chosen=0.9, min_advantage_gap=-4.0, call_gap=0.0, most_uses=2, most=999, seed=1
+        traces, min_gap=0.5, min_chosen=0.9, min_advantage_gap=-4.0, call_gap=0.0, max_uses=2, most=999, seed=1
     )
     chosen = [c.answer for c, _ in found]
     assert chosen.count("YES") == chosen.count("NO") > 0
@@ -262,7 +262,7 @@ def test_pairs_share_a_prompt_stay_balanced_and_never_overuse_a_trajectory():
     used = [t.id for pair in found for t in pair]
     assert max(used.count(i) for i in used) <= 2
     fewer = same_prompt_pairs(
-        traces, min_gap=0.5, min_chosen=0.9, min_advantage_gap=-4.0, call_gap=0.0, most_uses=2, most=11, seed=1
+        traces, min_gap=0.5, min_chosen=0.9, min_advantage_gap=-4.0, call_gap=0.0, max_uses=2, most=11, seed=1
     )
     assert [c.answer for c, _ in fewer].count("YES") == 5 == len(fewer) / 2
 
@@ -274,7 +274,7 @@ def test_a_try_without_an_answer_is_in_no_pair():
         traces += [trajectory(0, f"s{s}", 1.0, right, "a"), trajectory(1, f"s{s}", 0.1, wrong, "b")]
         traces += [trajectory(2, f"s{s}", -1.0, None), trajectory(3, f"s{s}", -0.25, "PERHAPS")]
     found = same_prompt_pairs(
-        traces, min_gap=0.5, min_chosen=1.0, min_advantage_gap=-4.0, call_gap=0.0, most_uses=9, most=999, seed=1
+        traces, min_gap=0.5, min_chosen=1.0, min_advantage_gap=-4.0, call_gap=0.0, max_uses=9, most=999, seed=1
     )
     assert len(found) == 20
     assert all(rejected.reward == 0.1 for _, rejected in found)
@@ -287,7 +287,7 @@ def test_a_faulty_trajectory_is_never_chosen():
         traces += [trajectory(0, f"s{s}", 0.95, right, "a"), trajectory(1, f"s{s}", 0.1, wrong, "b")]
         traces += [trajectory(2, f"s{s}", 1.0, right, "c")] * (s < 10)
     found = same_prompt_pairs(
-        traces, min_gap=0.5, min_chosen=1.0, min_advantage_gap=-4.0, call_gap=0.0, most_uses=2, most=999, seed=1
+        traces, min_gap=0.5, min_chosen=1.0, min_advantage_gap=-4.0, call_gap=0.0, max_uses=2, most=999, seed=1
     )
     assert len(found) == 10
     assert all(chosen.reward == 1.0 for chosen, _ in found)
@@ -301,7 +301,7 @@ def test_luck_chooses_no_tools():
         lucky = s < 10
         traces.append(trajectory(0, f"s{s}", 0.1 if lucky else 1.0, wrong if lucky else right, "ab"))
         traces.append(trajectory(1, f"s{s}", 1.0 if lucky else 0.1, right if lucky else wrong, "aa"))
-    rules = {"min_gap": 0.5, "min_chosen": 1.0, "call_gap": 0.5, "most_uses": 2, "most": 999, "seed": 1}
+    rules = {"min_gap": 0.5, "min_chosen": 1.0, "call_gap": 0.5, "max_uses": 2, "most": 999, "seed": 1}
     whatever = same_prompt_pairs(traces, min_advantage_gap=-4.0, **rules)
     assert Counter(chosen.tools for chosen, _ in whatever) == {frozenset("ab"): 30, frozenset("a"): 10}
     found = same_prompt_pairs(traces, min_advantage_gap=0.01, **rules)
@@ -317,7 +317,7 @@ def test_with_the_same_tools_only_faults_tell():
         traces += [trajectory(0, f"s{s}", 1.0, right, "ab"), trajectory(1, f"s{s}", 0.95, right, "aba")]
         traces += [trajectory(2, f"s{s}", 0.95, right, "aac"), trajectory(3, f"s{s}", 0.1, wrong, "ba")]
     found = same_prompt_pairs(
-        traces, min_gap=0.05, min_chosen=1.0, min_advantage_gap=1.0, call_gap=-1.0, most_uses=9, most=999, seed=1
+        traces, min_gap=0.05, min_chosen=1.0, min_advantage_gap=1.0, call_gap=-1.0, max_uses=9, most=999, seed=1
     )
     assert len(found) == 20
     assert {(chosen.id[-1], rejected.id[-1]) for chosen, rejected in found} == {("0", "1")}

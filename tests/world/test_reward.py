@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from meeting_agent.world.reward import calculate_reward, count_grounded_claims
+from meeting_agent.agent.claims import count_grounded_claims
+from meeting_agent.world.reward import calculate_reward
 
 TOOL = "assess_time_slot_fit_and_energy"
 

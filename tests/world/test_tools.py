@@ -6,6 +6,7 @@ import random
 import pytest
 
 from data_classes import TimeSlot
+from meeting_agent.agent.tool_calls import ToolError, render_result
 from meeting_agent.world.descriptions import PersonDescriptor
 from meeting_agent.world.factors import energy_at
 from meeting_agent.world.people import random_person
@@ -14,10 +15,8 @@ from meeting_agent.world.tools import (
     READING_NOISE_SD,
     TOOLS,
     ConferenceRecords,
-    ToolError,
     noisy_energy,
     open_records,
-    render_result,
     tool_schemas,
 )
 

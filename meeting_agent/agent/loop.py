@@ -1,0 +1,161 @@
+"""The agent loop: one npcpy agent that observes, thinks and acts until it stops calling tools."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from meeting_agent.agent.answer_tally import Notes
+from meeting_agent.agent.environment import Tool
+from meeting_agent.agent.tool_calls import answer_call
+from meeting_agent.inference.turns import one_call_a_turn
+
+if TYPE_CHECKING:
+    from meeting_agent.servers.answers import Answer
+
+MAX_ITERATIONS = 8
+MAX_ANSWER_TOKENS = 160
+# For `MAX_ANSWER_TOKENS`, in proportion for more. The OpenAI client that litellm uses retries twice, with exponential
+# back-off.
+SERVER_TIMEOUT_SECONDS = 60.0
+
+
+class AgentLoop:
+    """One npcpy agent that observes, thinks and acts until it stops calling tools."""
+
+    def __init__(
+        self,
+        name: str,
+        system_prompt: str,
+        tools: Sequence[Tool],
+        model: str,
+        provider: str,
+        api_url: str | None = None,
+        temperature: float = 0.0,
+        max_answer_tokens: int = MAX_ANSWER_TOKENS,
+        notes: Notes | None = None,
+    ):
+        """`notes` take what does not go into trajectories, such as a server's own words for a failure."""
+        from npcpy.npc_compiler import NPC
+
+        self.npc = NPC(
+            name=name,
+            primary_directive=system_prompt,
+            tools=list(tools),
+            model=model,
+            provider=provider,
+            api_url=api_url,
+            plain_system_message=True,
+        )
+        self.temperature, self.max_answer_tokens = temperature, max_answer_tokens
+        self.notes = notes or Notes()
+        self.on_server = provider == "openai"
+        self.splits_turns = False  # whether the server has refused turns of several calls
+        if self.on_server:
+            from meeting_agent.servers.client import use_plain_answers
+
+            use_plain_answers()
+
+    def run(
+        self, user_prompt: str, headers: dict[str, str] | None = None, on_message: Callable[[dict], object] = bool
+    ) -> dict:
+        """Plays one scenario; never raises for anything that the model, a server or a tool does.
+
+        `headers` go with every request; `meeting_agent/inference/provider.py` names those that the engine knows.
+        `on_message` is given every message of the agent and its tools as it comes; what it raises comes through, as do
+        RunStopped and Ctrl-C.
+        Returns `messages` (OpenAI chat format), `tools_used`, `total_iterations`, `completed_naturally` and `tokens`;
+        where a server failed for good also `failure`, the kind of error, and where its last answer is not whole
+        `cut_by`, "length" or "content_filter".
+        """
+        from meeting_agent.servers.answers import with_own_ids
+
+        messages = self.opening(user_prompt)
+        tools_used: list[str] = []
+        completed, tokens, iterations = False, 0, 0
+        trouble: dict[str, str] = {}
+        while iterations < MAX_ITERATIONS:
+            iterations += 1
+            try:
+                messages, answer = self.ask_again_in_single_calls(messages, headers)
+            except Exception as error:  # litellm has a dozen classes for what a server does, and lets others through
+                trouble = {"failure": self.notes.failed(error)}
+                break
+            tokens += answer.tokens
+            messages.append({"role": "assistant", "content": answer.content})
+            if not answer.calls:
+                on_message(messages[-1])
+                self.notes.ended(answer.cut_by, answer.thought)
+                # In process a turn that fills its limit counts as complete, as it always has. None such can be read.
+                completed = answer.cut_by is None or not self.on_server
+                trouble = {"cut_by": answer.cut_by} if answer.cut_by and not completed else {}
+                break
+            messages[-1]["tool_calls"] = with_own_ids(answer.calls, messages)
+            on_message(messages[-1])
+            for call in messages[-1]["tool_calls"]:
+                tools_used.append(call["function"]["name"])
+                messages.append({"role": "tool", "tool_call_id": call["id"], "content": self.call_tool(call)})
+                on_message(messages[-1])
+        return {
+            "messages": messages,
+            "tools_used": tools_used,
+            "total_iterations": iterations,
+            "completed_naturally": completed,
+            "tokens": tokens,
+        } | trouble
+
+    def opening(self, user_prompt: str) -> list[dict[str, Any]]:
+        """The conversation up to where the agent begins."""
+        return [
+            {"role": "system", "content": self.npc.primary_directive},
+            {"role": "user", "content": user_prompt},
+        ]
+
+    def ask(self, messages: list[dict], headers: dict[str, str] | None = None) -> Answer:
+        """The agent's next turn; raises what npcpy and litellm make of a server's failure."""
+        from npcpy.llm_funcs import get_llm_response
+
+        from meeting_agent.servers.answers import read_answer
+
+        key = None
+        if self.on_server:
+            from meeting_agent.servers.client import placeholder_key
+
+            key = placeholder_key()
+        # What the NPC's own method calls, which would make the schemas anew from the docstrings at every turn.
+        response = get_llm_response(
+            None,
+            npc=self.npc,
+            tools=self.npc.tools_schema,
+            tool_map=self.npc.tool_map,
+            tool_choice="auto",
+            messages=messages,
+            auto_process_tool_calls=False,
+            temperature=self.temperature,
+            max_tokens=self.max_answer_tokens,
+            timeout=SERVER_TIMEOUT_SECONDS * max(1.0, self.max_answer_tokens / MAX_ANSWER_TOKENS),
+            extra_headers=headers,
+            api_key=key,
+        )
+        return read_answer(response["raw_response"], self.npc.tool_map if self.on_server else ())
+
+    def ask_again_in_single_calls(self, messages: list[dict], headers: dict | None) -> tuple[list[dict], Answer]:
+        """`ask`, and once more with one call a turn where a server refuses turns of several; the conversation in the
+        form that it took, and the answer."""
+        if self.splits_turns:
+            messages = one_call_a_turn(messages)
+        try:
+            return messages, self.ask(messages, headers)
+        except Exception as error:
+            from meeting_agent.servers.errors import failure_of, refuses_the_conversation
+
+            apart = one_call_a_turn(messages)
+            if apart is messages or not refuses_the_conversation(failure_of(error)):
+                raise
+        answer = self.ask(apart, headers)
+        self.splits_turns = True
+        return apart, answer
+
+    def call_tool(self, call: dict) -> str:
+        """The tool's answer as JSON; a call that cannot be answered gets an error that the agent can act on."""
+        return answer_call(self.npc.tool_map, call)

@@ -1,0 +1,125 @@
+"""The conference as an environment: two people, a slot, and whether they should meet.
+
+The one place that puts the world, its records and the embedded base's corpus together.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from data_classes import Meeting, Scenario, TrainingRow, Trajectory
+from meeting_agent.agent.environment import Predict, Tool
+from meeting_agent.base import corpus
+from meeting_agent.world import ceilings, error_patterns, past_meetings, reward, scenarios, visible
+from meeting_agent.world.descriptions import PersonDescriptor
+from meeting_agent.world.prompts import system_prompt_configurations
+from meeting_agent.world.tools import MAIN_SCORES, ConferenceTools
+from meeting_agent.world.training_rows import as_asked, read_training_rows, swap_people
+
+FAILING_CALLS = 0.25  # share of the calls in dialogues with made-up claims
+
+
+class Conference:
+    """The simulated conference, or one's own attendees with their past meetings (two files)."""
+
+    name = "meeting"
+    personas: Mapping[str, str] = system_prompt_configurations
+    main_scores: Mapping[str, str] = MAIN_SCORES
+
+    def __init__(
+        self,
+        attendees: str = "",
+        meetings: str = "",
+        toolset: type[ConferenceTools] = ConferenceTools,
+        descriptor: PersonDescriptor | None = None,
+    ):
+        """Raises InputError for files that cannot be used. `toolset` may add tools of one's own."""
+        self.own = past_meetings.read_own_meetings(attendees, meetings)
+        self.inputs = {"attendees": Path(attendees), "meetings": Path(meetings)} if self.own else {}
+        self.toolset, self.descriptor = toolset, descriptor or PersonDescriptor()
+
+    # ------------------------------------------------------------------------- phase 1
+
+    def read_rows(self, path: Path) -> list[TrainingRow]:
+        return [replace(row, input_text=as_asked(row.input_text)) for row in read_training_rows(path)]
+
+    def variants(self, input_text: str) -> list[str]:
+        """A pair has no order."""
+        return [input_text, swap_people(input_text)]
+
+    def rehearsals(self, count: int, seed: int) -> Iterator[tuple[list[dict], bool]]:
+        """Chats of the embedded base's own corpus, half of them tool dialogues.
+
+        Tool results are random and answers plain readings and means: they say nothing of what makes a meeting succeed.
+        """
+        rng = random.Random(f"rehearsal-{seed}")
+        for _ in range(count // 2):
+            yield corpus.dialogue_chat(rng), True
+        for _ in range(count - count // 2):
+            yield corpus.sample_short(rng, 1.0), False
+
+    # ------------------------------------------------------------------------- phase 2
+
+    def sizes(self, purpose: str, count: int) -> list[int]:
+        if self.own:
+            return [min(count, len(self._own_meetings(purpose)))]
+        return scenarios.conference_sizes(count)
+
+    def scenarios(self, purpose: str, seed: int, count: int) -> Iterator[list[Scenario]]:
+        """Meetings of one's own attendees, where there are such, else the simulator's."""
+        if self.own:
+            key = f"own-{seed}" if purpose == "traces" else f"own-{purpose}-{seed}"
+            yield scenarios.put_into_words(self._own_meetings(purpose)[:count], key, self.descriptor)
+        else:
+            yield from scenarios.conferences(purpose, seed, count)
+
+    def _own_meetings(self, purpose: str) -> list[Meeting]:
+        assert self.own is not None
+        return self.own.played if purpose == "traces" else self.own.held_out
+
+    def tools(self, scenarios: Sequence[Scenario], predict: Predict) -> list[Tool]:
+        people = [p for s in scenarios for p in (s.subject.person_a, s.subject.person_b)]
+        return self.toolset({p.name: p for p in people}, predict, self.descriptor).functions
+
+    def reward(self, trajectory: Trajectory) -> float:
+        return reward.calculate_reward(trajectory)
+
+    # ------------------------------------------------------------------------- phase 3
+
+    def dialogues(self, rng: random.Random) -> Iterator[list[dict]]:
+        """Dialogues of the embedded base's corpus in which scores near 0 and 1 and failed calls are common.
+
+        Trajectories seldom hold these, and they are what agents misquote after DPO. Tool results are random, so that
+        nothing is told about what to look up.
+        """
+        while True:
+            yield corpus.dialogue_chat(rng, lambda: rng.random() ** rng.choice((0.25, 1, 4)), FAILING_CALLS)
+
+    def ceilings(self, scenarios: Sequence[Scenario]) -> dict[str, float]:
+        """By Monte Carlo over what is hidden; of one's own meetings the majority alone, for want of their truth."""
+        if self.own:
+            return {"majority": ceilings.majority_share([s.success_probability for s in scenarios])}
+        return ceilings.ceiling_accuracies([s.subject for s in scenarios], self.descriptor)
+
+    def baselines(
+        self,
+        rows: Sequence[TrainingRow],
+        fitted: Sequence[TrainingRow],
+        scenarios: Sequence[Scenario],
+        seed: int,
+        data_seed: int,
+    ) -> dict[str, list[float]]:
+        """Gradient boosting on the attributes that texts state, where rows and scenarios are the simulator's."""
+        meetings = None if self.own else visible.meetings_behind(rows, fitted, data_seed, self.descriptor)
+        if meetings is None:
+            return {}
+        test = [s.subject for s in scenarios]
+        return {"boosting_visible": visible.boosting_baseline(meetings, test, self.descriptor, seed)}
+
+    def error_patterns(
+        self, prompts: list[str], reasons: list[str], probabilities: list[float], success: list[float]
+    ) -> list[dict]:
+        return error_patterns.error_patterns(prompts, reasons, probabilities, success)

@@ -1,0 +1,165 @@
+"""The evaluation: every phase answers the same held-out scenarios, and is scored on them."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from data_classes import Scenario, TrainingRow, Trajectory
+from meeting_agent.agent.blocks import Part, UnfinishedRollouts, block_count, play_missing_blocks
+from meeting_agent.agent.environment import Environment
+from meeting_agent.agent.rollouts import CONCURRENT_AGENTS, RolloutCollector
+from meeting_agent.agent.summary import RolloutSummary, summarize
+from meeting_agent.evaluation.agent_scores import (
+    agent_statistics,
+    attainable_share,
+    is_grounded,
+    is_right,
+    was_right,
+)
+from meeting_agent.evaluation.statistics import paired_comparison, score_probabilities
+from meeting_agent.inference.engine import Engine
+from meeting_agent.inference.predictor import Predictor
+
+# What is compared with what on the same scenarios, as (after, before).
+COMPARISONS = (
+    ("sft", "base"),
+    ("sft", "tfidf_logistic"),
+    ("sft", "boosting_visible"),
+    ("agent", "sft"),
+    ("dpo", "agent"),
+    ("dpo", "sft"),
+)
+Probabilities = Sequence[float | None]  # None where nothing could be read
+
+
+def play_held_out(
+    environment: Environment,
+    predictor: Predictor,
+    policies: Mapping[str, Engine],
+    groups: Sequence[list[Scenario]],
+    temperature: float,
+    seed: int,
+    max_answer_tokens: int,
+    unfinished: UnfinishedRollouts,
+    processes,
+) -> None:
+    """Every held-out scenario once by each policy, one policy after the other, as blocks on disk.
+
+    A killed run goes on after its finished blocks; how many scenarios there are takes no memory.
+    """
+
+    def play(policy: str, scenarios: list[Scenario], wanted: list[int]) -> Iterable[list[Trajectory]]:
+        collector = RolloutCollector(environment, predictor, scenarios, temperature, seed, max_answer_tokens)
+        agents = collector.agents_on(policies[policy])
+        return collector.collect(agents, 1, policy, CONCURRENT_AGENTS, wanted)
+
+    parts: list[Part] = [
+        (block_count(len(scenarios), 1, CONCURRENT_AGENTS), partial(play, policy, scenarios))
+        for policy in policies
+        for scenarios in groups
+    ]
+    play_missing_blocks(parts, sum(blocks for blocks, _ in parts), unfinished, processes)
+
+
+@dataclass
+class HeldOut:
+    """What everybody said about the held-out scenarios."""
+
+    scenarios: list[Scenario]
+    probabilities: dict[str, Probabilities]  # by phase: base, sft, agent, dpo
+    greedy: Probabilities  # of the phase 1 model, as plain text instead of expectations
+    rollouts: dict[str, list[RolloutSummary]]  # by policy: agent, dpo
+    baselines: dict[str, Probabilities]
+
+    @property
+    def success(self) -> list[float]:
+        return [s.success_probability for s in self.scenarios]
+
+
+def held_out_answers(
+    scenarios: list[Scenario],
+    predictor: Predictor,
+    base: Engine,
+    trajectories: Iterable[Trajectory],
+    baselines: dict[str, Probabilities],
+) -> HeldOut:
+    """Answers of base and phase 1 model, beside what agents have played."""
+    from meeting_agent.inference.prediction import greedy_answers, predict_probabilities
+
+    rollouts: dict[str, list[RolloutSummary]] = {"agent": [], "dpo": []}
+    for trajectory in trajectories:
+        rollouts[trajectory.policy].append(summarize(trajectory))
+    prompts = [s.prediction_prompt for s in scenarios]
+    sft = predict_probabilities(predictor.engine, prompts)
+    probabilities: dict[str, Probabilities] = {
+        "base": predict_probabilities(base, prompts),
+        "sft": sft,
+        **{name: [r.probability for r in played] for name, played in rollouts.items()},
+    }
+    return HeldOut(scenarios, probabilities, greedy_answers(predictor.engine, prompts), rollouts, baselines)
+
+
+def held_out_scores(held_out: HeldOut, environment: Environment, seed: int) -> dict:
+    """Ceilings, baselines, phases and comparisons, as `results/metrics.json` holds them."""
+    success, probabilities = held_out.success, held_out.probabilities
+    phases = {name: score_probabilities(probabilities[name], success) for name in ("base", "sft")}
+    phases["sft"]["greedy"] = score_probabilities(held_out.greedy, success)
+    phases["sft"]["errors"] = environment.error_patterns(
+        [s.prediction_prompt for s in held_out.scenarios],
+        [s.reason for s in held_out.scenarios],
+        [p for p in probabilities["sft"] if p is not None],
+        success,
+    )
+    phases |= {name: agent_statistics(played) for name, played in held_out.rollouts.items()}
+    right = {name: is_right(p, success) for name, p in (probabilities | held_out.baselines).items()}
+    right |= {name: was_right(played) for name, played in held_out.rollouts.items()}
+    ceilings = environment.ceilings(held_out.scenarios)
+    return {
+        "ceilings": ceilings,
+        "baselines": {name: score_probabilities(p, success) for name, p in held_out.baselines.items()},
+        "phases": phases,
+        "paired": {
+            f"{after}_vs_{before}": paired_comparison(right[after], right[before], seed)
+            for after, before in COMPARISONS
+            if after in right and before in right
+        },
+        "grounding": paired_comparison(
+            is_grounded(held_out.rollouts["dpo"]), is_grounded(held_out.rollouts["agent"]), seed
+        ),
+        "attainable": {
+            name: attainable_share(phases[name]["accuracy"], ceilings, view)
+            for name, view in (("sft", "text_only"), ("agent", "all_tools"), ("dpo", "all_tools"))
+            if view in ceilings and ceilings[view] > ceilings["majority"]  # equal on a handful of scenarios
+        },
+    }
+
+
+def baseline_probabilities(
+    environment: Environment,
+    rows: list[TrainingRow],
+    fitted: list[TrainingRow],
+    scenarios: list[Scenario],
+    seed: int,
+    data_seed: int,
+) -> dict[str, Probabilities]:
+    """Baselines fitted on the rows that phase 1 trained on: counted words, and those that know the task."""
+    from meeting_agent.evaluation.baselines import tfidf_baseline
+
+    words = tfidf_baseline(fitted, [s.prediction_prompt for s in scenarios], seed)
+    return {"tfidf_logistic": words, **environment.baselines(rows, fitted, scenarios, seed, data_seed)}
+
+
+def write_scenarios(path: Path, held_out: HeldOut) -> None:
+    """One row a held-out scenario: the truth, and what every phase said."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        answers = [f"{name}_recommendation" for name in held_out.rollouts]
+        writer.writerow(["scenario_id", "success_probability", *held_out.probabilities, *answers])
+        for i, scenario in enumerate(held_out.scenarios):
+            said = ["" if p[i] is None else f"{p[i]:.4f}" for p in held_out.probabilities.values()]
+            advice = [played[i].recommendation or "" for played in held_out.rollouts.values()]
+            writer.writerow([scenario.scenario_id, f"{scenario.success_probability:.4f}", *said, *advice])

@@ -1,0 +1,229 @@
+"""Supervised fine-tuning of phase 1: the base with its adapter, the rows, the trainer."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from data_classes import TrainingMetrics, TrainingRow
+from meeting_agent.agent.environment import Environment
+from meeting_agent.agent.tool_calls import no_prediction, tool_schemas
+from meeting_agent.common.files import InputError
+from meeting_agent.common.hardware import quantization, trains_in_bfloat16
+from meeting_agent.inference.prediction import comes_back, target_text
+from meeting_agent.training.rows import dialogue_row, prediction_row
+from meeting_agent.training.split import Split
+from meeting_agent.training.trackers import guard_reporters
+
+# Families whose `out_proj` and `conv1d` are read by a kernel, past any adapter: PEFT refuses to adapt them.
+WITHOUT_OUT_PROJ = ("falcon_h1", "mamba", "mamba2", "falcon_mamba", "nemotron_h")
+
+
+class SFTSettings(Protocol):
+    """The settings of phase 1 that training follows; `SFTConfig` in `starter_sft.py` says what they mean."""
+
+    base_model_name: str
+    sft_data_path: str
+    seed: int
+    lora_r: int
+    lora_alpha: int
+    lora_dropout: float
+    num_train_epochs: int
+    patience: int
+    learning_rate: float
+    loraplus_ratio: float
+    weight_decay: float
+    per_device_train_batch_size: int
+    gradient_accumulation_steps: int
+    gradient_checkpointing: bool
+    bf16: bool
+    fp16: bool
+    fp32: bool
+    raft_weight: float
+    max_length: int
+    rehearsal_share: float
+    use_4bit: bool
+    report_to: str
+
+
+def load_base_with_adapter(settings: SFTSettings):
+    """The frozen base with a fresh, trainable LoRA adapter on every linear layer, and its tokenizer."""
+    import torch
+
+    from meeting_agent.inference.loading import load_tokenizer
+    from meeting_agent.training.dropout import use_quick_dropout
+    from meeting_agent.training.dry_run import trying
+
+    with trying("adding an adapter"):
+        try:
+            model = base_with_adapter(settings, settings.lora_dropout)
+        except ValueError as error:
+            if "lora_dropout" not in str(error):
+                raise
+            print("warning: the experts of this base take no dropout: trains without", flush=True)
+            model = base_with_adapter(settings, 0.0)
+    use_quick_dropout(model)
+    in_bfloat16 = trains_in_bfloat16(settings.bf16, settings.fp16, settings.fp32, pays_on_cpu=True)
+    if in_bfloat16 and not torch.cuda.is_available():
+        from meeting_agent.training.bfloat16 import use_few_passes
+
+        use_few_passes(model)
+    return model, load_tokenizer(settings.base_model_name)
+
+
+def base_with_adapter(settings: SFTSettings, dropout: float):
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    from meeting_agent.inference.loading import load_model
+
+    torch.manual_seed(settings.seed)
+    model = load_model(settings.base_model_name, **quantization(settings.use_4bit))
+    lora = LoraConfig(
+        r=settings.lora_r,
+        lora_alpha=settings.lora_alpha,
+        lora_dropout=dropout,
+        target_modules="all-linear",
+        exclude_modules=["out_proj", "conv1d"] if model.config.model_type in WITHOUT_OUT_PROJ else None,
+        use_rslora=True,
+        task_type="CAUSAL_LM",
+    )
+    return get_peft_model(model, lora)
+
+
+def train(
+    settings: SFTSettings,
+    environment: Environment,
+    split: Split,
+    model,
+    tokenizer,
+    checkpoints: Path,
+    callbacks: Sequence = (),
+) -> TrainingMetrics:
+    """Trains the adapter in place and leaves it at its best epoch; `callbacks` are Transformers' trainer callbacks.
+
+    A killed run goes on with the last whole checkpoint in the folder `checkpoints`.
+    """
+    import torch
+    import trl
+    from datasets import Dataset
+    from peft.optimizers import create_loraplus_optimizer
+
+    from meeting_agent.common.processes import this_process
+    from meeting_agent.inference.loading import position_limit
+    from meeting_agent.training.checkpoints import SignCheckpoints, last_whole_checkpoint
+    from meeting_agent.training.dry_run import try_loss
+    from meeting_agent.training.early_stopping import ResumableEarlyStopping
+    from meeting_agent.training.progress import show_progress
+    from meeting_agent.training.raft import RaftTrainer
+
+    rows, wordings = training_rows(settings, environment, split, tokenizer)
+    selection = [prediction_row(tokenizer, r.input_text, target(r)) for r in split.selection]
+    room = min(settings.max_length, position_limit(model) or settings.max_length)
+    rows = short_enough(settings, rows, "training", room)
+    selection = short_enough(settings, selection, "selection", room)
+    per_step = settings.per_device_train_batch_size * settings.gradient_accumulation_steps
+    steps_per_epoch = math.ceil(len(rows) / wordings / per_step)  # an epoch sees a row in one of its wordings
+    args = trl.SFTConfig(
+        output_dir=str(checkpoints),
+        max_steps=settings.num_train_epochs * steps_per_epoch,
+        per_device_train_batch_size=max(1, settings.per_device_train_batch_size // this_process().num_processes),
+        per_device_eval_batch_size=4 * settings.per_device_train_batch_size,
+        gradient_accumulation_steps=settings.gradient_accumulation_steps,
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        lr_scheduler_type="cosine",
+        warmup_steps=20,
+        max_length=None,
+        gradient_checkpointing=settings.gradient_checkpointing,
+        use_cpu=not torch.cuda.is_available(),
+        ddp_find_unused_parameters=False,
+        bf16=trains_in_bfloat16(settings.bf16, settings.fp16, settings.fp32, pays_on_cpu=True),
+        fp16=settings.fp16,
+        train_sampling_strategy="group_by_length",
+        eval_strategy="steps",
+        eval_steps=steps_per_epoch,
+        save_strategy="steps",
+        save_steps=steps_per_epoch,
+        save_total_limit=2,
+        load_best_model_at_end=True,
+        restore_callback_states_from_checkpoint=True,
+        metric_for_best_model="eval_loss",
+        logging_steps=min(10, steps_per_epoch),
+        report_to=settings.report_to,
+        disable_tqdm=True,
+        seed=settings.seed,
+    )
+    optimizer = create_loraplus_optimizer(
+        model,
+        torch.optim.AdamW,
+        lr=settings.learning_rate,
+        loraplus_lr_ratio=settings.loraplus_ratio,
+        weight_decay=settings.weight_decay,
+    )
+    trainer = RaftTrainer(
+        model=model,
+        args=args,
+        train_dataset=Dataset.from_list(rows),
+        eval_dataset=Dataset.from_list(selection),
+        processing_class=tokenizer,
+        optimizers=(optimizer, None),
+        callbacks=[ResumableEarlyStopping(settings.patience), SignCheckpoints(), *callbacks],
+        raft_weight=settings.raft_weight,
+    )
+    guard_reporters(trainer)
+    try_loss(trainer, 2)
+    show_progress(trainer, {"loss": "loss", "eval_loss": "squared error on selection rows"}, every=50)
+    started = time.monotonic()
+    trainer.train(resume_from_checkpoint=last_whole_checkpoint(checkpoints))
+    return TrainingMetrics(
+        history=trainer.state.log_history,
+        best_step=trainer.state.best_global_step or trainer.state.global_step,
+        seconds=time.monotonic() - started,
+    )
+
+
+def training_rows(settings: SFTSettings, environment: Environment, split: Split, tokenizer) -> tuple[list[dict], int]:
+    """Every training row in each of its wordings, and rehearsals; with the number of wordings that a row has.
+
+    Warns of reasons that are too long to be read back.
+    """
+    reasons = {row.target_reason for row in split.train}
+    if long := [reason for reason in reasons if not comes_back(tokenizer, reason)]:
+        few = f"{len(long)} of {len(reasons)} reasons are too long for the model to say ({min(long)[:60]!r}, ...)"
+        print(f"warning: {settings.sft_data_path}: {few}: shorten them", flush=True)
+    worded = [(environment.variants(row.input_text), target(row)) for row in split.train]
+    wordings = max(len(texts) for texts, _ in worded)
+    rows = [
+        prediction_row(tokenizer, texts[number], answer)
+        for number in range(wordings)
+        for texts, answer in worded
+        if number < len(texts)
+    ]
+    count = round(len(rows) * settings.rehearsal_share / (1 - settings.rehearsal_share))
+    tools = tool_schemas(environment.tools([], no_prediction)) if count else []
+    chats = environment.rehearsals(count, settings.seed)
+    rows += [dialogue_row(tokenizer, messages, tools if has_tools else None) for messages, has_tools in chats]
+    return rows, wordings
+
+
+def short_enough(settings: SFTSettings, rows: list[dict], kind: str, room: int) -> list[dict]:
+    """Rows of at most `room` tokens; a longer one would lose its end, which holds the answer."""
+    kept = [row for row in rows if len(row["input_ids"]) <= room]
+    if not kept:
+        shortest = min(len(row["input_ids"]) for row in rows)
+        remedy = "raise --max_length to" if room == settings.max_length else "take a base whose positions are"
+        raise InputError(
+            f"{settings.sft_data_path}: no {kind} row fits into {room} tokens: {remedy} {shortest} or more"
+        )
+    if len(kept) < len(rows):
+        left_out = len(rows) - len(kept)
+        print(f"warning: {left_out} of {len(rows)} {kind} rows have more than {room} tokens: left out")
+    return kept
+
+
+def target(row: TrainingRow) -> str:
+    return target_text(row.target_probability, row.target_reason)

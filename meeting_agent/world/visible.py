@@ -1,0 +1,74 @@
+"""What descriptions state, as numbers, and a baseline that reads nothing else: it knows what a perfect reader would."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from data_classes import Meeting, TrainingRow
+from meeting_agent.world.descriptions import Description, PersonDescriptor
+from meeting_agent.world.factors import chronotype_shift, seniority_match
+from meeting_agent.world.prompts import prediction_prompt
+from meeting_agent.world.scenarios import MAX_MEETINGS
+from meeting_agent.world.training_data import training_meetings
+
+
+def meetings_behind(
+    rows: Sequence[TrainingRow], fitted: Sequence[TrainingRow], data_seed: int, descriptor: PersonDescriptor
+) -> list[Meeting] | None:
+    """The simulator's meetings behind the `fitted` ones of all `rows`; None where the rows are not of that seed."""
+    if len(rows) > MAX_MEETINGS:
+        return None
+    describe = descriptor.generate_description
+    behind = {
+        prediction_prompt(describe(m.person_a, m.time_slot), describe(m.person_b, m.time_slot), m.time_slot): m
+        for m in training_meetings(data_seed, len(rows))
+    }
+    return [behind[r.input_text] for r in fitted] if all(r.input_text in behind for r in fitted) else None
+
+
+def boosting_baseline(
+    train: list[Meeting], test: list[Meeting], descriptor: PersonDescriptor, seed: int
+) -> list[float]:
+    """Predicted probability of each test meeting by gradient boosting on the attributes that its text states.
+
+    The booster is told the attributes, so it has no words to understand: it knows what a perfect reader would.
+    """
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
+    booster = HistGradientBoostingRegressor(max_iter=150, learning_rate=0.06, max_leaf_nodes=8, random_state=seed)
+    known, asked = (np.array([visible_attributes(m, descriptor) for m in meetings]) for meetings in (train, test))
+    stated = ~np.isnan(known).all(axis=0)  # of few meetings none may state an attribute, which scikit-learn refuses
+    booster.fit(known[:, stated], [m.success_probability for m in train])
+    return booster.predict(asked[:, stated]).clip(0, 1).tolist()
+
+
+def visible_attributes(meeting: Meeting, descriptor: PersonDescriptor) -> list[float]:
+    """Everything the two texts state, as numbers; what they leave out is NaN."""
+    slot = meeting.time_slot
+    a, b = descriptor.describe(meeting.person_a, slot), descriptor.describe(meeting.person_b, slot)
+
+    def number(value: int | None) -> float:
+        return np.nan if value is None else float(value)
+
+    def gets(seeker: Description, giver: Description) -> float:
+        return np.nan if seeker.seeking is None else float(seeker.seeking in giver.offering)
+
+    features = [float(slot.day), seniority_match(meeting.person_a, meeting.person_b), gets(a, b), gets(b, a)]
+    features += [float(len(set(a.interests) & set(b.interests))), float(len(a.interests)), float(len(b.interests))]
+    features += [float(len(a.offering)), float(len(b.offering))]
+    # A pair has no order: sums first, so that few trees suffice, then each person.
+    levels = [
+        [
+            number(d.energy_level),
+            np.nan if d.chronotype is None else chronotype_shift(d.chronotype, slot.part_of_day),
+            number(d.meetings_level),
+            number(d.introversion_level),
+            number(d.engagement_level),
+        ]
+        for d in (a, b)
+    ]
+    middle = [2.0, 0.0, 1.0, 1.0, 2.0]
+    known = [[m if np.isnan(v) else v for v, m in zip(side, middle, strict=True)] for side in levels]
+    return features + [x + y for x, y in zip(*known, strict=True)] + levels[0] + levels[1]
