@@ -6,11 +6,14 @@ from types import SimpleNamespace
 import pytest
 
 import starter_agentic_rlft
+from meeting_agent.agent.blocks import UnfinishedRollouts
 from meeting_agent.common.files import read_json, write_json, write_json_array
 from meeting_agent.common.outputs import Output
+from meeting_agent.evaluation.held_out import play_held_out
 from meeting_agent.world.predictor import MeetingPredictor
-from starter_agentic_rlft import RLFTConfig, play_held_out, scenarios_to_evaluate
-from starter_agentic_traces import MOST_MEETINGS, AgentTraceCollector, UnfinishedTraces, conferences, make_scenarios
+from meeting_agent.world.scenarios import MAX_MEETINGS, conferences, make_scenarios
+from starter_agentic_rlft import RLFTConfig, scenarios_to_evaluate
+from starter_agentic_traces import AgentTraceCollector
 
 ASKED = {"seed": 1}
 ALONE = SimpleNamespace(is_main_process=True, wait_for_everyone=lambda: None)
@@ -22,7 +25,7 @@ def result(tmp_path):
 
 
 def unfinished_with(result, *blocks, asked=ASKED):
-    unfinished = UnfinishedTraces(result, asked, ALONE)
+    unfinished = UnfinishedRollouts(result, asked, ALONE)
     for number, block in enumerate(blocks):
         unfinished.add(number, block)
     return unfinished
@@ -30,8 +33,8 @@ def unfinished_with(result, *blocks, asked=ASKED):
 
 def test_keeps_whole_blocks_in_order(result):
     unfinished_with(result, [{"id": "a"}, {"id": "b"}]).add(11, [{"id": "d"}])
-    UnfinishedTraces(result, ASKED, ALONE).add(2, [{"id": "c"}])
-    again = UnfinishedTraces(result, ASKED, ALONE)
+    UnfinishedRollouts(result, ASKED, ALONE).add(2, [{"id": "c"}])
+    again = UnfinishedRollouts(result, ASKED, ALONE)
     assert [again.holds(n) for n in (0, 1, 2, 11)] == [True, False, True, True]
     assert [t["id"] for t in again.traces()] == ["a", "b", "c", "d"]
 
@@ -39,7 +42,7 @@ def test_keeps_whole_blocks_in_order(result):
 def test_a_block_that_was_cut_while_written_does_not_count(result):
     unfinished = unfinished_with(result, [{"id": "a"}])
     (unfinished.folder / ".block-00000001.partial.json").write_text('[{"id"')
-    again = UnfinishedTraces(result, ASKED, ALONE)
+    again = UnfinishedRollouts(result, ASKED, ALONE)
     assert not again.holds(1)
     assert [t["id"] for t in again.traces()] == ["a"]
 
@@ -48,7 +51,7 @@ def test_a_block_that_was_cut_while_written_does_not_count(result):
 def test_a_block_that_a_power_cut_damaged_is_played_again(result, capsys, damage):
     unfinished = unfinished_with(result, [{"id": "a"}], [{"id": "b"}])
     (unfinished.folder / "block-00000001.json").write_text(damage)
-    again = UnfinishedTraces(result, ASKED, ALONE)
+    again = UnfinishedRollouts(result, ASKED, ALONE)
     assert (again.holds(0), again.holds(1)) == (True, False)
     assert "block-00000001.json is damaged" in capsys.readouterr().out
 
@@ -58,7 +61,7 @@ def test_runs_that_were_asked_for_something_else_keep_their_own_blocks(result, t
     other = unfinished_with(result, [{"id": "b"}], asked={"seed": 2})
     assert [t["id"] for t in other.traces()] == ["b"]
     other.delete()
-    again = UnfinishedTraces(result, ASKED, ALONE)
+    again = UnfinishedRollouts(result, ASKED, ALONE)
     assert [t["id"] for t in again.traces()] == ["a"]
     again.delete()
     assert list(tmp_path.iterdir()) == []
@@ -77,9 +80,9 @@ def test_an_array_written_item_by_item_is_the_same(tmp_path, items):
 
 
 def test_large_runs_get_further_conferences():
-    first, second = conferences("traces", 5, MOST_MEETINGS + 3)
-    assert (len(first), len(second)) == (MOST_MEETINGS, 3)
-    assert first == make_scenarios("traces", 5, MOST_MEETINGS)
+    first, second = conferences("traces", 5, MAX_MEETINGS + 3)
+    assert (len(first), len(second)) == (MAX_MEETINGS, 3)
+    assert first == make_scenarios("traces", 5, MAX_MEETINGS)
     ids = [s.meeting.scenario_id for s in first + second]
     assert len(set(ids)) == len(ids)
     energies = {m.person_a.energy for m in (s.meeting for s in first)}

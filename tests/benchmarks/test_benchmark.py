@@ -4,12 +4,13 @@ import json
 import shutil
 
 import pytest
+from meeting_agent.benchmarks.peers import SequentialEngine, check_holds_no_code, npcpy_trajectory
 
 from meeting_agent.benchmarks.comparisons import figures_of_other_parts
-from meeting_agent.benchmarks.peers import SequentialEngine, check_holds_no_code, npcpy_trajectory
 from meeting_agent.common.files import InputError
 from meeting_agent.world.predictor import MeetingPredictor
-from starter_agentic_traces import AgentTraceCollector, make_scenarios
+from meeting_agent.world.scenarios import make_scenarios
+from starter_agentic_traces import AgentTraceCollector
 
 SFT = "models/sft_prediction_model_gemma_270m"
 

@@ -7,9 +7,9 @@ import sys
 
 import pandas as pd
 
+from meeting_agent.agent.rollouts import CONCURRENT_AGENTS
 from meeting_agent.common.files import digest
 from meeting_agent.common.manifest import RECORD
-from starter_agentic_traces import CONCURRENT_AGENTS
 
 SINGLE_THREAD = os.environ | {"OMP_NUM_THREADS": "1"}  # sums of several threads differ in the last digit
 LAUNCH = ("-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes=2")

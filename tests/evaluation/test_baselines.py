@@ -7,13 +7,14 @@ import pytest
 
 from data_classes import TrainingRow
 from meeting_agent.evaluation.audit import audit_learnability, has_vocabulary
-from meeting_agent.evaluation.baselines import boosting_baseline, tfidf_baseline
+from meeting_agent.evaluation.baselines import tfidf_baseline
 from meeting_agent.evaluation.statistics import score_probabilities
 from meeting_agent.scheduling.calibration import fit
 from meeting_agent.world.descriptions import PersonDescriptor
 from meeting_agent.world.error_patterns import error_patterns
 from meeting_agent.world.training_data import training_meetings
 from meeting_agent.world.training_rows import read_training_rows
+from meeting_agent.world.visible import boosting_baseline
 
 ROWS = read_training_rows("data/sft_training_data.csv")[:120]
 SINGLE_WORDS = [TrainingRow(f"pair{i:04d}", i % 10 / 10, "energy", i % 10 / 10) for i in range(60)]

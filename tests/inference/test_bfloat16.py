@@ -13,7 +13,7 @@ from meeting_agent.inference.loading import load_model, with_adapter
 from meeting_agent.inference.prediction import chat_text, predict_probabilities
 from meeting_agent.training.bfloat16 import MOST_TOKENS, attention_by_products, use_few_passes
 from meeting_agent.world.predictor import MeetingPredictor
-from starter_agentic_traces import make_scenarios
+from meeting_agent.world.scenarios import make_scenarios
 
 ADAPTER = "models/sft_prediction_model_gemma_270m"
 MANY_SHAPES = """

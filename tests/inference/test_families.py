@@ -33,7 +33,7 @@ import starter_agentic_traces
 import starter_sft
 from meeting_agent.base.corpus import dialogue_chat, sample_short
 from meeting_agent.base.tokenizer import byte_level_bpe
-from meeting_agent.benchmarks.memory import committed_tries, write_traces
+from meeting_agent.benchmarks.memory import committed_rollouts, write_traces
 from meeting_agent.common.files import InputError, read_json
 from meeting_agent.inference import export
 from meeting_agent.inference.chat_format import prepare, read_message, render, turn_end
@@ -42,9 +42,9 @@ from meeting_agent.inference.engine import Engine, Request
 from meeting_agent.inference.loading import load_tokenizer
 from meeting_agent.inference.prediction import chat_text
 from meeting_agent.inference.turns import one_call_a_turn
+from meeting_agent.training.dpo import preference_dataset
 from meeting_agent.training.rows import assistant_tokens
 from meeting_agent.world.tools import tool_schemas
-from starter_agentic_rlft import preference_dataset
 
 SINGLE_DIGITS = r" ?[\p{L}_'-]+|\p{N}| ?[^\s\p{L}\p{N}]+|\s+"
 DIGITS_IN_THREES = r" ?[\p{L}_'-]+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+|\s+"
@@ -457,7 +457,7 @@ def run(monkeypatch, phase, **settings) -> None:
 
 @pytest.fixture(scope="session")
 def tries():
-    return committed_tries(1)
+    return committed_rollouts(1)
 
 
 def test_all_three_phases(base, tries, tmp_path, monkeypatch):
@@ -481,7 +481,7 @@ def test_all_three_phases(base, tries, tmp_path, monkeypatch):
         "results_dir": tmp_path / "results",
     }
     few = {"max_steps": 1, "per_device_train_batch_size": 2, "num_eval_scenarios": 4}
-    monkeypatch.setattr(starter_agentic_traces, "MOST_MEETINGS", 3)  # so that four are of two conferences
+    monkeypatch.setattr(starter_agentic_traces, "MAX_MEETINGS", 3)  # so that four are of two conferences
     run(monkeypatch, starter_agentic_rlft, sft_model_path=sft, traces_path=traces, **files, **few)
     step = read_json(tmp_path / "dpo/training_log.json", "starter_agentic_rlft.py")["history"][0]
     assert math.isfinite(step["loss"])

@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 import starter_agentic_rlft
 import starter_agentic_traces
 import starter_sft
-from meeting_agent.benchmarks.memory import committed_tries, write_traces
+from meeting_agent.benchmarks.memory import committed_rollouts, write_traces
 from meeting_agent.common.files import InputError, read_json
 from meeting_agent.common.settings import PROJECT
 from meeting_agent.inference.bases import base_digest, base_place, check_base, looks_local, portable_name
@@ -267,7 +267,7 @@ def test_all_three_phases(name, bases, tmp_path, monkeypatch, request):
     few = {"num_scenarios": 2, "samples_per_scenario": 1}
     run(monkeypatch, starter_agentic_traces, sft_model_path=sft, traces_path=tmp_path / "played.json", **few)
     assert len(read_json(tmp_path / "played.json", "")) == 2
-    write_traces(traces, sft, committed_tries(1))
+    write_traces(traces, sft, committed_rollouts(1))
     run(
         monkeypatch,
         starter_agentic_rlft,

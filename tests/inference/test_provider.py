@@ -6,11 +6,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from meeting_agent.agent.loop import MAX_ANSWER_TOKENS
 from meeting_agent.common.files import InputError, read_json
 from meeting_agent.inference.engine import Completion
 from meeting_agent.inference.loading import load_tokenizer
 from meeting_agent.inference.provider import MODEL, PROVIDER, serve_engine
-from starter_agentic_traces import MAX_ANSWER_TOKENS, AgentToolLoop
+from starter_agentic_traces import AgentToolLoop
 
 CLOSING = '{"probability": 0.70, "recommendation": "YES", "reasoning": "rested"}'
 

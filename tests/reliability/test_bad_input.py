@@ -5,8 +5,10 @@ import pytest
 from meeting_agent.common.files import InputError
 from meeting_agent.reliability.bad_input import complaint
 from meeting_agent.reliability.bad_input_cases import all_cases
+from meeting_agent.training.sft import short_enough
+from meeting_agent.training.split import read_rows
 from meeting_agent.world.training_rows import read_training_rows
-from starter_sft import SFTConfig, read_rows, short_enough
+from starter_sft import SFTConfig
 
 HEADER = "input_text,target_probability,target_reason,ground_truth_prob\n"
 

@@ -11,7 +11,7 @@ from meeting_agent.reliability.injection import ATTACKS, SpeakingDescriptor, dec
 from meeting_agent.reliability.soak import soak
 from meeting_agent.world.predictor import MeetingPredictor
 from meeting_agent.world.prompts import prose
-from starter_agentic_traces import make_scenarios, put_into_words
+from meeting_agent.world.scenarios import make_scenarios, put_into_words
 
 
 def test_broken_strings_break_nothing():

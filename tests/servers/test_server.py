@@ -8,10 +8,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from meeting_agent.agent.rollouts import run_together
+from meeting_agent.agent.server_checks import check_failures
 from meeting_agent.common.files import InputError
 from meeting_agent.common.stopping import RunStopped
 from meeting_agent.training.pairs import same_prompt_pairs
-from starter_agentic_traces import AgentToolLoop, TraceConfig, check_failures, run_together
+from starter_agentic_traces import AgentToolLoop, TraceConfig
 
 KEY = "sk-secret-of-the-user"
 ANSWER = {"role": "assistant", "content": '{"probability": 0.7, "recommendation": "YES", "reasoning": "x"}'}

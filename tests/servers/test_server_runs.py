@@ -8,12 +8,13 @@ import pytest
 
 import starter_agentic_traces
 from meeting_agent.agent.answer_tally import AnswerTally, Notes
+from meeting_agent.agent.server_checks import check_failures
 from meeting_agent.agent.trajectory_file import TraceFile
 from meeting_agent.common.files import InputError, read_json
 from meeting_agent.servers.client import plain_api_url
 from meeting_agent.servers.errors import START_WITH_TOOLS, explained, failure_of, scrubbed
 from meeting_agent.world import tools
-from starter_agentic_traces import AgentToolLoop, TraceConfig, check_failures, generate_agent_traces_for_training
+from starter_agentic_traces import AgentToolLoop, TraceConfig, generate_agent_traces_for_training
 
 KEY = "sk-secret-of-the-user"
 FINAL = '{"probability": 0.7, "recommendation": "YES", "reasoning": "fine"}'

@@ -8,7 +8,7 @@ import torch
 
 import starter_sft
 from data_classes import TrainingRow
-from meeting_agent.benchmarks.memory import committed_tries, write_traces
+from meeting_agent.benchmarks.memory import committed_rollouts, write_traces
 from meeting_agent.common.files import InputError, read_json
 from meeting_agent.common.hardware import check_precision, computes_bfloat16
 from meeting_agent.inference.engine import open_engine
@@ -93,7 +93,7 @@ def test_qlora_trains_in_phases_1_and_3_and_serves(tmp_path):
     (value,) = open_engine(str(sft)).fractions(['{"probability": 0.'])
     assert 0.01 <= value <= 0.99
 
-    write_traces(tmp_path / "traces.json", sft, committed_tries(1))
+    write_traces(tmp_path / "traces.json", sft, committed_rollouts(1))
     config = RLFTConfig(
         sft_model_path=str(sft),
         pairs_path=str(tmp_path / "pairs.json"),

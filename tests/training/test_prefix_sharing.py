@@ -11,9 +11,9 @@ import trl
 
 from meeting_agent.inference.loading import load_model, load_tokenizer, with_adapter
 from meeting_agent.training import prefix_sharing as shared_prefix
-from meeting_agent.training.pairs import AgentPreferenceCollator
+from meeting_agent.training.dpo import preference_dataset
+from meeting_agent.training.masks import AgentPreferenceCollator
 from meeting_agent.training.prefix_sharing import SharedPrefixDPOTrainer, forward_by_pair
-from starter_agentic_rlft import preference_dataset
 
 ADAPTER = "models/sft_prediction_model_gemma_270m"
 

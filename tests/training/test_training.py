@@ -17,25 +17,23 @@ from data_classes import TimeSlot
 from meeting_agent.agent.claims import CLAIM, UNGROUNDED, count_grounded_claims, known_claims, tool_results
 from meeting_agent.common.files import digest, read_json
 from meeting_agent.inference.loading import load_tokenizer
+from meeting_agent.training.dpo import preference_dataset
+from meeting_agent.training.masks import HEAD, STATEMENT, AgentPreferenceCollator, preference_token_masks
 from meeting_agent.training.pairs import (
-    HEAD,
-    STATEMENT,
-    AgentPreferenceCollator,
     Try,
     calls_in,
     copying_pairs,
     grounding_pairs,
     of_call_gap,
-    preference_token_masks,
     same_prompt_pairs,
     tool_advantages,
 )
 from meeting_agent.training.rows import assistant_tokens
+from meeting_agent.training.split import split_rows
 from meeting_agent.world.prompts import prediction_prompt, prose
 from meeting_agent.world.tools import tool_schemas
-from meeting_agent.world.training_rows import read_training_rows
-from starter_agentic_rlft import RLFTConfig, preference_dataset, train_model_with_dpo
-from starter_sft import as_asked, split_rows, swap_people
+from meeting_agent.world.training_rows import as_asked, read_training_rows, swap_people
+from starter_agentic_rlft import RLFTConfig, train_model_with_dpo
 
 SFT = "models/sft_prediction_model_gemma_270m"
 

@@ -10,10 +10,10 @@ from meeting_agent.world.ceilings import ceiling_accuracies
 from meeting_agent.world.descriptions import PersonDescriptor
 from meeting_agent.world.outcome import success_contributions
 from meeting_agent.world.prompts import prediction_prompt
+from meeting_agent.world.scenarios import make_scenarios
 from meeting_agent.world.simulator import ConferenceSimulator, conference_seed
 from meeting_agent.world.training_data import training_meetings
 from meeting_agent.world.training_rows import read_training_rows
-from starter_agentic_traces import make_scenarios
 
 
 def fresh_meetings(count):
