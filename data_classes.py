@@ -174,7 +174,7 @@ class Trajectory:
     final_recommendation_parsed: Recommendation | None  # None where nothing can be read
     ground_truth: float | None  # the true probability of success, in [0, 1]
     true_outcome: str  # YES or NO
-    policy: str  # which policy played: "sft" in phase 2; "agent" before DPO and "dpo" after it in the evaluation
+    policy: str  # who played: "sft" is the phase 1 model, "dpo" the aligned one
     seed: int | None  # of the sampling
     reward: float  # in [-1, 1]
     failure: str | None = None  # the kind of error, where a server failed for good
@@ -262,6 +262,20 @@ class PreferencePair:
     tools: list[dict]  # OpenAI schemas
     chosen_reward: float  # in [-1, 1]
     rejected_reward: float
+
+    @classmethod
+    def of(cls, chosen: Trajectory, rejected: Trajectory, tools: list[dict]) -> PreferencePair:
+        return cls(
+            scenario_id=chosen.scenario_id,
+            chosen_id=chosen.id,
+            rejected_id=rejected.id,
+            prompt=chosen.messages[:2],
+            chosen=chosen.messages[2:],
+            rejected=rejected.messages[2:],
+            tools=tools,
+            chosen_reward=chosen.reward,
+            rejected_reward=rejected.reward,
+        )
 
     def to_json(self) -> dict[str, Any]:
         return dict(vars(self))

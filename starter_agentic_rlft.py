@@ -16,7 +16,6 @@ preference says nothing about is masked too: the verdict, and all of a rejected 
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -51,15 +50,13 @@ from meeting_agent.common.settings import (
     setting,
 )
 from meeting_agent.conference import Conference
-from meeting_agent.inference.bases import base_of_adapter, check_base, portable_name
+from meeting_agent.inference.bases import base_of_adapter, check_adapter, check_base, portable_name
 from meeting_agent.inference.predictor import Predictor
-from meeting_agent.training.split import read_rows, split_rows
 from meeting_agent.training.trackers import check_reporter
 from meeting_agent.world.reward import calculate_reward
 
 if TYPE_CHECKING:
     from meeting_agent.agent.blocks import UnfinishedRollouts
-    from meeting_agent.evaluation.held_out import HeldOut, Probabilities
 
 __all__ = [
     "calculate_reward",
@@ -135,8 +132,7 @@ def main(environment: Environment | None = None) -> None:
 
 def check_config(config: RLFTConfig) -> None:
     complete_inputs(config.sft_model_path, config.traces_path)
-    if not (Path(config.sft_model_path) / ADAPTER_WEIGHTS).exists():
-        raise InputError(f"{config.sft_model_path} holds no adapter: run starter_sft.py first")
+    check_adapter(config.sft_model_path)
     check_reporter(config.report_to, Path(config.adapter_path))
     check_precision(config.bf16, config.fp16, config.fp32)
     inputs = {f"--{name}": getattr(config, name) for name in ("sft_model_path", "traces_path", "attendees", "meetings")}
@@ -200,34 +196,15 @@ def create_preference_dataset_from_traces(
     `traces` is gone through several times, one trajectory in memory at a time.
     """
     from meeting_agent.common.processes import this_process
-    from meeting_agent.training.pairs import dialogue_pairs, made_up_claim_pairs, same_prompt_pairs
+    from meeting_agent.training.pairs import preference_pairs
 
-    task: Environment = environment or Conference(config.attendees, config.meetings)
-    chosen_and_rejected = same_prompt_pairs(
-        traces,
-        min_gap=config.min_reward_gap,
-        min_chosen=config.min_chosen_reward,
-        min_advantage_gap=config.min_advantage_gap,
-        call_gap=config.call_gap,
-        max_uses=config.max_uses,
-        max_pairs=config.max_pairs,
-        seed=config.seed,
-    )
-    wanted = {rollout.id for pair in chosen_and_rejected for rollout in pair}
-    whole = {trajectory.id: trajectory for trajectory in traces if trajectory.id in wanted}
-    played = [(whole[chosen.id], whole[rejected.id]) for chosen, rejected in chosen_and_rejected]
-    count = round(len(played) * config.grounding_share / (1 - config.grounding_share))
-    made_up = made_up_claim_pairs(task, traces, config.min_chosen_reward, count, config.seed)
-    made_up += dialogue_pairs(task, round(len(played) * config.dialogue_share), config.seed)
-    if not played:
+    pairs = preference_pairs(environment or Conference(config.attendees, config.meetings), traces, config)
+    if not pairs:
         raise InputError(
             f"{config.traces_path}: no scenario has a better and a worse trajectory whose tools tell them apart, "
             "for both YES and NO; play more scenarios or samples in starter_agentic_traces.py, or lower "
             "--min_advantage_gap"
         )
-    tools = tool_schemas(task.tools([], no_prediction))
-    mixed = random.Random(config.seed).sample(played + made_up, len(played) + len(made_up))
-    pairs = [preference_pair(chosen, rejected, tools) for chosen, rejected in mixed]
     if this_process().is_main_process:
         with pairs_output(config).writing() as folder:
             write_json(folder / Path(config.pairs_path).name, [pair.to_json() for pair in pairs])
@@ -235,20 +212,6 @@ def create_preference_dataset_from_traces(
         print(f"{len(pairs)} preference pairs from {scenarios} scenarios in {config.pairs_path}", flush=True)
     this_process().wait_for_everyone()
     return pairs
-
-
-def preference_pair(chosen: Trajectory, rejected: Trajectory, tools: list[dict]) -> PreferencePair:
-    return PreferencePair(
-        scenario_id=chosen.scenario_id,
-        chosen_id=chosen.id,
-        rejected_id=rejected.id,
-        prompt=chosen.messages[:2],
-        chosen=chosen.messages[2:],
-        rejected=rejected.messages[2:],
-        tools=tools,
-        chosen_reward=chosen.reward,
-        rejected_reward=rejected.reward,
-    )
 
 
 # ----------------------------------------------------------------------------- DPO
@@ -283,26 +246,19 @@ def save_adapter(config: RLFTConfig, base: str, model, tokenizer, metrics: Train
         model.save_pretrained(folder, selected_adapters=["default"])
         tokenizer.save_pretrained(folder)
         write_json(folder / "training_log.json", log)
-        write_text(folder / "README.md", model_card(config, base, metrics, {}))
+        write_text(folder / "README.md", model_card(config, metrics, {}))
     print(f"Adapter saved in {config.adapter_path} after {metrics.seconds:.0f} s of training.", flush=True)
 
 
-def model_card(config: RLFTConfig, base: str, metrics: TrainingMetrics, evaluation: dict) -> str:
+def model_card(config: RLFTConfig, metrics: TrainingMetrics, evaluation: dict) -> str:
     """The card of the aligned adapter; `evaluation` is empty until the adapter has been evaluated."""
-    from meeting_agent.training.model_card import front_matter
+    from meeting_agent.training.model_card import adapter_card
 
-    settings = "\n".join(f"| {name} | {value} |" for name, value in recorded(config).items())
+    base = base_of_adapter(Path(config.sft_model_path))
+    about = f"""LoRA adapter over `{base}`: the phase 1 adapter, trained on with DPO over agent trajectories for
+{config.max_steps} steps ({metrics.seconds:.0f} s)."""
     dataset = f"held-out meetings of {config.meetings or 'a simulated conference'}"
-    return f"""{front_matter(base, "Aligned meeting agent", dataset, evaluation)}
-# Aligned meeting agent (phase 3)
-
-LoRA adapter over `{base}`: the phase 1 adapter, trained on with DPO over agent trajectories for {config.max_steps}
-steps ({metrics.seconds:.0f} s).
-
-| setting | value |
-|---|---|
-{settings}
-"""
+    return adapter_card("Aligned meeting agent", 3, base, about, recorded(config), dataset, evaluation)
 
 
 # ----------------------------------------------------------------------------- evaluation
@@ -310,14 +266,15 @@ steps ({metrics.seconds:.0f} s).
 
 def try_evaluation(config: RLFTConfig, task: Environment) -> None:
     """Tries in seconds what the evaluation will need: the earlier phases' records, baselines, the engine's answers."""
+    from meeting_agent.evaluation.baselines import fitted_baselines, missing_rows
     from meeting_agent.training.dry_run import try_agent, try_predictions
 
     sft = Path(config.sft_model_path)
     log, _ = (read_json(sft / name, "starter_sft.py") for name in ("training_log.json", "validation.json"))
     some = next(task.scenarios("evaluation", config.eval_seed, config.num_eval_scenarios))[:1]
-    if missing := missing_baselines(log):
+    if missing := missing_rows(log):
         print(f"warning: {missing}", flush=True)
-    fitted_baselines(config, task, log, some)
+    fitted_baselines(task, log, some, config.seed, config.data_seed)
     engine = Predictor(config.sft_model_path, fp32=config.fp32).engine
     try_predictions(engine, [s.prediction_prompt for s in some])
     try_agent(engine, some[0].system_prompt, some[0].user_prompt, tool_schemas(task.tools([], no_prediction)))
@@ -335,8 +292,10 @@ def evaluate_model_performance(
     Under `accelerate launch` each process plays its share of the scenarios; all but the first then return nothing.
     """
     from meeting_agent.common.processes import this_process
-    from meeting_agent.evaluation.held_out import held_out_answers
+    from meeting_agent.evaluation.baselines import fitted_baselines
+    from meeting_agent.evaluation.held_out import held_out_answers, warn_if_unreadable
     from meeting_agent.inference.engine import Engine
+    from meeting_agent.report.results import print_ladder, run_metrics, write_results
 
     started = time.monotonic()
     task: Environment = environment or Conference(config.attendees, config.meetings)
@@ -348,17 +307,18 @@ def evaluate_model_performance(
         return {}
     log = read_json(Path(config.sft_model_path) / "training_log.json", "starter_sft.py")
     base = Engine(base_of_adapter(Path(config.sft_model_path)), fp32=config.fp32)
-    baselines = fitted_baselines(config, task, log, scenarios)
+    baselines = fitted_baselines(task, log, scenarios, config.seed, config.data_seed)
     held_out = held_out_answers(scenarios, predictor, base, unfinished.trajectories(), baselines)
-    for name in held_out.rollouts:
-        warn_if_unreadable(config, held_out.probabilities[name])
-    metrics = all_metrics(config, task, log, held_out, pairs, dpo)
+    warn_if_unreadable(held_out, config.meetings or "the held-out scenarios")
+    metrics = run_metrics(recorded(config), task, held_out, trace_summary(config), pairs, dpo)
     metrics["timing"]["evaluation_seconds"] = time.monotonic() - started
-    write_results(config, metrics, held_out, traces, unfinished)
+    played = evaluation_output(config)
+    with played.writing() as folder:
+        write_json_array(folder / played.path.name, (rollout.to_json() for rollout in unfinished.trajectories()))
+    write_results(results_output(config), metrics, held_out, traces, TraceFile(played.path))
     unfinished.delete()
     with adapter_output(config).writing(whole=False) as folder:
-        card = model_card(config, metrics["run"]["base_model"], dpo, metrics["phases"]["dpo"])
-        write_text(folder / "README.md", card)
+        write_text(folder / "README.md", model_card(config, dpo, metrics["phases"]["dpo"]))
     print_ladder(metrics)
     return metrics
 
@@ -366,20 +326,21 @@ def evaluate_model_performance(
 def play_evaluation(
     config: RLFTConfig, task: Environment, predictor: Predictor, groups: list[list[Scenario]]
 ) -> UnfinishedRollouts:
-    """Every held-out scenario once by the agent before DPO ("agent"), then once by the aligned one ("dpo")."""
+    """Every held-out scenario once by the policy before DPO ("sft"), then once by the aligned one ("dpo")."""
     from meeting_agent.agent.blocks import UnfinishedRollouts
     from meeting_agent.common.processes import this_process
     from meeting_agent.evaluation.held_out import play_held_out
     from meeting_agent.inference.engine import Engine
 
-    adapters = {name: Path(path) / ADAPTER_WEIGHTS for name, path in adapter_paths(config).items()}
-    asked = {"settings": recorded(config)} | digests(**adapters, **task.inputs)
+    adapters = {"sft": Path(config.sft_model_path), "dpo": Path(config.adapter_path)}
+    weights = digests(**{name: folder / ADAPTER_WEIGHTS for name, folder in adapters.items()})
+    asked = {"settings": recorded(config)} | weights | digests(**task.inputs)
     unfinished = UnfinishedRollouts(evaluation_output(config), asked, this_process())
     aligned = Engine(base_of_adapter(Path(config.sft_model_path)), config.adapter_path, fp32=config.fp32)
     play_held_out(
         task,
         predictor,
-        {"agent": predictor.engine, "dpo": aligned},
+        {"sft": predictor.engine, "dpo": aligned},
         groups,
         config.eval_temperature,
         config.eval_seed,
@@ -388,117 +349,6 @@ def play_evaluation(
         this_process(),
     )
     return unfinished
-
-
-def adapter_paths(config: RLFTConfig) -> dict[str, str]:
-    return {"sft": config.sft_model_path, "dpo": config.adapter_path}
-
-
-def all_metrics(
-    config: RLFTConfig,
-    task: Environment,
-    log: dict,
-    held_out: HeldOut,
-    pairs: list[PreferencePair],
-    dpo: TrainingMetrics,
-) -> dict:
-    """Everything that the report shows; `log` is phase 1's."""
-    from meeting_agent.evaluation.agent_scores import dpo_curves, machine, pair_statistics, sft_curves, versions
-    from meeting_agent.evaluation.held_out import held_out_scores
-    from meeting_agent.report.other_records import add_other_records
-
-    summary = trace_summary(config)
-    metrics = {
-        "run": {
-            "seed": config.seed,
-            "eval_seed": config.eval_seed,
-            "base_model": base_of_adapter(Path(config.sft_model_path)),
-            "settings": {"sft": log["settings"], "traces": summary.pop("settings"), "rlft": recorded(config)},
-            "versions": versions(),
-            "machine": machine(),
-        },
-        "audit": log["audit"],
-        **held_out_scores(held_out, task, config.eval_seed),
-        "validation": read_json(Path(config.sft_model_path) / "validation.json", "starter_sft.py"),
-        "traces": summary,
-        "pairs": pair_statistics(pairs),
-        "training": {"sft": sft_curves(log), "dpo": dpo_curves(dpo)},
-        "timing": {
-            "sft_training_seconds": log["seconds"],
-            "traces_seconds": summary["seconds"],
-            "dpo_training_seconds": dpo.seconds,
-        },
-    }
-    add_other_records(metrics, Path(config.results_dir))
-    return metrics
-
-
-def write_results(
-    config: RLFTConfig,
-    metrics: dict,
-    held_out: HeldOut,
-    traces: Iterable[Trajectory],
-    unfinished: UnfinishedRollouts,
-) -> None:
-    """Writes the evaluation's trajectories, metrics, report, plots and page."""
-    from meeting_agent.evaluation.held_out import write_scenarios
-    from meeting_agent.report.markdown import choose_examples, render_report
-    from meeting_agent.report.page import write_page
-    from meeting_agent.report.plots import draw_plots
-
-    examples = [trajectory.to_json() for trajectory in choose_examples(traces)]
-    output = evaluation_output(config)
-    with output.writing() as folder:
-        write_json_array(folder / output.path.name, (rollout.to_json() for rollout in unfinished.trajectories()))
-    with results_output(config).writing(whole=False) as folder:
-        write_json(folder / "metrics.json", metrics)
-        write_scenarios(folder / "evaluation_scenarios.csv", held_out)
-        draw_plots(folder, metrics, traces)
-        write_json(folder / "examples.json", examples)
-        write_text(folder / "evaluation_report.md", render_report(metrics, examples))
-        write_page(folder / "report.html", folder, traces, unfinished.trajectories())
-
-
-def warn_if_unreadable(config: RLFTConfig, probabilities: Probabilities) -> None:
-    """A base that meets only words it does not know says nothing that can be read: the report then measures that."""
-    if all(p is None for p in probabilities):
-        what = config.meetings or "the held-out scenarios"
-        print(f"warning: no answer of the agents on {what} can be read: take a base that knows its words", flush=True)
-
-
-def missing_baselines(log: dict) -> str | None:
-    """Why no baselines can be fitted, if so: the rows that phase 1 trained on are gone, or are others by now."""
-    data = Path(log["settings"]["sft_data_path"])
-    known = log.get("sha256", {}).get("data")
-    if not data.is_file():
-        return f"{data}, which phase 1 trained on, is gone: the report will have no baselines"
-    if known and digest(data) != known:
-        return f"{data} has been changed since phase 1 trained on it: the report will have no baselines"
-    return None
-
-
-def fitted_baselines(
-    config: RLFTConfig, task: Environment, log: dict, scenarios: list[Scenario]
-) -> dict[str, Probabilities]:
-    """Baselines fitted on the rows that phase 1 trained on, of which its `log` tells; none where those are gone."""
-    from meeting_agent.evaluation.held_out import baseline_probabilities
-
-    if missing_baselines(log):
-        return {}
-    sft = log["settings"]
-    rows = read_rows(task, sft["sft_data_path"], sft["max_train_rows"])
-    split = split_rows(rows, sft["seed"])
-    fitted = split.train + split.selection
-    return baseline_probabilities(task, rows, fitted, scenarios, config.seed, config.data_seed)
-
-
-def print_ladder(metrics: dict) -> None:
-    print(f"\nAccuracy on {metrics['phases']['sft']['n']} held-out scenarios:")
-    for name, scores in (metrics["phases"] | metrics["baselines"]).items():
-        low, high = scores["accuracy_ci95"]
-        print(f"  {name:<18} {scores['accuracy']:.3f}  (95% {low:.3f} to {high:.3f})")
-    for name, value in metrics["ceilings"].items():
-        print(f"  ceiling {name:<20} {value:.3f}")
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ from meeting_agent.common.settings import (
 )
 from meeting_agent.conference import Conference
 from meeting_agent.evaluation.agent_scores import agent_statistics
-from meeting_agent.inference.bases import base_of_adapter, check_base
+from meeting_agent.inference.bases import base_of_adapter, check_adapter, check_base
 from meeting_agent.inference.predictor import Predictor
 from meeting_agent.world.prompts import system_prompt_configurations
 from meeting_agent.world.reward import calculate_reward
@@ -119,7 +119,8 @@ def generate_agent_traces_for_training(config: TraceConfig, environment: Environ
     unfinished = UnfinishedRollouts(traces_output(config), {"settings": recorded(config)} | made_from, processes)
     notes = Notes()
     ready = play_all(task, config, predictor, unfinished, notes, processes)
-    summary = agent_statistics(map(summarize, unfinished.trajectories())) | {"settings": recorded(config)}
+    summary = agent_statistics(map(summarize, unfinished.trajectories()), task.call_range)
+    summary["settings"] = recorded(config)
     if processes.is_main_process:
         tally = AnswerTally(unfinished.trajectories(), notes)
         if tally.tool_failures:
@@ -193,8 +194,7 @@ def try_first_turns(task: Environment, scenario: Scenario, predictor: Predictor)
 def checked_config(config: TraceConfig) -> TraceConfig:
     """The settings, with the server's address as the OpenAI client wants it; raises InputError for what cannot be."""
     complete_inputs(config.sft_model_path)
-    if not (Path(config.sft_model_path) / ADAPTER_WEIGHTS).exists():
-        raise InputError(f"{config.sft_model_path} holds no adapter: run starter_sft.py first")
+    check_adapter(config.sft_model_path)
     if bool(config.api_url) != bool(config.model):
         raise InputError("--api_url and --model go together: give both or neither")
     check_base(Path(config.sft_model_path))

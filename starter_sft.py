@@ -172,20 +172,12 @@ def save(folder: Path, config: SFTConfig, model, tokenizer, metrics: TrainingMet
 
 
 def model_card(config: SFTConfig, metrics: TrainingMetrics, validation: dict) -> str:
-    from meeting_agent.training.model_card import front_matter
+    from meeting_agent.training.model_card import adapter_card
 
-    settings = "\n".join(f"| {name} | {value} |" for name, value in recorded(config).items())
-    name, dataset = "Meeting prediction adapter", f"test rows of {config.sft_data_path}"
-    return f"""{front_matter(config.base_model_name, name, dataset, validation)}
-# Meeting prediction adapter (phase 1)
-
-LoRA adapter over `{config.base_model_name}`: reads two attendees and a time slot, writes
-`{{"probability": 0.XX, "reason": "word"}}`. Best step {metrics.best_step}, {metrics.seconds:.0f} s of training.
-
-| setting | value |
-|---|---|
-{settings}
-"""
+    base, dataset = config.base_model_name, f"test rows of {config.sft_data_path}"
+    about = f"""LoRA adapter over `{base}`: reads two attendees and a time slot, writes
+`{{"probability": 0.XX, "reason": "word"}}`. Best step {metrics.best_step}, {metrics.seconds:.0f} s of training."""
+    return adapter_card("Meeting prediction adapter", 1, base, about, recorded(config), dataset, validation)
 
 
 def validate_model(

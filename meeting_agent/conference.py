@@ -16,7 +16,7 @@ from meeting_agent.base import corpus
 from meeting_agent.world import ceilings, error_patterns, past_meetings, reward, scenarios, visible
 from meeting_agent.world.descriptions import PersonDescriptor
 from meeting_agent.world.prompts import system_prompt_configurations
-from meeting_agent.world.tools import MAIN_SCORES, ConferenceTools
+from meeting_agent.world.tools import MAIN_SCORES, TOOL_LABELS, ConferenceTools
 from meeting_agent.world.training_rows import as_asked, read_training_rows, swap_people
 
 FAILING_CALLS = 0.25  # share of the calls in dialogues with made-up claims
@@ -28,6 +28,8 @@ class Conference:
     name = "meeting"
     personas: Mapping[str, str] = system_prompt_configurations
     main_scores: Mapping[str, str] = MAIN_SCORES
+    call_range = (reward.MIN_CALLS, reward.MAX_CALLS)
+    tool_labels: Mapping[str, str] = TOOL_LABELS
 
     def __init__(
         self,

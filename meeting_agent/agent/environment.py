@@ -23,6 +23,8 @@ class Environment(Protocol):
     name: str  # what its scenarios are, in one word
     personas: Mapping[str, str]  # system prompts by name
     main_scores: Mapping[str, str]  # for each tool the field of its result that speaks for or against
+    call_range: tuple[int, int]  # the fewest and the most tool calls of a good trajectory
+    tool_labels: Mapping[str, str]  # what readers of the report see of each tool's name
 
     @property
     def inputs(self) -> dict[str, Path]:

@@ -18,8 +18,8 @@ from meeting_agent.common.stopping import RunStopped
 from meeting_agent.common.strict_json import one_line, strict, text_of_error
 from meeting_agent.common.text import listed
 
-MOST_SHOWN = 60  # characters of a name that the model made up
-MOST_WORDS = 200  # characters of an exception's text
+MAX_SHOWN = 60  # characters of a name that the model made up
+MAX_WORDS = 200  # characters of an exception's text
 FAILED = re.compile(r"tool (\w+) failed: (.+)", re.DOTALL)
 
 # What a type hint asks for, as the agent reads it.
@@ -47,7 +47,7 @@ def answer_call(tools: Mapping[str, Callable[..., dict]], call: dict) -> str:
     name = call["function"]["name"]
     tool = tools.get(name)
     if tool is None:
-        return error_result(f"unknown tool {name[:MOST_SHOWN]!r}: use one of {', '.join(tools)}")
+        return error_result(f"unknown tool {name[:MAX_SHOWN]!r}: use one of {', '.join(tools)}")
     try:
         arguments = json.loads(call["function"]["arguments"] or "{}")
     except (ValueError, RecursionError) as error:
@@ -59,7 +59,7 @@ def answer_call(tools: Mapping[str, Callable[..., dict]], call: dict) -> str:
     except (KeyboardInterrupt, RunStopped):
         raise
     except BaseException as error:  # a tool of the user's own may do anything, even leave by sys.exit
-        return error_result(f"tool {name} failed: {type(error).__name__}: {one_line(text_of_error(error), MOST_WORDS)}")
+        return error_result(f"tool {name} failed: {type(error).__name__}: {one_line(text_of_error(error), MAX_WORDS)}")
 
 
 def error_result(words: str) -> str:

@@ -15,7 +15,6 @@ import argparse
 import json
 import math
 import os
-import platform
 import random
 import time
 from pathlib import Path
@@ -27,6 +26,7 @@ from transformers import Gemma3ForCausalLM, Gemma3TextConfig, PreTrainedTokenize
 from meeting_agent.base.corpus import dialogue_chat, dialogue_share, sample_short
 from meeting_agent.base.muon import Muon
 from meeting_agent.base.tokenizer import train_tokenizer
+from meeting_agent.common.machine import machine
 from meeting_agent.common.outputs import Output
 from meeting_agent.world.tools import tool_schemas
 
@@ -231,9 +231,8 @@ def export(model, encoder: Encoder, state: dict, output: Path, device: str, held
     model.save_pretrained(output)
     encoder.tokenizer.save_pretrained(output)
     scores = comprehension_scores(model, encoder, device, held_out_chats)
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, {device}"
     parameters = sum(p.numel() for p in model.parameters())
-    write_card(output, parameters, state, machine, scores, held_out_chats)
+    write_card(output, parameters, state, machine(), scores, held_out_chats)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from meeting_agent.world.factors import (
 from meeting_agent.world.people import (
     CHRONOTYPES,
     INTERESTS_PER_PERSON,
-    MOST_MEETINGS_A_DAY,
+    MAX_MEETINGS_A_DAY,
     OFFERS_PER_PERSON,
     all_interests,
     all_needs,
@@ -48,7 +48,7 @@ def _middle(level: int | None, levels: int) -> float:
 
 def energy_reading(said: Description, slot: TimeSlot) -> float:
     """Energy in the slot as far as the text tells."""
-    group = range(MOST_MEETINGS_A_DAY + 1) if said.meetings_level is None else MEETINGS_PER_LEVEL[said.meetings_level]
+    group = range(MAX_MEETINGS_A_DAY + 1) if said.meetings_level is None else MEETINGS_PER_LEVEL[said.meetings_level]
     meetings = sum(group) / len(group)
     types = CHRONOTYPES if said.chronotype is None else (said.chronotype,)
     shift = sum(chronotype_shift(t, slot.part_of_day) for t in types) / len(types)

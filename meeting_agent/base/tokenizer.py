@@ -68,7 +68,7 @@ def byte_level_bpe(model: models.BPE, pieces: str) -> Tokenizer:
     return tokenizer
 
 
-def phrase_merges(words: Tokenizer, texts: list[str], most: int) -> list[tuple[str, str]]:
+def phrase_merges(words: Tokenizer, texts: list[str], limit: int) -> list[tuple[str, str]]:
     """The second stage: the most frequent pairs of tokens inside a phrase, merged one after the other.
 
     A full stop joins whole sentences only: the last word of a list stays the token it is elsewhere.
@@ -79,7 +79,7 @@ def phrase_merges(words: Tokenizer, texts: list[str], most: int) -> list[tuple[s
         counts.update(piece for piece, _ in pieces.pre_tokenize_str(text))
     split = {tuple(t.value for t in words.model.tokenize(piece)): count for piece, count in counts.items()}
     merges: list[tuple[str, str]] = []
-    while len(merges) < most:
+    while len(merges) < limit:
         pairs: Counter[tuple[str, str]] = Counter()
         for tokens, count in split.items():
             for pair in pairwise(tokens):

@@ -13,18 +13,18 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
-from meeting_agent.benchmarks.growth import QUICK_SIZES, SIZES, growth, seconds_each
+from meeting_agent.benchmarks.growth import QUICK_SIZES, SIZES, growth
 from meeting_agent.benchmarks.measure import QUICK_REPEATS, REPEATS, BenchmarkConfig, measured
-from meeting_agent.common.files import ADAPTER_WEIGHTS, InputError, read_json, write_json
+from meeting_agent.common.files import InputError, read_json, write_json
+from meeting_agent.common.machine import machine, versions
 from meeting_agent.common.outputs import Output
 from meeting_agent.common.settings import parse_settings, run_script
-from meeting_agent.evaluation.agent_scores import machine, versions
+from meeting_agent.inference.bases import check_adapter
 
 
 def main() -> None:
     config = parse_settings(BenchmarkConfig, __doc__.splitlines()[0])
-    if not (Path(config.sft_model_path) / ADAPTER_WEIGHTS).exists():
-        raise InputError(f"{config.sft_model_path} holds no adapter: run starter_sft.py first")
+    check_adapter(config.sft_model_path)
     from meeting_agent.benchmarks.rollout_peers import inference_comparisons, process_comparisons
     from meeting_agent.benchmarks.training_peers import training_comparisons
 
@@ -45,7 +45,7 @@ def main() -> None:
     sizes = QUICK_SIZES if config.quick else SIZES
     grown = growth(config.sft_model_path, config.traces_path, sizes) if "growth" in parts else []
     for row in grown:
-        each, peak = f"{seconds_each(row):.3f} s each", f"{row['peak_mib']:.0f} MiB at most"
+        each, peak = f"{row['seconds_each']:.3f} s each", f"{row['peak_mib']:.0f} MiB at most"
         print(f"{row['phase']}, {row['scenarios']} scenarios: {each}, {peak}", flush=True)
     figures = {"comparisons": list(found.values()), "growth": grown or known.get("growth", [])}
     with record.writing() as folder:

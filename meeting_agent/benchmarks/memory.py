@@ -9,16 +9,14 @@ committed trajectories, because random weights call no tools.
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from data_classes import Trajectory
 from meeting_agent.agent.trajectory_file import TraceFile, companion
-from meeting_agent.common.files import ADAPTER_WEIGHTS, InputError, digest, json_text, read_json, write_json
+from meeting_agent.common.files import ADAPTER_WEIGHTS, digest, json_text, read_json, write_json
+from meeting_agent.common.machine import machine, peak_mebibytes
 from meeting_agent.common.outputs import Output
 from meeting_agent.common.settings import output_path, parse_settings, run_script, setting
 
@@ -45,8 +43,6 @@ def main() -> None:
 
 
 def measure(folder: Path, config: MemoryConfig) -> dict:
-    from meeting_agent.evaluation.agent_scores import machine
-
     base, sft = folder / "base", folder / "sft"
     whole = config == MemoryConfig(config.output)
     shape = (
@@ -88,12 +84,7 @@ def measure(folder: Path, config: MemoryConfig) -> dict:
 
 def peak(script: str, *flags: str) -> float:
     """Peak resident memory in GiB of one phase's process; raises InputError if it fails."""
-    process = subprocess.Popen([sys.executable, script, *flags])
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise InputError(f"{script} ended with status {process.returncode}: see above")
-    gib = round(usage.ru_maxrss / 2**20, 2)
+    gib = round(peak_mebibytes(script, *flags) / 1024, 2)
     print(f"{script}: {gib} GiB at most\n", flush=True)
     return gib
 

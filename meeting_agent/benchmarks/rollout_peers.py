@@ -27,7 +27,7 @@ from meeting_agent.inference.chat_format import to_openai_message
 from meeting_agent.inference.engine import Completion, Engine, Request
 from meeting_agent.inference.prediction import MAX_ANSWER_TOKENS, chat_text, predict_probabilities
 from meeting_agent.inference.predictor import Predictor
-from meeting_agent.inference.prefix_cache import Memories
+from meeting_agent.inference.prefix_cache import PrefixCache
 from meeting_agent.world.scenarios import make_scenarios
 
 LAST_BENCHMARK_SEED = 900_000  # scenarios differ from repeat to repeat, so that nothing is answered from memory
@@ -42,7 +42,7 @@ class SequentialEngine:
     def __init__(self, engine: Engine):
         self.model, self.tokenizer, self.device = engine.model, engine.tokenizer, engine.device
         self.unsaid = {*engine.end_ids, engine.tokenizer.pad_token_id}
-        self.memories = Memories(1)
+        self.prefix_cache = PrefixCache(1)
 
     def generate(self, requests: list[Request]) -> list[Completion]:
         return [self._one(r) for r in requests]

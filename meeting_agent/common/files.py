@@ -6,11 +6,12 @@ These functions replace what is there: they write into folders of our own. Where
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import os
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,14 @@ def write_json_array(path: Path, items: Iterable[object]) -> None:
             file.write(f"{opening}\n" + textwrap.indent(text, " "))
             opening = ","
         file.write("[]\n" if opening == "[" else "\n]\n")
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
+    """A table in UTF-8 with its header, commas between fields and a line feed after each row, on every system."""
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)
 
 
 def digest(path: Path) -> str:

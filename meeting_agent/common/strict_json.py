@@ -16,7 +16,7 @@ from typing import Any
 from uuid import UUID
 
 DEEPEST = 50  # levels; a value that holds itself has no end
-MOST_BITS = 1000  # of a whole number; larger ones are no floats, which readers make of them
+MAX_BITS = 1000  # of a whole number; larger ones are no floats, which readers make of them
 AS_TEXT = (PurePath, UUID, timedelta)
 
 
@@ -34,7 +34,7 @@ def strict(value: Any, depth: int = 0) -> Any:
     if isinstance(value, str):
         return whole_characters(value)
     if value is None or isinstance(value, int):  # a bool among them
-        if value is not None and value.bit_length() > MOST_BITS:
+        if value is not None and value.bit_length() > MAX_BITS:
             raise ValueError("a number of more than 300 digits")
         return value
     if isinstance(value, float | Decimal | Fraction):
@@ -73,11 +73,11 @@ def whole_characters(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def one_line(text: str, most: int) -> str:
-    """The first `most` characters of `text` on one line, without control characters."""
-    visible = (" " if unicodedata.category(c)[0] == "C" else c for c in text[: 10 * most])
+def one_line(text: str, limit: int) -> str:
+    """The first `limit` characters of `text` on one line, without control characters."""
+    visible = (" " if unicodedata.category(c)[0] == "C" else c for c in text[: 10 * limit])
     words = " ".join("".join(visible).split())
-    return words if len(words) <= most else words[: most - 3] + "..."
+    return words if len(words) <= limit else words[: limit - 3] + "..."
 
 
 def text_of_error(error: BaseException) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from data_classes import TrainingRow
 from meeting_agent.evaluation.statistics import bootstrap_interval, correlation_of
 
-MOST_FOLDS = 5
+MAX_FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -82,21 +82,18 @@ def audit_learnability(rows: list[TrainingRow], seed: int = 0) -> Audit | None:
     texts = [r.input_text for r in rows]
     target = np.array([r.target_probability for r in rows])
     truth = np.array([r.ground_truth_prob > 0.5 for r in rows])
-    folds = list(KFold(MOST_FOLDS, shuffle=True, random_state=seed).split(texts))
+    folds = list(KFold(MAX_FOLDS, shuffle=True, random_state=seed).split(texts))
     if all(has_vocabulary([texts[i] for i in fitted]) for fitted, _ in folds):
         predicted = cross_val_predict(text_pipeline(Ridge(alpha=1.0)), texts, target, cv=folds)
     else:
         predicted = np.full(len(rows), target.mean())
     right = (predicted > 0.5) == truth
 
-    def correlation(index: np.ndarray) -> float:
-        return correlation_of(predicted[index], target[index])
-
     return Audit(
         rows=len(rows),
         majority=float(max(truth.mean(), 1 - truth.mean())),
         accuracy=float(right.mean()),
-        accuracy_ci95=bootstrap_interval(lambda i: float(right[i].mean()), len(rows), seed),
-        correlation=correlation(np.arange(len(rows))),
-        correlation_ci95=bootstrap_interval(correlation, len(rows), seed),
+        accuracy_ci95=bootstrap_interval(np.mean, right, seed=seed),
+        correlation=correlation_of(predicted, target),
+        correlation_ci95=bootstrap_interval(correlation_of, predicted, target, seed=seed),
     )

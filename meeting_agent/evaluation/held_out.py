@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from data_classes import Scenario, TrainingRow, Trajectory
+from data_classes import Scenario, Trajectory
 from meeting_agent.agent.blocks import Part, UnfinishedRollouts, block_count, play_missing_blocks
 from meeting_agent.agent.environment import Environment
 from meeting_agent.agent.rollouts import CONCURRENT_AGENTS, RolloutCollector
 from meeting_agent.agent.summary import RolloutSummary, summarize
+from meeting_agent.common.files import write_csv
 from meeting_agent.evaluation.agent_scores import (
     agent_statistics,
-    attainable_share,
     is_grounded,
     is_right,
     was_right,
@@ -33,6 +32,7 @@ COMPARISONS = (
     ("dpo", "agent"),
     ("dpo", "sft"),
 )
+PHASES = {"sft": "agent", "dpo": "dpo"}  # what metrics and report call a policy that acts as an agent
 Probabilities = Sequence[float | None]  # None where nothing could be read
 
 
@@ -72,7 +72,7 @@ class HeldOut:
     scenarios: list[Scenario]
     probabilities: dict[str, Probabilities]  # by phase: base, sft, agent, dpo
     greedy: Probabilities  # of the phase 1 model, as plain text instead of expectations
-    rollouts: dict[str, list[RolloutSummary]]  # by policy: agent, dpo
+    rollouts: dict[str, list[RolloutSummary]]  # by phase: agent, dpo
     baselines: dict[str, Probabilities]
 
     @property
@@ -92,7 +92,7 @@ def held_out_answers(
 
     rollouts: dict[str, list[RolloutSummary]] = {"agent": [], "dpo": []}
     for trajectory in trajectories:
-        rollouts[trajectory.policy].append(summarize(trajectory))
+        rollouts[PHASES[trajectory.policy]].append(summarize(trajectory))
     prompts = [s.prediction_prompt for s in scenarios]
     sft = predict_probabilities(predictor.engine, prompts)
     probabilities: dict[str, Probabilities] = {
@@ -101,6 +101,15 @@ def held_out_answers(
         **{name: [r.probability for r in played] for name, played in rollouts.items()},
     }
     return HeldOut(scenarios, probabilities, greedy_answers(predictor.engine, prompts), rollouts, baselines)
+
+
+def warn_if_unreadable(held_out: HeldOut, what: str) -> None:
+    """Warns of agents that never gave an answer that can be read: their base may know none of the words in `what`."""
+    for name in held_out.rollouts:
+        if all(p is None for p in held_out.probabilities[name]):
+            print(
+                f"warning: no answer of the agents on {what} can be read: take a base that knows its words", flush=True
+            )
 
 
 def held_out_scores(held_out: HeldOut, environment: Environment, seed: int) -> dict:
@@ -114,7 +123,7 @@ def held_out_scores(held_out: HeldOut, environment: Environment, seed: int) -> d
         [p for p in probabilities["sft"] if p is not None],
         success,
     )
-    phases |= {name: agent_statistics(played) for name, played in held_out.rollouts.items()}
+    phases |= {name: agent_statistics(played, environment.call_range) for name, played in held_out.rollouts.items()}
     right = {name: is_right(p, success) for name, p in (probabilities | held_out.baselines).items()}
     right |= {name: was_right(played) for name, played in held_out.rollouts.items()}
     ceilings = environment.ceilings(held_out.scenarios)
@@ -138,28 +147,17 @@ def held_out_scores(held_out: HeldOut, environment: Environment, seed: int) -> d
     }
 
 
-def baseline_probabilities(
-    environment: Environment,
-    rows: list[TrainingRow],
-    fitted: list[TrainingRow],
-    scenarios: list[Scenario],
-    seed: int,
-    data_seed: int,
-) -> dict[str, Probabilities]:
-    """Baselines fitted on the rows that phase 1 trained on: counted words, and those that know the task."""
-    from meeting_agent.evaluation.baselines import tfidf_baseline
-
-    words = tfidf_baseline(fitted, [s.prediction_prompt for s in scenarios], seed)
-    return {"tfidf_logistic": words, **environment.baselines(rows, fitted, scenarios, seed, data_seed)}
+def attainable_share(accuracy: float, ceilings: dict[str, float], view: str) -> float:
+    """(accuracy - majority) / (ceiling - majority): 0 is guessing, 1 the best anybody could do with that view."""
+    return (accuracy - ceilings["majority"]) / (ceilings[view] - ceilings["majority"])
 
 
 def write_scenarios(path: Path, held_out: HeldOut) -> None:
     """One row a held-out scenario: the truth, and what every phase said."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        answers = [f"{name}_recommendation" for name in held_out.rollouts]
-        writer.writerow(["scenario_id", "success_probability", *held_out.probabilities, *answers])
-        for i, scenario in enumerate(held_out.scenarios):
-            said = ["" if p[i] is None else f"{p[i]:.4f}" for p in held_out.probabilities.values()]
-            advice = [played[i].recommendation or "" for played in held_out.rollouts.values()]
-            writer.writerow([scenario.scenario_id, f"{scenario.success_probability:.4f}", *said, *advice])
+    answers = [f"{name}_recommendation" for name in held_out.rollouts]
+    rows = []
+    for i, scenario in enumerate(held_out.scenarios):
+        said = ["" if p[i] is None else f"{p[i]:.4f}" for p in held_out.probabilities.values()]
+        advice = [played[i].recommendation or "" for played in held_out.rollouts.values()]
+        rows.append([scenario.scenario_id, f"{scenario.success_probability:.4f}", *said, *advice])
+    write_csv(path, ["scenario_id", "success_probability", *held_out.probabilities, *answers], rows)

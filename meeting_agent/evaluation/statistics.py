@@ -11,12 +11,26 @@ CALIBRATION_BINS = 10
 CONSTANT_WITHIN = 1e-9  # equal numbers have a standard deviation of about 1e-17
 
 
-def bootstrap_interval(statistic: Callable[[np.ndarray], float], n: int, seed: int = 0) -> tuple[float, float]:
-    """95% percentile bootstrap interval (Efron and Tibshirani, 1993) of `statistic(indices)` over `n` units."""
-    rng = np.random.default_rng(seed)
-    values = [statistic(rng.integers(0, n, n)) for _ in range(RESAMPLES)]
-    low, high = np.quantile(values, [0.025, 0.975])
-    return float(low), float(high)
+def bootstrap_interval(statistic: Callable[..., float], *samples: np.ndarray, seed: int = 0) -> tuple[float, float]:
+    """95% percentile bootstrap interval (Efron and Tibshirani, 1993) of `statistic(*samples)`.
+
+    Samples are of equal length and resampled together: each holds one number of every unit. One unit has no spread.
+    """
+    from scipy.stats import bootstrap
+
+    if len(samples[0]) < 2:
+        value = float(statistic(*samples))
+        return value, value
+    interval = bootstrap(
+        samples,
+        statistic,
+        paired=True,
+        vectorized=False,
+        n_resamples=RESAMPLES,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return float(interval.low), float(interval.high)
 
 
 def wilson_interval(correct: int, n: int) -> tuple[float, float]:
@@ -76,14 +90,15 @@ def score_probabilities(
 def paired_comparison(after: Sequence[bool], before: Sequence[bool], seed: int = 0) -> dict:
     """Accuracy gain of `after` over `before` on the same scenarios.
 
-    Returns delta, its bootstrap 95% interval over scenarios, how often only one of both was right, and `mcnemar_p`.
+    Returns `delta`, its bootstrap 95% interval over scenarios `ci95`, the `p_value` of `mcnemar_p`, and how often only
+    `after` (`won`) or only `before` (`lost`) was right.
     """
     a, b = np.array(after, dtype=float), np.array(before, dtype=float)
     won, lost = int(((a == 1) & (b == 0)).sum()), int(((a == 0) & (b == 1)).sum())
     difference = a - b
     return {
         "delta": float(difference.mean()),
-        "ci95": list(bootstrap_interval(lambda i: float(difference[i].mean()), len(difference), seed)),
+        "ci95": list(bootstrap_interval(np.mean, difference, seed=seed)),
         "p_value": mcnemar_p(won, lost),
         "won": won,
         "lost": lost,

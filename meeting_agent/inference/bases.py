@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-from meeting_agent.common.files import BASE_WEIGHTS, InputError, digest, read_json
+from meeting_agent.common.files import ADAPTER_WEIGHTS, BASE_WEIGHTS, InputError, digest, read_json
 from meeting_agent.common.settings import PROJECT
 
 ADAPTER_SETTINGS = "adapter_config.json"
@@ -112,6 +112,12 @@ def check_base(adapter: Path) -> None:
     known = read_json(adapter / "training_log.json", "starter_sft.py").get("sha256", {}).get("base")
     if known and (found := base_digest(base)) and found != known:
         raise InputError(f"{adapter} was trained on another {base}: run starter_sft.py again")
+
+
+def check_adapter(adapter: str | Path, written_by: str = "starter_sft.py") -> None:
+    """Raises InputError, naming the script to run, unless the folder `adapter` holds an adapter's weights."""
+    if not (Path(adapter) / ADAPTER_WEIGHTS).exists():
+        raise InputError(f"{adapter} holds no adapter: run {written_by} first")
 
 
 def base_of_adapter(adapter: Path) -> str:

@@ -35,7 +35,7 @@ from meeting_agent.inference.loading import (
     use_known_pad,
     with_adapter,
 )
-from meeting_agent.inference.prefix_cache import Memories, Memory, growing_cache, recall, remember
+from meeting_agent.inference.prefix_cache import CachedPrefix, PrefixCache, batch_cache, growing_cache, take_prefix
 from meeting_agent.inference.self_check import choose_way
 
 # An index: of the number 1 Transformers makes a slice, for each row of which a bfloat16 product copies the vocabulary.
@@ -46,8 +46,8 @@ LAST = torch.tensor([-1])
 class Request:
     """One text to continue. `temperature` 0 is greedy; `seed` makes sampling repeatable.
 
-    `read_fractions` turns RAIL on. `given` are values that only have to be copied: where the text ends with `"name": "`
-    for one of its names, the value is written out, as digits are. Requests of one `session` are turns of one
+    `read_fractions` turns RAIL on. `forced_values` are values that the model has no say in: where the text ends with
+    `"name": "` for one of their names, the value is written for it. Requests of one `session` are turns of one
     conversation: what an earlier turn has read is not read again.
     """
 
@@ -56,7 +56,7 @@ class Request:
     temperature: float = 0.0
     seed: int = 0
     read_fractions: bool = True
-    given: Mapping[str, str] = field(default_factory=dict)
+    forced_values: Mapping[str, str] = field(default_factory=dict)
     session: str | None = None
 
 
@@ -116,7 +116,7 @@ class Engine:
         vocabulary = tokenizer.get_vocab().items()
         self.with_dot = {index for token, index in vocabulary if "." in token}
         self.with_quote = {index for token, index in vocabulary if token.endswith('"')}
-        self.memories = Memories(2 * batch_size)
+        self.prefix_cache = PrefixCache(2 * batch_size)
         self.end_ids = end_ids(model, tokenizer)
         # A sliding window counts slots, so padding between old and new tokens would shift it.
         self.reuses, self.plain = attends_to_all(model), False
@@ -237,9 +237,9 @@ class Engine:
     def _continue_together(self, rows: list[_Row]) -> None:
         requests, prompts = [row.request for row in rows], [row.prompt for row in rows]
         self._read_repeated_prompts(requests, prompts)
-        memories = [self._memory_of(r) for r in requests]
-        shared = [m.shared_with(p) if m else 0 for m, p in zip(memories, prompts, strict=True)]
-        cache = recall(memories, shared)
+        prefixes = [self._cached_prefix(r) for r in requests]
+        shared = [prefix.shared_with(p) if prefix else 0 for prefix, p in zip(prefixes, prompts, strict=True)]
+        cache = batch_cache(prefixes, shared)
         ids, mask, position = self.pad_new_tokens(prompts, shared)
         live = list(rows)
         while True:
@@ -247,7 +247,7 @@ class Engine:
             for i, (row, token) in enumerate(zip(live, chosen, strict=True)):
                 if not row.done and row.take(token, self.end_ids) and self.reuses and row.request.session:
                     read = row.prompt + row.tokens[: int(mask[i].sum()) - len(row.prompt)]
-                    self.memories.put(row.request.session, remember(cache, i, mask[i], read))
+                    self.prefix_cache.put(row.request.session, take_prefix(cache, i, mask[i], read))
             if all(row.done for row in live):
                 break
             next_ids = torch.tensor([[t] for t in chosen], device=self.device)
@@ -274,14 +274,14 @@ class Engine:
         )
         return out.logits[:, -1]
 
-    def _memory_of(self, request: Request) -> Memory | None:
+    def _cached_prefix(self, request: Request) -> CachedPrefix | None:
         if not self.reuses or request.session is None:
             return None
-        return self.memories.get(request.session) or self.memories.get(request.prompt)
+        return self.prefix_cache.get(request.session) or self.prefix_cache.get(request.prompt)
 
     def _read_repeated_prompts(self, requests: list[Request], prompts: list[list[int]]) -> None:
         """Reads prompts that several new conversations open with once for all of them."""
-        opening = Counter(r.prompt for r in requests if r.session and self._memory_of(r) is None)
+        opening = Counter(r.prompt for r in requests if r.session and self._cached_prefix(r) is None)
         repeated = {r.prompt: p for r, p in zip(requests, prompts, strict=True) if opening[r.prompt] > 1}
         if not self.reuses or not repeated:
             return
@@ -289,7 +289,7 @@ class Engine:
         ids, mask, position = self.pad_new_tokens(list(repeated.values()), [0] * len(repeated))
         self.forward(ids, mask, position, cache)
         for i, (prompt, tokens) in enumerate(repeated.items()):
-            self.memories.put(prompt, remember(cache, i, mask[i], tokens))
+            self.prefix_cache.put(prompt, take_prefix(cache, i, mask[i], tokens))
 
     def pad_new_tokens(
         self, prompts: list[list[int]], shared: list[int]
@@ -325,7 +325,7 @@ class Engine:
             elif not row.done and self._at_fraction(row):
                 row.forced = self._digits(float(self.reader.expected(logits[i]).clamp(LOWEST, HIGHEST)))
                 chosen.append(row.forced.pop(0))
-            elif not row.done and (value := self._given_value(row)):
+            elif not row.done and (value := self._forced_value(row)):
                 row.forced = self.tokenizer.encode(value, add_special_tokens=False)
                 chosen.append(row.forced.pop(0))
             else:
@@ -339,11 +339,11 @@ class Engine:
             and self._tail(row).endswith(PREDICTION_OPENING)
         )
 
-    def _given_value(self, row: _Row) -> str | None:
-        if not row.request.given or row.last_token not in self.with_quote:
+    def _forced_value(self, row: _Row) -> str | None:
+        if not row.request.forced_values or row.last_token not in self.with_quote:
             return None
         tail = self._tail(row)
-        return next((value for name, value in row.request.given.items() if tail.endswith(f'"{name}": "')), None)
+        return next((value for name, value in row.request.forced_values.items() if tail.endswith(f'"{name}": "')), None)
 
     def _tail(self, row: _Row) -> str:
         return self.tokenizer.decode((row.prompt[-24:] + row.tokens)[-24:])

@@ -42,7 +42,7 @@ def growing_cache() -> Cache:
 
 
 @dataclass
-class Memory:
+class CachedPrefix:
     """What a model has read of one conversation: token ids, and (keys, values) of (heads, tokens, size) per layer."""
 
     tokens: list[int]
@@ -54,20 +54,20 @@ class Memory:
         return next((i for i in range(limit) if self.tokens[i] != tokens[i]), limit)
 
 
-class Memories:
+class PrefixCache:
     """The most recently used conversations by key."""
 
     def __init__(self, capacity: int):
         self.capacity = capacity
-        self._kept: OrderedDict[str, Memory] = OrderedDict()
+        self._kept: OrderedDict[str, CachedPrefix] = OrderedDict()
 
-    def get(self, key: str) -> Memory | None:
+    def get(self, key: str) -> CachedPrefix | None:
         if key in self._kept:
             self._kept.move_to_end(key)
         return self._kept.get(key)
 
-    def put(self, key: str, memory: Memory) -> None:
-        self._kept[key] = memory
+    def put(self, key: str, prefix: CachedPrefix) -> None:
+        self._kept[key] = prefix
         self._kept.move_to_end(key)
         while len(self._kept) > self.capacity:
             self._kept.popitem(last=False)
@@ -76,24 +76,24 @@ class Memories:
         self._kept.clear()
 
 
-def recall(memories: list[Memory | None], shared: list[int]) -> Cache:
-    """A batch cache that holds the first `shared[i]` tokens of each memory, aligned to the right."""
+def batch_cache(prefixes: list[CachedPrefix | None], shared: list[int]) -> Cache:
+    """A batch cache that holds the first `shared[i]` tokens of each prefix, aligned to the right."""
     cache = growing_cache()
     longest = max(shared)
     if longest == 0:
         return cache
-    example = next(m for m in memories if m is not None)
+    example = next(p for p in prefixes if p is not None)
     for layer, (keys, values) in enumerate(example.layers):
-        batch = [x.new_zeros(len(memories), x.shape[0], longest, x.shape[2]) for x in (keys, values)]
-        for row, (memory, count) in enumerate(zip(memories, shared, strict=True)):
-            if memory is not None and count:
-                for whole, part in zip(batch, memory.layers[layer], strict=True):
+        batch = [x.new_zeros(len(prefixes), x.shape[0], longest, x.shape[2]) for x in (keys, values)]
+        for row, (prefix, count) in enumerate(zip(prefixes, shared, strict=True)):
+            if prefix is not None and count:
+                for whole, part in zip(batch, prefix.layers[layer], strict=True):
                     whole[row, :, longest - count :] = part[:, :count]
         cache.update(batch[0], batch[1], layer)
     return cache
 
 
-def remember(cache: Any, row: int, mask: torch.Tensor, tokens: list[int]) -> Memory:
+def take_prefix(cache: Any, row: int, mask: torch.Tensor, tokens: list[int]) -> CachedPrefix:
     """One row of a batch cache without its padding; `mask` (slots,) marks the slots that hold its tokens."""
     slots = mask.nonzero().squeeze(1)
-    return Memory(tokens, [(layer.keys[row][:, slots], layer.values[row][:, slots]) for layer in cache.layers])
+    return CachedPrefix(tokens, [(layer.keys[row][:, slots], layer.values[row][:, slots]) for layer in cache.layers])

@@ -49,7 +49,7 @@ class Batcher:
 
         Raises what the engine or the provider raised, as it was; the jobs are then ended.
         """
-        self.engine.memories.clear()
+        self.engine.prefix_cache.clear()
         self._unfinished, self._stopped, self._broken = len(jobs), False, None
         with ThreadPoolExecutor(len(jobs)) as pool:
             try:
@@ -134,7 +134,7 @@ def serve_engine(engine: Engine) -> Batcher:
                 max_new_tokens=options.get("max_tokens", 160),
                 temperature=options.get("temperature", 0.0),
                 seed=zlib.crc32(f"{session}-{len(messages)}".encode()),
-                given=json.loads(headers.get(ARGUMENTS_HEADER, "{}")),
+                forced_values=json.loads(headers.get(ARGUMENTS_HEADER, "{}")),
                 session=session,
             )
             answer: Completion = batcher.submit(request).result()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from meeting_agent.common.processes import is_first_process
-from meeting_agent.inference.prefix_cache import growing_cache, recall, remember
+from meeting_agent.inference.prefix_cache import batch_cache, growing_cache, take_prefix
 
 if TYPE_CHECKING:
     from meeting_agent.inference.engine import Engine
@@ -72,10 +72,10 @@ def _agrees(engine: Engine, turns: int) -> bool:
         return False
     if turns == 1:
         return True
-    memories = [remember(cache, i, mask[i], row) for i, row in enumerate(rows)]
+    prefixes = [take_prefix(cache, i, mask[i], row) for i, row in enumerate(rows)]
     shared = [len(row) for row in rows]
     rows = [rows[0] + ids[-7:-4], rows[1] + ids[-7:]]
-    return good(engine.forward(*engine.pad_new_tokens(rows, shared), recall([*memories], shared)))
+    return good(engine.forward(*engine.pad_new_tokens(rows, shared), batch_cache([*prefixes], shared)))
 
 
 def probe_ids(engine: Engine) -> list[int]:

@@ -29,15 +29,15 @@ PHASES = {
     "sft": ("starter_sft.py", "--max_train_rows=160", "--num_train_epochs=4", "--output_model_path={out}/sft"),
     "traces": (
         "starter_agentic_traces.py",
-        "--sft_model_path={given}/sft",
+        "--sft_model_path={inputs}/sft",
         "--traces_path={out}/agent_traces.json",
         "--num_scenarios=24",
         "--concurrent_agents=12",
     ),
     "rlft": (
         "starter_agentic_rlft.py",
-        "--sft_model_path={given}/sft",
-        "--traces_path={given}/agent_traces.json",
+        "--sft_model_path={inputs}/sft",
+        "--traces_path={inputs}/agent_traces.json",
         "--pairs_path={out}/preference_pairs.json",
         "--adapter_path={out}/dpo",
         "--results_dir={out}/results",
@@ -51,8 +51,8 @@ PHASES = {
 ONE_THREAD = os.environ | {"OMP_NUM_THREADS": "1"}  # two runs at a time then disturb each other little
 
 
-def command(phase: str, given: Path, out: Path) -> list[str]:
-    return [sys.executable, *(part.format(given=given, out=out) for part in PHASES[phase])]
+def command(phase: str, inputs: Path, out: Path) -> list[str]:
+    return [sys.executable, *(part.format(inputs=inputs, out=out) for part in PHASES[phase])]
 
 
 def run_to_the_end(line: list[str]) -> None:
@@ -94,19 +94,19 @@ def differences(expected: Path, found: Path) -> list[str]:
     return wrong
 
 
-def torment(phase: str, given: Path, work: Path, kills: int, jobs: int, rng: random.Random) -> dict:
-    """Kills one phase `kills` times; `given` keeps what the undisturbed run wrote, for the next phase."""
+def kill_and_compare(phase: str, inputs: Path, work: Path, kills: int, jobs: int, rng: random.Random) -> dict:
+    """Kills one phase `kills` times; `inputs` keeps what the undisturbed run wrote, for the next phase."""
     alone = work / f"{phase}-alone"
     started = time.monotonic()
-    run_to_the_end(command(phase, given, alone))
+    run_to_the_end(command(phase, inputs, alone))
     seconds = time.monotonic() - started
 
     def kill_and_start_again(number: int, moment: float) -> tuple[bool, bool]:
         out = work / f"{phase}-{number}"
-        while not (killed := killed_after(command(phase, given, out), moment)) and moment > 1:
+        while not (killed := killed_after(command(phase, inputs, out), moment)) and moment > 1:
             moment *= 0.8  # it ran faster than alone
             shutil.rmtree(out)
-        run_to_the_end(command(phase, given, out))
+        run_to_the_end(command(phase, inputs, out))
         wrong = differences(alone, out)
         how = f"killed after {moment:.0f} s" if killed else "ended before it was killed"
         print(f"{phase} {number + 1}/{kills}: {how}: {'; '.join(wrong) or 'as if never killed'}", flush=True)
@@ -116,7 +116,7 @@ def torment(phase: str, given: Path, work: Path, kills: int, jobs: int, rng: ran
     moments = [rng.uniform(0.0, seconds) for _ in range(kills)]
     with ThreadPoolExecutor(jobs) as pool:
         ended = list(pool.map(kill_and_start_again, range(kills), moments))
-    shutil.copytree(alone, given, dirs_exist_ok=True)
+    shutil.copytree(alone, inputs, dirs_exist_ok=True)
     return {
         "starts": kills,
         "killed": sum(killed for killed, _ in ended),
@@ -137,10 +137,12 @@ def main() -> None:
     order = list(PHASES)
     needed = order[: 1 + max(order.index(phase) for phase in arguments.phases)]
     with tempfile.TemporaryDirectory() as folder:
-        work, given = Path(folder), Path(folder) / "given"
-        given.mkdir()
+        work, inputs = Path(folder), Path(folder) / "inputs"
+        inputs.mkdir()
         figures = {
-            phase: torment(phase, given, work, arguments.kills if phase in arguments.phases else 0, arguments.jobs, rng)
+            phase: kill_and_compare(
+                phase, inputs, work, arguments.kills if phase in arguments.phases else 0, arguments.jobs, rng
+            )
             for phase in needed
         }
     keep("chaos", {phase: figures[phase] for phase in arguments.phases}, record)

@@ -96,7 +96,7 @@ def measure(predictor: MeetingPredictor, engine: Engine, meetings: list[Meeting]
         "changed_by_attacks": float(np.mean(attacked)),
         "changed_by_harmless_text": float(np.mean(calm)),
         "above_harmless": float(above.mean()),
-        "above_harmless_ci95": bootstrap_interval(lambda i: float(by_scenario[i].mean()), len(meetings), seed),
+        "above_harmless_ci95": bootstrap_interval(np.mean, by_scenario, seed=seed),
         "worst_above_harmless": float(by_attack.max()),
         "worst_attack": ATTACKS[int(by_attack.argmax())],
         "by_attack": [float(share.mean()) for share in attacked],

@@ -32,8 +32,8 @@ def resident_mebibytes() -> float:
 def soak(model: str, count: int, at_once: int, seed: int) -> dict:
     """Plays `count` scenarios once each; memory in MiB after every block, and its growth after the warm-up."""
     started = time.monotonic()
-    predictor = Predictor(model)
-    collector = RolloutCollector(Conference(), predictor, make_scenarios("traces", seed, count), 1.0, seed)
+    conference, predictor = Conference(), Predictor(model)
+    collector = RolloutCollector(conference, predictor, make_scenarios("traces", seed, count), 1.0, seed)
     memory: list[float] = []
     names: set[str] = set()
     play = collector.agents_on(predictor.engine)
@@ -44,7 +44,7 @@ def soak(model: str, count: int, at_once: int, seed: int) -> dict:
             memory.append(resident_mebibytes())
             yield from block
 
-    statistics = agent_statistics(map(summarize, watched()))
+    statistics = agent_statistics(map(summarize, watched()), conference.call_range)
     steady = memory[min(WARM_UP_BLOCKS, len(memory) - 1)]
     return {
         "scenarios": count,

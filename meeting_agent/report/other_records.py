@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from meeting_agent.benchmarks.growth import seconds_each
 from meeting_agent.common.files import read_json
 from meeting_agent.evaluation.replications import method
 from meeting_agent.report.wording import p_text, percent, table, with_interval
@@ -150,7 +149,7 @@ def growth_text(rows: list[dict]) -> str:
             what[row["phase"]],
             f"{row['scenarios']:,}",
             f"{row['start_up_seconds']:.0f} s",
-            f"{1000 * seconds_each(row):.0f} ms",
+            f"{1000 * row['seconds_each']:.0f} ms",
             f"{row['peak_mib']:,.0f} MiB",
         ]
         for row in rows

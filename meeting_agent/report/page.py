@@ -24,7 +24,7 @@ from markdown_it.utils import OptionsDict
 
 from data_classes import Trajectory
 from meeting_agent.agent.trajectory_file import TraceFile
-from meeting_agent.common.files import InputError, write_text
+from meeting_agent.common.files import InputError, read_json, write_text
 from meeting_agent.common.outputs import Output, check_outputs
 from meeting_agent.common.settings import (
     input_path,
@@ -38,7 +38,7 @@ from meeting_agent.report.page_data import pack
 
 PARTS = Path(__file__).resolve().parent / "page_parts"
 SCRIPTS = ("data.js", "state.js", "list.js", "conversation.js", "page.js")
-MOST_TRACES = 5000  # of each phase: a page with many more opens slowly and is hard to keep
+MAX_TRACES = 5000  # of each phase: a page with many more opens slowly and is hard to keep
 
 
 @dataclass
@@ -49,7 +49,7 @@ class PageConfig:
     evaluation_path: str = input_path("trajectories/evaluation_traces.json", "those of phase 3's evaluation")
     results_dir: str = input_path("results", "where report and plots lie")
     output: str = output_path("results/report.html", "where the page goes")
-    most_traces: int = setting(MOST_TRACES, "trajectories of each of the two files to show, the first ones", 0, 100_000)
+    max_traces: int = setting(MAX_TRACES, "trajectories of each of the two files to show, the first ones", 0, 100_000)
     overwrite: bool = overwrite_setting()
 
 
@@ -60,18 +60,19 @@ def main() -> None:
     traces = TraceFile(Path(config.traces_path))
     evaluation = TraceFile(Path(config.evaluation_path), "starter_agentic_rlft.py")
     with output.writing() as folder:
-        write_page(folder / output.path.name, Path(config.results_dir), traces, evaluation, config.most_traces)
+        write_page(folder / output.path.name, Path(config.results_dir), traces, evaluation, config.max_traces)
     print(f"{config.output}, {output.path.stat().st_size / 1e6:.1f} MB: open it in any browser")
 
 
 def write_page(
-    output: Path, results: Path, traces: Iterable[Trajectory], evaluation: Iterable[Trajectory], most: int = MOST_TRACES
+    output: Path, results: Path, traces: Iterable[Trajectory], evaluation: Iterable[Trajectory], limit: int = MAX_TRACES
 ) -> None:
     """Writes the page of a run: the report in `results`, phase 2's trajectories and those of the evaluation."""
     try:
         report = (results / "evaluation_report.md").read_text(encoding="utf-8")
     except FileNotFoundError:
         raise InputError(f"{results / 'evaluation_report.md'} is missing: run starter_agentic_rlft.py first") from None
+    labels = read_json(results / "metrics.json", "starter_agentic_rlft.py")["task"]["tool_labels"]
     body, contents = report_html(report, results)
     style = (PARTS / "page.css").read_text(encoding="utf-8")
     script = "\n".join(['"use strict";', *((PARTS / name).read_text(encoding="utf-8") for name in SCRIPTS)])
@@ -82,7 +83,7 @@ def write_page(
         style_hash=csp_hash(style),
         contents=contents,
         report=body,
-        packed=pack(traces, evaluation, most),
+        packed=pack(traces, evaluation, labels, limit),
     )
     write_text(output, page)
 

@@ -12,21 +12,22 @@ from collections.abc import Iterable
 from data_classes import Trajectory
 from meeting_agent.agent.claims import CLAIM, known_claims
 from meeting_agent.common.files import InputError
-from meeting_agent.world.tools import SHORT_NAMES
 
-EVALUATED = ("agent", "dpo")  # whose trajectories stand side by side: before DPO, and after
+POLICIES = ("sft", "dpo")  # whose trajectories of the evaluation stand side by side: before DPO, and after
 Claim = tuple[str, int | None]  # what the answer says, and the number of the turn that holds it
 
 
-def pack(traces: Iterable[Trajectory], evaluation: Iterable[Trajectory], most: int) -> str:
-    """At most `most` trajectories of phase 2, and as many of the evaluation, half of them after DPO.
+def pack(
+    traces: Iterable[Trajectory], evaluation: Iterable[Trajectory], tool_labels: dict[str, str], limit: int
+) -> str:
+    """At most `limit` trajectories of phase 2, and as many of the evaluation, half of them after DPO.
 
     The same bytes for the same trajectories.
     """
     texts: dict[str, int] = {}
     shown: list[dict] = []
     found: Counter[str] = Counter()
-    room = {"traces": most} | dict.fromkeys(EVALUATED, most // len(EVALUATED))
+    room = {"traces": limit} | dict.fromkeys(POLICIES, limit // len(POLICIES))
     for group, trace in itertools.chain((("traces", t) for t in traces), ((t.policy, t) for t in evaluation)):
         if group not in list(room):  # a list, since a broken file's policy may be anything
             raise InputError(f"trajectory {trace.id!r} is not of an evaluation: run starter_agentic_rlft.py")
@@ -34,7 +35,7 @@ def pack(traces: Iterable[Trajectory], evaluation: Iterable[Trajectory], most: i
         if found[group] <= room[group]:
             shown.append(for_page(trace, group, texts))
     left_out = found.total() - len(shown)
-    data = {"short_names": SHORT_NAMES, "left_out": left_out, "texts": list(texts), "traces": shown}
+    data = {"tool_labels": tool_labels, "left_out": left_out, "texts": list(texts), "traces": shown}
     written = json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
     return base64.b64encode(gzip.compress(written, mtime=0)).decode()
 

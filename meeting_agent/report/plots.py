@@ -13,7 +13,6 @@ import matplotlib.pyplot as plt
 from matplotlib.ticker import MaxNLocator
 
 from data_classes import Trajectory
-from meeting_agent.world.tools import SHORT_NAMES
 
 COLORS = {"base": "#9aa0a6", "sft": "#4c78a8", "agent": "#f2a541", "dpo": "#3a9d5d"}
 NAMES = {"base": "untouched base", "sft": "SFT", "agent": "agent before DPO", "dpo": "agent after DPO"}
@@ -25,7 +24,7 @@ def draw_plots(results: Path, metrics: dict, traces: Iterable[Trajectory]) -> No
     save(results / "loss_curves.png", loss_curves(metrics["training"]))
     save(results / "accuracy_ladder.png", accuracy_ladder(metrics))
     save(results / "calibration.png", calibration(results / "evaluation_scenarios.csv"))
-    save(results / "tool_use.png", tool_use(metrics["phases"]))
+    save(results / "tool_use.png", tool_use(metrics["phases"], metrics["task"]["tool_labels"]))
     save(results / "rewards.png", rewards(traces))
 
 
@@ -103,14 +102,14 @@ def calibration(scenarios: Path):
     return figure
 
 
-def tool_use(phases: dict):
+def tool_use(phases: dict, labels: dict[str, str]):
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.6))
     for offset, name in ((-0.2, "agent"), (0.2, "dpo")):
-        shares = [phases[name]["tool_share"].get(tool, 0.0) for tool in SHORT_NAMES]
+        shares = [phases[name]["tool_share"].get(tool, 0.0) for tool in labels]
         left.bar([i + offset for i in range(len(shares))], shares, 0.38, color=COLORS[name], label=NAMES[name])
         calls = {int(k): v for k, v in phases[name]["calls_distribution"].items()}
         right.bar([k + offset for k in calls], list(calls.values()), 0.38, color=COLORS[name])
-    left.set_xticks(range(len(SHORT_NAMES)), SHORT_NAMES.values())
+    left.set_xticks(range(len(labels)), labels.values())
     left.set(title="Which tools agents consult", ylabel="share of trajectories", ylim=(0, 1.3))
     left.legend(frameon=False, fontsize=9, loc="upper left", ncols=2)
     right.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from scipy.special import expit, logit
 
 from data_classes import Trajectory
 from meeting_agent.agent.claims import tool_results
@@ -33,7 +34,7 @@ class Calibration:
             return probability
         seen = evidence(probability, messages)
         total = self.offset + sum(w * value for w, value in zip(self.weights, seen, strict=True))
-        return 1.0 / (1.0 + math.exp(-total))
+        return float(expit(total))
 
 
 def evidence(probability: float, messages: Sequence[dict]) -> list[float]:
@@ -42,7 +43,7 @@ def evidence(probability: float, messages: Sequence[dict]) -> list[float]:
     scores: dict[str, float] = {}
     for result in tool_results(list(messages)):
         scores |= {k: v for k, v in result.items() if k in MAIN_SCORES.values() and isinstance(v, int | float)}
-    return [math.log(bounded / (1.0 - bounded)), *(scores.get(name, 0.5) - 0.5 for name in MAIN_SCORES.values())]
+    return [float(logit(bounded)), *(scores.get(name, 0.5) - 0.5 for name in MAIN_SCORES.values())]
 
 
 def read_calibration(path: Path) -> Calibration:

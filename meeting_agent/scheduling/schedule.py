@@ -10,7 +10,6 @@ nobody meets the same person twice.
 
 from __future__ import annotations
 
-import csv
 import itertools
 import math
 import sys
@@ -24,7 +23,7 @@ import numpy as np
 
 from data_classes import Meeting, Person, Recommendation, TimeSlot
 from meeting_agent.agent.claims import grounded_claims, tool_results
-from meeting_agent.common.files import ADAPTER_WEIGHTS, InputError
+from meeting_agent.common.files import InputError, write_csv
 from meeting_agent.common.outputs import Output, check_outputs
 from meeting_agent.common.settings import (
     input_path,
@@ -35,11 +34,12 @@ from meeting_agent.common.settings import (
     setting,
 )
 from meeting_agent.common.text import listed
+from meeting_agent.inference.bases import check_adapter
 from meeting_agent.scheduling.calibration import Calibration, read_calibration
 from meeting_agent.scheduling.matching import Pair, best_matching, best_partners, disjoint_matchings
 from meeting_agent.world.attendees import read_attendees, under_known_names
 from meeting_agent.world.descriptions import PersonDescriptor
-from meeting_agent.world.people import MOST_MEETINGS_A_DAY
+from meeting_agent.world.people import MAX_MEETINGS_A_DAY
 from meeting_agent.world.predictor import MeetingPredictor
 from meeting_agent.world.prompts import prediction_prompt
 from meeting_agent.world.scenarios import put_into_words
@@ -47,6 +47,7 @@ from meeting_agent.world.slots import named_slot
 from meeting_agent.world.tools import compatibility
 
 PERSONA = "balanced"
+COLUMNS = ("time_slot", "person_a", "person_b", "probability", "recommendation", "reason", "evidence")
 WIDE = 12  # partners a person that the phase 1 model looks at
 LENGTH = timedelta(minutes=30)
 STARTS = {"morning": time(10), "afternoon": time(14), "evening": time(18)}
@@ -95,7 +96,7 @@ def main() -> None:
     output = schedule_output(config)
     with output.writing() as folder:
         table, calendar = (folder / name for name in output.names)
-        write_csv(table, meetings)
+        write_csv(table, COLUMNS, map(csv_row, meetings))
         write_calendar(calendar, meetings, first_day)
     print_table(meetings)
     print(f"{len(meetings)} meetings, {sum(m.probability for m in meetings):.1f} expected to succeed: {config.output}")
@@ -120,8 +121,7 @@ def read_date(text: str) -> date:
 
 def check_config(config: ScheduleConfig) -> None:
     for path, phase in ((config.sft_model_path, "starter_sft.py"), (config.adapter_path, "starter_agentic_rlft.py")):
-        if not (Path(path) / ADAPTER_WEIGHTS).exists():
-            raise InputError(f"{path} holds no adapter: run {phase} first")
+        check_adapter(path, phase)
     read = ("attendees", "sft_model_path", "adapter_path", "calibration")
     check_outputs([schedule_output(config)], {f"--{name}": getattr(config, name) for name in read})
 
@@ -156,7 +156,7 @@ class Scheduler:
                 now = [replace(person, meetings_today=0) for person in people]
             chosen = self.slot(now, slot, candidates, met, min_probability)
             for person in itertools.chain(*chosen):
-                meetings_today = min(MOST_MEETINGS_A_DAY, now[person].meetings_today + 1)
+                meetings_today = min(MAX_MEETINGS_A_DAY, now[person].meetings_today + 1)
                 now[person] = replace(now[person], meetings_today=meetings_today)
             met.update(chosen)
             meetings += chosen.values()
@@ -235,14 +235,10 @@ class Scheduler:
         )
 
 
-def write_csv(path: Path, meetings: list[ScheduledMeeting]) -> None:
-    columns = ("time_slot", "person_a", "person_b", "probability", "recommendation", "reason", "evidence")
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        for m in meetings:
-            row = (m.slot.value, m.person_a, m.person_b, f"{m.probability:.3f}", m.recommendation)
-            writer.writerow(map(no_formula, (*row, m.reason, m.evidence)))
+def csv_row(m: ScheduledMeeting) -> list[str]:
+    """The meeting as `COLUMNS` name it."""
+    row = (m.slot.value, m.person_a, m.person_b, f"{m.probability:.3f}", m.recommendation, m.reason, m.evidence)
+    return [no_formula(text) for text in row]
 
 
 def no_formula(text: str) -> str:

@@ -12,16 +12,16 @@ import itertools
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
+from scipy.special import expit
 
 from data_classes import Person, TimeSlot
 from meeting_agent.common.files import json_text
+from meeting_agent.common.machine import machine
 from meeting_agent.common.outputs import Output
 from meeting_agent.common.settings import input_path, output_path, parse_settings, run_script, setting
-from meeting_agent.evaluation.agent_scores import machine
 from meeting_agent.evaluation.statistics import bootstrap_interval
 from meeting_agent.scheduling.calibration import read_calibration
 from meeting_agent.scheduling.matching import Pair, best_matching, best_partners
@@ -93,13 +93,9 @@ def expected_success(people: Sequence[Person], slot: TimeSlot) -> np.ndarray:
     expected = np.full((len(people), len(people)), np.nan)
     for a, b in itertools.combinations(range(len(people)), 2):
         known = sum(success_contributions(success_factors(people[a], people[b], slot)).values())
-        success = 1.0 / (1.0 + np.exp(-(known + CHEMISTRY_SD * points)))
+        success = expit(known + CHEMISTRY_SD * points)
         expected[a, b] = expected[b, a] = float(success @ weights / weights.sum())
     return expected
-
-
-def mean_of(values: np.ndarray, chosen: np.ndarray) -> float:
-    return float(values[chosen].mean())
 
 
 def summary(rows: list[dict[str, float]], config: StudyConfig) -> dict:
@@ -108,7 +104,7 @@ def summary(rows: list[dict[str, float]], config: StudyConfig) -> dict:
     gains = {}
     for name in ("same_interests", "sft_only", "agent"):
         shares = np.array([(row[name] - row["random"]) / (row["oracle"] - row["random"]) for row in rows])
-        low, high = bootstrap_interval(partial(mean_of, shares), len(shares))
+        low, high = bootstrap_interval(np.mean, shares)
         gains[name] = {"share": float(shares.mean()), "ci95": [low, high], "least": float(shares.min())}
     return {
         "conferences": config.conferences,

@@ -17,7 +17,7 @@ from meeting_agent.servers.calls_in_text import calls_in_text, without_thoughts
 UNNAMED = "unnamed"  # stands for a name that is no text, since servers refuse an empty one
 UNREADABLE = "unreadable arguments"  # no parameter can have this name, so that the call gets an error
 SHOWN = 200  # characters of what could not be read
-ENCODED_AT_MOST = 3  # times that arguments were turned into text
+MAX_ENCODED = 3  # times that arguments were turned into text
 # Finish reasons of OpenAI, Anthropic, Gemini, Mistral and others for an answer that is not whole, in OpenAI's words.
 CUT = dict.fromkeys(("length", "max_tokens", "max_output_tokens", "model_length", "compaction"), "length") | (
     dict.fromkeys(("content_filter", "content_filtered", "refusal", "safety", "recitation"), "content_filter")
@@ -189,7 +189,7 @@ def _plain_arguments(arguments: Any) -> str:
     """A JSON object: the text as it came if it is one, else what it means."""
     value, text = arguments, ""
     try:
-        for _ in range(ENCODED_AT_MOST):
+        for _ in range(MAX_ENCODED):
             if isinstance(value, str):
                 text, value = value, json.loads(value) if value.strip() else None
         if value is None:

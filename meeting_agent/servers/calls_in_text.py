@@ -18,7 +18,7 @@ import re
 from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
-MOST_READ = 20_000  # characters
+MAX_READ = 20_000  # characters
 NAMES = ("name", "tool", "function")
 ARGUMENTS = ("arguments", "parameters", "args", "input")
 MARK = re.compile(r"</?tool_calls?>|\[TOOL_CALLS\]|<\|python_tag\|>|<\|tool_call\|>|</?function[_=]")
@@ -60,7 +60,7 @@ def without_thoughts(text: str) -> tuple[str, str]:
 
 def calls_in_text(text: str, names: Collection[str]) -> tuple[str, list[WrittenCall]]:
     """What the text says before its first call, and its calls of the tools `names`; the whole text if it has none."""
-    calls = list(_functions(text[:MOST_READ], names) or _objects(text[:MOST_READ], names))
+    calls = list(_functions(text[:MAX_READ], names) or _objects(text[:MAX_READ], names))
     if not calls:
         return text, []
     before = text[: calls[0].start].rstrip()

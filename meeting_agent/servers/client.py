@@ -26,7 +26,7 @@ TRIED_AGAIN = re.compile(
 KEY_VARIABLE = "OPENAI_API_KEY"
 PLACEHOLDER_KEY = "none"  # local servers want no key, but the OpenAI client wants one
 SHOWN = 120  # characters of an answer that cannot be read
-MOST_WORDS = 1000  # characters of a server's own words
+MAX_WORDS = 1000  # characters of a server's own words
 
 
 def plain_api_url(url: str) -> str:
@@ -90,7 +90,7 @@ def plain_answer(text: str, names: list[str]) -> tuple[int, dict]:
     try:
         return 200, as_completion(read_answer(json.loads(text.removeprefix("\ufeff")), names))
     except UnreadableAnswer as error:
-        words = one_line(str(error), MOST_WORDS) or f"an answer without a message: {one_line(text, SHOWN)}"
+        words = one_line(str(error), MAX_WORDS) or f"an answer without a message: {one_line(text, SHOWN)}"
         status = error.status
     except (ValueError, RecursionError):
         words, status = f"an answer that is no JSON: {one_line(text, SHOWN)}", 502

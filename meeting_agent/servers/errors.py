@@ -21,7 +21,7 @@ from meeting_agent.common.strict_json import one_line, text_of_error
 from meeting_agent.servers.answers import UnreadableAnswer, words_of_error
 from meeting_agent.servers.client import KEY_VARIABLE
 
-MOST_WORDS = 200  # characters
+MAX_WORDS = 200  # characters
 SHORTEST_KEY = 4  # characters; what is shorter is no secret, and stands in many words
 SECRETS = re.compile(r"(?i)\bbearer\s+\S+|\bsk-[\w*.-]{3,}|\bhf_\w{8,}|(?<=://)[^/\s@]+(?=@)")
 # What litellm puts in front of an error's text.
@@ -70,7 +70,7 @@ def failure_of(error: BaseException) -> Failure:
         if isinstance(cause, openai.APITimeoutError):
             return Failure("Timeout", "no answer in time")
         if isinstance(cause, openai.APIStatusError) and type(cause).__module__.startswith("openai"):
-            body = cause.response.text[: 50 * MOST_WORDS]
+            body = cause.response.text[: 50 * MAX_WORDS]
             kind = type(cause).__name__ if kind == "APIError" else kind
             kind = UnreadableAnswer.__name__ if _is_unreadable(body, cause.status_code) else kind
             words = _words_of_body(body) or f"status {cause.status_code} without a message"
@@ -78,7 +78,7 @@ def failure_of(error: BaseException) -> Failure:
         if isinstance(cause, httpx.TransportError | httpx.InvalidURL):
             kind, words = openai.APIConnectionError.__name__, text_of_error(cause) or type(cause).__name__
             break
-    return Failure(kind, one_line(scrubbed(words), MOST_WORDS))
+    return Failure(kind, one_line(scrubbed(words), MAX_WORDS))
 
 
 def refuses_the_conversation(failure: Failure) -> bool:

@@ -66,12 +66,12 @@ class Row:
             raise self.wrong(name, f"not a whole number in {low}..{high}")
         return int(value)
 
-    def listed(self, name: str, most: int, separator: str = "semicolons") -> list[str]:
+    def listed(self, name: str, limit: int, separator: str = "semicolons") -> list[str]:
         """The parts of a list, each once; `separator` is one of `LIST_SEPARATORS`."""
         parts = list_parts(self.text(name), separator)
-        if len(parts) > most:
+        if len(parts) > limit:
             kept = "" if separator == "semicolons" else " (a semicolon at its end keeps a part whole)"
-            raise self.wrong(name, f"{len(parts)} parts between {separator}: give {most} at most{kept}")
+            raise self.wrong(name, f"{len(parts)} parts between {separator}: give {limit} at most{kept}")
         return parts
 
 

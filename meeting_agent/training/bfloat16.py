@@ -16,7 +16,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 ATTENTION = "products"
-MOST_TOKENS = 768  # products keep every score for the gradient: beyond, flash attention, which keeps none
+MAX_TOKENS = 768  # products keep every score for the gradient: beyond, flash attention, which keeps none
 
 
 def use_few_passes(model) -> None:
@@ -53,7 +53,7 @@ def attention_by_products(module, query, key, value, attention_mask, scaling=Non
     rows, heads, tokens, size = query.shape
     kind = query.device.type
     masked_by_numbers = attention_mask is not None and attention_mask.dtype != torch.bool
-    if key.shape[2] > MOST_TOKENS or dropout or masked_by_numbers or not torch.is_autocast_enabled(kind):
+    if key.shape[2] > MAX_TOKENS or dropout or masked_by_numbers or not torch.is_autocast_enabled(kind):
         return sdpa_attention_forward(module, query, key, value, attention_mask, dropout, scaling, **options)
     scaled = query * (size**-0.5 if scaling is None else scaling)
     scores = scaled.reshape(rows, key.shape[1], -1, size) @ key.transpose(2, 3)

@@ -83,7 +83,7 @@ def try_agent(engine: Engine, system: str, question: str, tools: list[dict]) -> 
             raise InputError(f"an agent's first turn: {too_long(tokens + ANSWER_ROOM, engine.positions)}")
         for text in (first, render(engine.tokenizer, messages + after, tools, ask=True)):
             engine.generate([Request(text, 8, session="dry run")])
-        engine.memories.clear()
+        engine.prefix_cache.clear()
 
 
 def try_loss(trainer, count: int) -> None:

@@ -1,4 +1,4 @@
-"""The head of a model card: what the Hugging Face Hub reads of it, measured results among that."""
+"""The cards of the adapters: what the Hugging Face Hub reads of them, measured results among that."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from __future__ import annotations
 METRICS = {"accuracy": "accuracy", "brier_score": "brier", "pearsonr": "correlation", "mae": "mae"}
 
 
-def front_matter(base: str, name: str, dataset: str, scores: dict) -> str:
-    """YAML between two lines of dashes; without `scores` it names no results."""
+def adapter_card(title: str, phase: int, base: str, about: str, settings: dict, dataset: str, scores: dict) -> str:
+    """A card in Markdown: YAML for the Hub, `about` the adapter, and its settings as a table.
+
+    `scores` were measured on `dataset`; without any the card names no results.
+    """
     from huggingface_hub import EvalResult, ModelCardData
 
     results = [
@@ -21,5 +24,16 @@ def front_matter(base: str, name: str, dataset: str, scores: dict) -> str:
         for metric, key in METRICS.items()
         if key in scores
     ]
-    data = ModelCardData(base_model=base, library_name="peft", model_name=name, eval_results=results or None)
-    return f"---\n{data.to_yaml()}\n---"
+    data = ModelCardData(base_model=base, library_name="peft", model_name=title, eval_results=results or None)
+    rows = "\n".join(f"| {name} | {value} |" for name, value in settings.items())
+    return f"""---
+{data.to_yaml()}
+---
+# {title} (phase {phase})
+
+{about}
+
+| setting | value |
+|---|---|
+{rows}
+"""

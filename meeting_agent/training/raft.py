@@ -27,12 +27,12 @@ class RaftTrainer(SFTTrainer):
 
     def __init__(self, *args, raft_weight: float, **kwargs):
         super().__init__(*args, **kwargs)
-        self.writer = cast(Any, self.processing_class)
+        self.tokenizer = cast(Any, self.processing_class)
         self.raft_weight = raft_weight
-        self.reader = DigitReader(self.writer, self.args.device)
-        asked = chat_text(self.writer, "Yes?")
-        opening = self.writer.encode(PREDICTION_OPENING, add_special_tokens=False)
-        if self.writer.encode(asked + PREDICTION_OPENING, add_special_tokens=False)[-len(opening) :] != opening:
+        self.reader = DigitReader(self.tokenizer, self.args.device)
+        asked = chat_text(self.tokenizer, "Yes?")
+        opening = self.tokenizer.encode(PREDICTION_OPENING, add_special_tokens=False)
+        if self.tokenizer.encode(asked + PREDICTION_OPENING, add_special_tokens=False)[-len(opening) :] != opening:
             raise InputError("this model's tokenizer joins answers with what stands before, so RAFT cannot find them")
         self.opening = torch.tensor(opening, device=self.args.device)
         self.keeps_positions = keeps_positions(self.model)
@@ -68,5 +68,5 @@ class RaftTrainer(SFTTrainer):
 
     def _targets(self, labels: torch.Tensor, row: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
         after = [labels[r, t + 1 : t + 1 + LONGEST_FRACTION].clamp(min=0) for r, t in zip(row, last, strict=True)]
-        texts = [PREDICTION_OPENING + text for text in self.writer.batch_decode(after)]
+        texts = [PREDICTION_OPENING + text for text in self.tokenizer.batch_decode(after)]
         return torch.tensor([read_probability(t) for t in texts], device=labels.device)

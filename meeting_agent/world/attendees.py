@@ -33,13 +33,13 @@ from meeting_agent.common.files import InputError
 from meeting_agent.common.text import comparison_key, identifier
 from meeting_agent.tables.fields import LIST_SEPARATORS, list_separator
 from meeting_agent.tables.rows import Row, read_table
-from meeting_agent.world.people import CHRONOTYPES, MOST_MEETINGS_A_DAY, PHRASES_PATH, all_interests, all_needs, phrases
+from meeting_agent.world.people import CHRONOTYPES, MAX_MEETINGS_A_DAY, PHRASES_PATH, all_interests, all_needs, phrases
 
 COLUMNS = ("name", "role", "seniority", "interests", "seeking", "offering", "energy", "mood", "meetings_today")
 OPTIONAL = ("chronotype", "introversion")
 LISTS = ("interests", "seeking", "offering")
 LONGEST_NAME = 100
-MOST_PARTS = 10
+MAX_PARTS = 10
 SHOWN_WORDS = 5
 
 
@@ -91,7 +91,7 @@ def _person(number: int, row: Row, spelling: dict[str, str], separators: Mapping
     if len(name) > LONGEST_NAME:
         raise row.wrong("name", f"of {len(name)} characters: give 1 to {LONGEST_NAME}")
     seeking = row.listed("seeking", 1, separators["seeking"])
-    interests = row.listed("interests", MOST_PARTS, separators["interests"])
+    interests = row.listed("interests", MAX_PARTS, separators["interests"])
     if not interests:
         raise row.wrong("interests", "no list: give at least one, semicolons between them")
     chronotype = comparison_key(row.text("chronotype")) or "neutral"
@@ -109,10 +109,10 @@ def _person(number: int, row: Row, spelling: dict[str, str], separators: Mapping
         person_type=role,
         interests=same(interests),
         seeking="".join(same(seeking)),
-        offering=same(row.listed("offering", MOST_PARTS, separators["offering"])),
+        offering=same(row.listed("offering", MAX_PARTS, separators["offering"])),
         energy=row.number("energy", 0, 1),
         chronotype=chronotype,
-        meetings_today=row.whole_number("meetings_today", 0, MOST_MEETINGS_A_DAY),
+        meetings_today=row.whole_number("meetings_today", 0, MAX_MEETINGS_A_DAY),
         introversion=row.number("introversion", 0, 1, usual=0.5),
         engagement=row.number("mood", 0, 1),
         seniority=row.whole_number("seniority", 1, 5) if row.text("seniority") else None,

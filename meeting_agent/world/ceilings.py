@@ -33,7 +33,7 @@ from meeting_agent.world.outcome import CHEMISTRY_SD, FACTOR_MEANS, WEIGHTS
 from meeting_agent.world.people import (
     CHRONOTYPES,
     INTERESTS_PER_PERSON,
-    MOST_MEETINGS_A_DAY,
+    MAX_MEETINGS_A_DAY,
     OFFERS_PER_PERSON,
     all_interests,
     all_needs,
@@ -67,7 +67,7 @@ def _sample_energy(rng: np.random.Generator, said: Description, slot: TimeSlot, 
     """Energy in the slot given the text, shape (draws,)."""
     rest = _uniform_in_level(rng, said.energy_level, ENERGY_LEVELS, draws)
     introversion = _uniform_in_level(rng, said.introversion_level, INTROVERSION_LEVELS, draws)
-    group = range(MOST_MEETINGS_A_DAY + 1) if said.meetings_level is None else MEETINGS_PER_LEVEL[said.meetings_level]
+    group = range(MAX_MEETINGS_A_DAY + 1) if said.meetings_level is None else MEETINGS_PER_LEVEL[said.meetings_level]
     meetings = rng.choice(np.array(group), draws)
     types = CHRONOTYPES if said.chronotype is None else (said.chronotype,)
     shift = rng.choice(np.array([chronotype_shift(t, slot.part_of_day) for t in types]), draws)

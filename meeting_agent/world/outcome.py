@@ -9,7 +9,7 @@ where chemistry is noise between two people that nobody can observe.
 
 from __future__ import annotations
 
-import math
+from scipy.special import expit
 
 from data_classes import Person, TimeSlot
 from meeting_agent.world.factors import energy_at, interest_overlap, need_fit, seniority_match
@@ -38,4 +38,4 @@ def success_contributions(factors: dict[str, float]) -> dict[str, float]:
 
 def success_probability(a: Person, b: Person, slot: TimeSlot, chemistry: float) -> float:
     """Probability in (0, 1) that the meeting succeeds; `chemistry` is in logits."""
-    return 1.0 / (1.0 + math.exp(-sum(success_contributions(success_factors(a, b, slot)).values()) - chemistry))
+    return float(expit(sum(success_contributions(success_factors(a, b, slot)).values()) + chemistry))

@@ -13,7 +13,7 @@ PHRASES_PATH = PROJECT / "data" / "phrases.toml"
 
 INTERESTS_PER_PERSON = 3
 OFFERS_PER_PERSON = 2
-MOST_MEETINGS_A_DAY = 6
+MAX_MEETINGS_A_DAY = 6
 
 CHRONOTYPES = ("morning", "neutral", "evening")
 
@@ -43,7 +43,7 @@ def random_person(rng: random.Random, person_id: int, name: str) -> Person:
         offering=tuple(sorted(rng.sample(all_needs(), OFFERS_PER_PERSON))),
         energy=rng.random(),
         chronotype=rng.choice(CHRONOTYPES),
-        meetings_today=rng.randint(0, MOST_MEETINGS_A_DAY),
+        meetings_today=rng.randint(0, MAX_MEETINGS_A_DAY),
         introversion=rng.random(),
         engagement=rng.random(),
     )

@@ -17,10 +17,10 @@ from meeting_agent.agent.answers import get_true_outcome
 from meeting_agent.agent.claims import count_grounded_claims, tool_results
 
 NO_RECOMMENDATION, NOT_COMPLETED, NO_TOOLS, UNCLEAR, WRONG, RIGHT = -1.0, -0.75, -0.5, -0.25, 0.1, 1.0
-FEWEST_CALLS, MOST_CALLS = 2, 5
+MIN_CALLS, MAX_CALLS = 2, 5
 # Deductions stay small against the 0.9 between wrong and right, so manners can never outweigh the outcome.
 REPEATED_CALL, FAILED_CALL, OUTSIDE_RANGE, UNGROUNDED_CLAIM = 0.05, 0.05, 0.1, 0.05
-MOST_DEDUCTED = 0.3
+MAX_DEDUCTION = 0.3
 
 
 def calculate_reward(trace: Trajectory | dict) -> float:
@@ -45,13 +45,13 @@ def calculate_reward(trace: Trajectory | dict) -> float:
     truth = trace.get("ground_truth")
     outcome = truth if isinstance(truth, str) else get_true_outcome(float(truth or 0.0))
     reward = RIGHT if recommendation == outcome else WRONG
-    return round(reward - min(MOST_DEDUCTED, deductions(tools, trace.get("messages") or [])), 4)
+    return round(reward - min(MAX_DEDUCTION, deductions(tools, trace.get("messages") or [])), 4)
 
 
 def deductions(tools: list[str], messages: list[dict]) -> float:
     """What repeated and failed calls, too few or too many calls, and ungrounded claims cost, before the limit."""
     total = REPEATED_CALL * (len(tools) - len(set(tools)))
-    total += OUTSIDE_RANGE * (not FEWEST_CALLS <= len(tools) <= MOST_CALLS)
+    total += OUTSIDE_RANGE * (not MIN_CALLS <= len(tools) <= MAX_CALLS)
     results = tool_results(messages)
     total += FAILED_CALL * sum("error" in r for r in results)
     grounded, claims = count_grounded_claims(messages)

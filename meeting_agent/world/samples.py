@@ -8,13 +8,13 @@ simulator's probability for the two: these files show the format and how it is u
 
 from __future__ import annotations
 
-import csv
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from data_classes import PersonType, TimeSlot
+from meeting_agent.common.files import write_csv
 from meeting_agent.common.outputs import Output
 from meeting_agent.common.settings import output_path, overwrite_setting, parse_settings, run_script, setting
 from meeting_agent.world import attendees
@@ -22,7 +22,7 @@ from meeting_agent.world import past_meetings as own_meetings
 from meeting_agent.world.outcome import CHEMISTRY_SD, success_probability
 from meeting_agent.world.people import (
     CHRONOTYPES,
-    MOST_MEETINGS_A_DAY,
+    MAX_MEETINGS_A_DAY,
     OFFERS_PER_PERSON,
     all_interests,
     all_needs,
@@ -62,13 +62,6 @@ def main() -> None:
     print(f"{config.people} attendees in {path}, {config.meetings} meetings in {path.with_name(second)}")
 
 
-def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(rows)
-
-
 def sample_people(rng: random.Random, count: int) -> Iterable[list[object]]:
     names = phrases()["names"]
     chosen = rng.sample([f"{first} {last}" for first in names["first"] for last in names["last"]], count)
@@ -81,7 +74,7 @@ def sample_people(rng: random.Random, count: int) -> Iterable[list[object]]:
         offering = rng.sample(all_needs(), OFFERS_PER_PERSON)
         yield [
             *(name, role, seniority, ";".join(interests), rng.choice(all_needs()), ";".join(offering)),
-            *(f"{rng.random():.2f}", f"{rng.random():.2f}", rng.randint(0, MOST_MEETINGS_A_DAY)),
+            *(f"{rng.random():.2f}", f"{rng.random():.2f}", rng.randint(0, MAX_MEETINGS_A_DAY)),
             *(rng.choice(CHRONOTYPES), f"{rng.random():.2f}"),
         ]
 

@@ -22,9 +22,9 @@ class ConferenceSimulator:
 
     def __init__(self, num_attendees: int = 500, seed: int = 42):
         names = phrases()["names"]
-        most = len(names["first"]) * len(names["last"])
-        if not 2 <= num_attendees <= most:
-            raise ValueError(f"num_attendees must lie in 2..{most}, got {num_attendees}")
+        limit = len(names["first"]) * len(names["last"])
+        if not 2 <= num_attendees <= limit:
+            raise ValueError(f"num_attendees must lie in 2..{limit}, got {num_attendees}")
         self.seed = seed
         self._rng = random.Random(f"conference-{seed}")
         full_names = [f"{first} {last}" for first, last in itertools.product(names["first"], names["last"])]

@@ -154,9 +154,8 @@ MAIN_SCORES = {
     "predict_follow_up_potential": "relationship_potential",
 }
 
-
 # What readers see of a tool's name.
-SHORT_NAMES = {
+TOOL_LABELS = {
     "assess_time_slot_fit_and_energy": "energy",
     "extract_common_interests_and_topics": "topics",
     "predict_follow_up_potential": "follow-up",

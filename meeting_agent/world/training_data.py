@@ -5,10 +5,10 @@ python -m meeting_agent.world.training_data --seed 42 --rows 2000 --output data/
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 
 from data_classes import Meeting
+from meeting_agent.common.files import write_csv
 from meeting_agent.common.outputs import Output
 from meeting_agent.common.settings import output_path, overwrite_setting, parse_settings, run_script, setting
 from meeting_agent.world.descriptions import PersonDescriptor
@@ -36,17 +36,19 @@ def training_meetings(seed: int, rows: int) -> list[Meeting]:
 def main() -> None:
     config = parse_settings(DataConfig, "Writes the training data of phase 1.")
     descriptor = PersonDescriptor(config.temperature)
-    describe = descriptor.generate_description
     output = Output("--output", config.output, "training data", overwrite=config.overwrite)
     output.check()
-    with output.writing() as folder, (folder / output.path.name).open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(CSV_COLUMNS)
-        for m in training_meetings(config.seed, config.rows):
-            text = prediction_prompt(describe(m.person_a, m.time_slot), describe(m.person_b, m.time_slot), m.time_slot)
-            shown = f"{min(0.99, max(0.01, m.success_probability)):.2f}"
-            writer.writerow([text, shown, m.reason, f"{m.success_probability:.6f}"])
+    with output.writing() as folder:
+        rows = (csv_row(meeting, descriptor) for meeting in training_meetings(config.seed, config.rows))
+        write_csv(folder / output.path.name, CSV_COLUMNS, rows)
     print(f"{config.rows} rows in {config.output}")
+
+
+def csv_row(meeting: Meeting, descriptor: PersonDescriptor) -> tuple[str, ...]:
+    """One row: the prompt, the probability as the model writes it, the reason, and the exact probability."""
+    slot, exact = meeting.time_slot, meeting.success_probability
+    a, b = (descriptor.generate_description(person, slot) for person in (meeting.person_a, meeting.person_b))
+    return prediction_prompt(a, b, slot), f"{min(0.99, max(0.01, exact)):.2f}", meeting.reason, f"{exact:.6f}"
 
 
 if __name__ == "__main__":

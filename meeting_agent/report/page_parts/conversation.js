@@ -8,7 +8,7 @@ function showConversation(data, trace, state) {
     return;
   }
   const comparing = Boolean(state.compare && trace.twin);
-  const sides = !comparing ? [trace] : trace.group === "agent" ? [trace, trace.twin] : [trace.twin, trace];
+  const sides = !comparing ? [trace] : trace.group === "sft" ? [trace, trace.twin] : [trace.twin, trace];
   const prompts = [
     turn("prompt", "System", element("p", {}, trace.system)),
     turn("prompt", "Question", element("p", {}, trace.question)),
@@ -80,7 +80,7 @@ function turn(kind, title, ...content) {
 /** A turn of the agent or of a tool; `number` is what claims call it by. */
 function answered(data, section, trace, one, number) {
   if ("tool" in one) {
-    const node = turn("tool", `Tool: ${labelled(data.short_names, one.tool)}`, toolResult(one.says));
+    const node = turn("tool", `Tool: ${labelled(data.tool_labels, one.tool)}`, toolResult(one.says));
     node.dataset.turn = number;
     return node;
   }

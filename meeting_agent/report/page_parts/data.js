@@ -1,7 +1,7 @@
 // The trajectories: unpacked, and what the page derives from each of them.
 
-const GROUPS = { traces: "phase 2", agent: "before DPO", dpo: "after DPO" };
-const TWIN = { agent: "dpo", dpo: "agent" };
+const GROUPS = { traces: "phase 2", sft: "before DPO", dpo: "after DPO" };
+const TWIN = { sft: "dpo", dpo: "sft" };
 const OUTCOMES = { right: "right", wrong: "wrong", none: "no readable answer" };
 const CLAIMS = { grounded: "all grounded", ungrounded: "ungrounded", none: "none made" };
 

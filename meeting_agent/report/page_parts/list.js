@@ -29,7 +29,7 @@ function fillFilters(data) {
   offer("group", "any", inOrder(GROUPS, count(traces.map((t) => t.group))), GROUPS);
   offer("persona", "any", mostFirst(count(traces.map((t) => t.persona))));
   offer("outcome", "any", inOrder(OUTCOMES, count(traces.map((t) => t.outcome))), OUTCOMES);
-  offer("tool", "any", mostFirst(count(traces.flatMap((t) => [...new Set(t.calls)]))), data.short_names);
+  offer("tool", "any", mostFirst(count(traces.flatMap((t) => [...new Set(t.calls)]))), data.tool_labels);
   offer("claims", "any", inOrder(CLAIMS, count(traces.map((t) => t.grounding))), CLAIMS);
 }
 
@@ -48,7 +48,7 @@ function played(trace) {
 }
 
 function row(trace, data, state) {
-  const tools = trace.calls.map((name) => labelled(data.short_names, name)).join(" → ");
+  const tools = trace.calls.map((name) => labelled(data.tool_labels, name)).join(" → ");
   const link = element(
     "a",
     { class: "row", href: address({ open: trace.id }) },

@@ -1,0 +1,64 @@
+"""What the report says of pairs and training runs: counts, losses and margins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from data_classes import PreferencePair, TrainingMetrics
+from meeting_agent.agent.claims import UNGROUNDED
+
+
+def pair_statistics(pairs: Sequence[PreferencePair]) -> dict:
+    """What the pairs of two played trajectories are like, and how many (`made_up`) have a made-up rejected side."""
+    made_up = sum(p.rejected_id.endswith(UNGROUNDED) for p in pairs)
+    pairs = [p for p in pairs if not p.rejected_id.endswith(UNGROUNDED)]
+    gaps = [p.chosen_reward - p.rejected_reward for p in pairs]
+
+    def mean_calls(sides: list[list[dict]]) -> float:
+        return sum(sum(bool(m.get("tool_calls")) for m in side) for side in sides) / len(sides)
+
+    return {
+        "n": len(pairs),
+        "made_up": made_up,
+        "scenarios": len({p.scenario_id for p in pairs}),
+        "trajectories": len({p.chosen_id for p in pairs} | {p.rejected_id for p in pairs}),
+        "mean_gap": sum(gaps) / len(gaps),
+        "chosen_calls": mean_calls([p.chosen for p in pairs]),
+        "rejected_calls": mean_calls([p.rejected for p in pairs]),
+    }
+
+
+def sft_curves(log: dict) -> dict:
+    """Loss by step, and the error on the selection rows by epoch."""
+    curve = [(e["step"], e["loss"]) for e in log["history"] if "loss" in e]
+    selection = [(e["step"], e["eval_loss"]) for e in log["history"] if "eval_loss" in e]
+    return first_and_last(curve, "loss") | {
+        "steps": curve[-1][0],
+        "best_step": log["best_step"],
+        "loss_curve": curve,
+        "selection_error_curve": selection,
+    }
+
+
+def dpo_curves(metrics: TrainingMetrics) -> dict:
+    loss, margin = metrics.curve("loss"), metrics.curve("rewards/margins")
+    return (
+        first_and_last(loss, "loss")
+        | first_and_last(margin, "margin")
+        | {
+            "loss_at_step_0": loss[0][1],
+            "steps": loss[-1][0],
+            "loss_curve": loss,
+            "margin_curve": margin,
+            "reward_accuracy_curve": metrics.curve("rewards/accuracies"),
+        }
+    )
+
+
+def first_and_last(curve: list[tuple[float, float]], name: str) -> dict[str, float]:
+    """Means over the first and the last tenth of a curve: single steps are noise."""
+    tenth = max(1, len(curve) // 10)
+    return {
+        f"{name}_first": sum(v for _, v in curve[:tenth]) / tenth,
+        f"{name}_last": sum(v for _, v in curve[-tenth:]) / tenth,
+    }
