@@ -7,15 +7,14 @@ engine's logits must be those of a plain forward pass. Where they are not, the e
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import torch
 
 from meeting_agent.common.processes import is_first_process
+from meeting_agent.inference.forward import ForwardPasses
+from meeting_agent.inference.loading import position_limit
 from meeting_agent.inference.prefix_cache import batch_cache, growing_cache, take_prefix
-
-if TYPE_CHECKING:
-    from meeting_agent.inference.engine import Engine
 
 TEXT = (
     "The hall is full, 3 of 12 tables are free. Who meets whom, and when? A founder looks for money; B has 0.75 of it. "
@@ -25,16 +24,24 @@ SHORT, LONGEST_WINDOW = 48, 256  # tokens of the text, and a window that it is m
 TOLERANCE, LOW_PRECISION_TOLERANCE = 0.02, 0.2
 
 
-def choose_way(engine: Engine) -> None:
-    """Leaves `engine` on the fastest way that agrees with a plain forward pass; says so where another was hoped for."""
-    model_type = engine.model.config.model_type
-    if engine.reuses and not agrees(engine, turns=2):
-        engine.reuses = False
-        if agrees(engine, turns=1):
-            say(model_type, "what it has read cannot be kept between turns: each turn is read anew")
-    if not engine.reuses and not agrees(engine, turns=1):
-        engine.plain = True
+class Way(NamedTuple):
+    """How an engine reads a base."""
+
+    reuses: bool  # keys and values of earlier turns are kept
+    plain: bool  # with Transformers' own `generate`
+
+
+def fastest_way(passes: ForwardPasses, probe: list[int], may_reuse: bool) -> Way:
+    """The fastest way that agrees with a plain forward pass over the ids `probe`; says so where it is a slow one."""
+    model_type = passes.model.config.model_type
+    if may_reuse and agrees(passes, probe, turns=2):
+        return Way(reuses=True, plain=False)
+    together = agrees(passes, probe, turns=1)
+    if may_reuse and together:
+        say(model_type, "what it has read cannot be kept between turns: each turn is read anew")
+    if not together:
         say(model_type, "conversations are read with Transformers' own generate, those of one length together: slower")
+    return Way(reuses=False, plain=not together)
 
 
 @functools.cache  # an engine is loaded several times in a phase
@@ -44,47 +51,46 @@ def say(model_type: str, what: str) -> None:
 
 
 @torch.inference_mode()
-def agrees(engine: Engine, turns: int) -> bool:
+def agrees(passes: ForwardPasses, probe: list[int], turns: int) -> bool:
     """Whether padded rows, a next token and, with two turns, a second turn get the logits of a plain forward pass."""
     try:
-        return _agrees(engine, turns)
+        return _agrees(passes, probe, turns)
     except Exception:  # whatever a family raises: it then cannot be read in this way
         return False
 
 
-def _agrees(engine: Engine, turns: int) -> bool:
-    ids = probe_ids(engine)
+def _agrees(passes: ForwardPasses, ids: list[int], turns: int) -> bool:
     rows = [ids[:-8], ids[3:-16]]
 
     def good(logits: torch.Tensor) -> bool:
-        return all(close(found, plain_logits(engine, row)) for found, row in zip(logits, rows, strict=True))
+        return all(close(found, passes.plain_logits(row)) for found, row in zip(logits, rows, strict=True))
 
-    if not good(engine.last_logits(rows)):
+    if not good(passes.last_logits(rows)):
         return False
     cache = growing_cache()
-    new, mask, position = engine.pad_new_tokens(rows, [0, 0])
-    if not good(engine.forward(new, mask, position, cache)):
+    new, mask, position = passes.pad_new_tokens(rows, [0, 0])
+    if not good(passes.next_logits(new, mask, position, cache)):
         return False
     rows = [row + ids[-8:-7] for row in rows]
-    new = torch.tensor([row[-1:] for row in rows], device=engine.device)
+    new = torch.tensor([row[-1:] for row in rows], device=passes.device)
     mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
-    if not good(engine.forward(new, mask, position[:, -1:] + 1, cache)):
+    if not good(passes.next_logits(new, mask, position[:, -1:] + 1, cache)):
         return False
     if turns == 1:
         return True
     prefixes = [take_prefix(cache, i, mask[i], row) for i, row in enumerate(rows)]
     shared = [len(row) for row in rows]
     rows = [rows[0] + ids[-7:-4], rows[1] + ids[-7:]]
-    return good(engine.forward(*engine.pad_new_tokens(rows, shared), batch_cache([*prefixes], shared)))
+    return good(passes.next_logits(*passes.pad_new_tokens(rows, shared), batch_cache([*prefixes], shared)))
 
 
-def probe_ids(engine: Engine) -> list[int]:
+def probe_ids(model, tokenizer) -> list[int]:
     """Tokens of the text, more of them than a window holds, and no more than there are positions."""
-    config = engine.model.config.get_text_config()
+    config = model.config.get_text_config()
     windows = [getattr(config, name, None) or 0 for name in ("sliding_window", "attention_chunk_size")]
     window = max((w for w in windows if isinstance(w, int) and w <= LONGEST_WINDOW), default=0)
-    length = min(max(SHORT, window + 32), engine.positions or SHORT + LONGEST_WINDOW)
-    ids = engine.tokenizer.encode(TEXT, add_special_tokens=False)
+    length = min(max(SHORT, window + 32), position_limit(model) or SHORT + LONGEST_WINDOW)
+    ids = tokenizer.encode(TEXT, add_special_tokens=False)
     return (ids * (length // len(ids) + 1))[:length]
 
 
@@ -102,10 +108,6 @@ def keeps_positions(model) -> bool:
     finally:
         model.train(training)
     return some.shape == whole.shape and close(some, whole)
-
-
-def plain_logits(engine: Engine, row: list[int]) -> torch.Tensor:
-    return engine.model(input_ids=torch.tensor([row], device=engine.device), use_cache=False).logits[0, -1]
 
 
 def close(found: torch.Tensor, expected: torch.Tensor) -> bool:

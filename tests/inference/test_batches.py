@@ -8,7 +8,7 @@ import pytest
 
 from meeting_agent.common.stopping import RunStopped
 from meeting_agent.inference.engine import Completion, Request
-from meeting_agent.inference.prefix_cache import Memories
+from meeting_agent.inference.prefix_cache import PrefixCache
 from meeting_agent.inference.provider import Batcher
 
 
@@ -17,7 +17,7 @@ class RecordingEngine:
 
     def __init__(self):
         self.batches: list[list[str]] = []
-        self.memories = Memories(1)
+        self.prefix_cache = PrefixCache(1)
 
     def generate(self, requests):
         self.batches.append([f"{r.session}:{r.prompt}" for r in requests])

@@ -11,7 +11,7 @@ from meeting_agent.common.hardware import computes_bfloat16
 from meeting_agent.inference.engine import Request
 from meeting_agent.inference.loading import load_model, with_adapter
 from meeting_agent.inference.prediction import chat_text, predict_probabilities
-from meeting_agent.training.bfloat16 import MOST_TOKENS, attention_by_products, use_few_passes
+from meeting_agent.training.bfloat16 import MAX_TOKENS, attention_by_products, use_few_passes
 from meeting_agent.world.predictor import MeetingPredictor
 from meeting_agent.world.scenarios import make_scenarios
 
@@ -69,7 +69,7 @@ def test_attention_by_products_is_attention(mask):
     assert not torch.equal(ours[0].float(), usual[0])
 
 
-@pytest.mark.parametrize(("tokens", "dtype"), [(9, torch.float32), (MOST_TOKENS + 1, torch.bfloat16)])
+@pytest.mark.parametrize(("tokens", "dtype"), [(9, torch.float32), (MAX_TOKENS + 1, torch.bfloat16)])
 def test_in_full_precision_and_for_long_texts_attention_is_the_usual_one(tokens, dtype):
     usual = with_gradients(sdpa_attention_forward, None, tokens, dtype)
     ours = with_gradients(attention_by_products, None, tokens, dtype)

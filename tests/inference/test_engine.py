@@ -47,7 +47,7 @@ def test_memory_changes_no_answer(engine, prompts):
         return said
 
     assert play("a") == play(None)
-    assert engine.memories.get("a-0") is not None
+    assert engine.prefix_cache.get("a-0") is not None
 
 
 def test_sampling_is_repeatable_and_seeds_differ(engine, prompts):
@@ -73,9 +73,9 @@ def test_given_values_are_written_where_a_call_names_them(engine, prompts):
     """Not by the model, which has never seen the name, and only there."""
     begun = '<tool_call>{"name": "predict_meeting_success_tool", "arguments": {"person_a":'
     given = {"person_a": "Xochitl Quux", "time_slot": "Day3 Evening"}
-    written = engine.generate([Request(prompt + begun, 24, given=given) for prompt in prompts])
+    written = engine.generate([Request(prompt + begun, 24, forced_values=given) for prompt in prompts])
     assert all(completion.text.startswith(' "Xochitl Quux') for completion in written)
-    assert [c.text for c in engine.generate([Request(p, 20, given=given) for p in prompts])] == [
+    assert [c.text for c in engine.generate([Request(p, 20, forced_values=given) for p in prompts])] == [
         c.text for c in engine.generate([Request(p, 20) for p in prompts])
     ]
 

@@ -22,7 +22,7 @@ class ScriptedEngine:
     def __init__(self, *answers, tokens=1):
         self.answers, self.tokens, self.limits = list(answers), tokens, []
         self.tokenizer = load_tokenizer("models/base")
-        self.memories = SimpleNamespace(clear=lambda: None)
+        self.prefix_cache = SimpleNamespace(clear=lambda: None)
 
     def generate(self, requests):
         answers = []

@@ -34,7 +34,7 @@ class ScriptedEngine:
     def __init__(self, answers):
         self.answers, self.prompts = list(answers), []
         self.tokenizer = load_tokenizer("models/base")
-        self.memories = SimpleNamespace(clear=lambda: None)
+        self.prefix_cache = SimpleNamespace(clear=lambda: None)
 
     def generate(self, requests):
         self.prompts += [r.prompt for r in requests]

@@ -1,0 +1,113 @@
+"""Which token comes next: sampling, numbers as expectations, and values that a request forces."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+
+from meeting_agent.inference.digits import HIGHEST, LOWEST, PREDICTION_OPENING, DigitReader
+
+TAIL = 24  # tokens that are looked back at: more than the openings have
+
+
+@dataclass
+class Request:
+    """One text to continue. `temperature` 0 is greedy; `seed` makes sampling repeatable.
+
+    `read_fractions` turns RAIL on. `forced_values` are values that the model has no say in: where the text ends with
+    `"name": "` for one of their names, the value is written for it. Requests of one `session` are turns of one
+    conversation: what an earlier turn has read is not read again.
+    """
+
+    prompt: str
+    max_new_tokens: int = 160
+    temperature: float = 0.0
+    seed: int = 0
+    read_fractions: bool = True
+    forced_values: Mapping[str, str] = field(default_factory=dict)
+    session: str | None = None
+
+
+class Row:
+    """One conversation inside a batch: what it was asked, and what has been written so far."""
+
+    def __init__(self, request: Request, prompt: list[int], positions: int | None = None):
+        self.request, self.prompt = request, prompt
+        self.limit = min(request.max_new_tokens, positions - len(prompt) if positions else request.max_new_tokens)
+        self.tokens: list[int] = []
+        self.forced: list[int] = []
+        self.done = False
+        self._random = random.Random(request.seed)
+
+    @property
+    def last_token(self) -> int | None:
+        return self.tokens[-1] if self.tokens else None
+
+    def draw(self) -> float:
+        return self._random.random()
+
+    def take(self, token: int, end_ids: set[int]) -> bool:
+        """Adds a token; True if it was the last."""
+        if token in end_ids:
+            self.done = True
+        else:
+            self.tokens.append(token)
+            self.done = len(self.tokens) >= self.limit
+        return self.done
+
+
+class TokenChooser:
+    """Chooses every row's next token from its logits.
+
+    Where a row is about to write the first digit after `{"probability": 0.`, the number is the expectation over the
+    model's own digit distribution, and its digits are forced.
+    """
+
+    def __init__(self, tokenizer, device: torch.device):
+        self.tokenizer, self.device = tokenizer, device
+        self.digits = DigitReader(tokenizer, device)
+        vocabulary = tokenizer.get_vocab().items()
+        self._with_dot = {index for token, index in vocabulary if "." in token}
+        self._with_quote = {index for token, index in vocabulary if token.endswith('"')}
+
+    def expected(self, logits: torch.Tensor) -> torch.Tensor:
+        """Expected fractions in [0.01, 0.99]; logits (..., vocabulary) at the first digit -> (...)."""
+        return self.digits.expected(logits).clamp(LOWEST, HIGHEST)
+
+    def choose(self, rows: list[Row], logits: torch.Tensor) -> list[int]:
+        """The next token of each row; logits (rows, vocabulary)."""
+        logits = logits.float()
+        greedy = logits.argmax(-1).tolist()
+        sampled = self._sampled(rows, logits)
+        chosen = []
+        for i, row in enumerate(rows):
+            if not row.forced and not row.done:
+                row.forced = self._forced(row, logits[i])
+            chosen.append(row.forced.pop(0) if row.forced else sampled.get(i, greedy[i]))
+        return chosen
+
+    def _sampled(self, rows: list[Row], logits: torch.Tensor) -> dict[int, int]:
+        """Tokens of the rows with a temperature, drawn by inverse transform sampling with each row's own seed."""
+        hot = [i for i, row in enumerate(rows) if row.request.temperature > 0 and not row.done]
+        if not hot:
+            return {}
+        heat = torch.tensor([[rows[i].request.temperature] for i in hot], device=self.device)
+        total = (logits[hot] / heat).softmax(-1).cumsum(-1)
+        draws = torch.tensor([[rows[i].draw()] for i in hot], device=self.device) * total[:, -1:]
+        return dict(zip(hot, torch.searchsorted(total, draws).squeeze(1).tolist(), strict=True))
+
+    def _forced(self, row: Row, logits: torch.Tensor) -> list[int]:
+        """The tokens that must come next: two digits of a number, or a value of the request; empty if any may."""
+        text = ""
+        if row.request.read_fractions and row.last_token in self._with_dot and self._ends(row, PREDICTION_OPENING):
+            text = f"{float(self.expected(logits)):.2f}"[2:]
+        elif row.request.forced_values and row.last_token in self._with_quote:
+            values = row.request.forced_values.items()
+            text = next((value for name, value in values if self._ends(row, f'"{name}": "')), "")
+        return self.tokenizer.encode(text, add_special_tokens=False) if text else []
+
+    def _ends(self, row: Row, opening: str) -> bool:
+        return self.tokenizer.decode((row.prompt[-TAIL:] + row.tokens)[-TAIL:]).endswith(opening)
