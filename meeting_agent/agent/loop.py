@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from meeting_agent.agent.answer_tally import Notes
 from meeting_agent.agent.environment import Tool
-from meeting_agent.agent.tool_calls import answer_call
+from meeting_agent.agent.tool_calls import answer_call, tool_schemas
 from meeting_agent.inference.turns import one_call_a_turn
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ class AgentLoop:
             api_url=api_url,
             plain_system_message=True,
         )
+        self.schemas = tool_schemas(tools)
         self.temperature, self.max_answer_tokens = temperature, max_answer_tokens
         self.notes = notes or Notes()
         self.on_server = provider == "openai"
@@ -122,11 +123,11 @@ class AgentLoop:
             from meeting_agent.servers.client import placeholder_key
 
             key = placeholder_key()
-        # What the NPC's own method calls, which would make the schemas anew from the docstrings at every turn.
+        # What the NPC's own method calls, without making the schemas anew at every turn.
         response = get_llm_response(
             None,
             npc=self.npc,
-            tools=self.npc.tools_schema,
+            tools=self.schemas,
             tool_map=self.npc.tool_map,
             tool_choice="auto",
             messages=messages,

@@ -36,10 +36,17 @@ def no_prediction(_prompt: str) -> dict:
 
 
 def tool_schemas(tools: Sequence[Tool]) -> list[dict]:
-    """OpenAI schemas of tools, made by Transformers from their signatures and Google-style docstrings."""
+    """OpenAI schemas of tools, made by Transformers from their signatures and Google-style docstrings.
+
+    The type that a tool returns is left out: OpenAI's format has no field for it, and agents and training must see the
+    same text.
+    """
     from transformers.utils import get_json_schema
 
-    return [get_json_schema(tool) for tool in tools]
+    schemas = [get_json_schema(tool) for tool in tools]
+    for schema in schemas:
+        schema["function"].pop("return", None)
+    return schemas
 
 
 def answer_call(tools: Mapping[str, Callable[..., dict]], call: dict) -> str:

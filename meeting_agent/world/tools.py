@@ -17,6 +17,7 @@ from meeting_agent.agent.tool_calls import ToolError
 from meeting_agent.world.descriptions import PersonDescriptor
 from meeting_agent.world.factors import energy_at, interest_overlap, need_fit, seniority_match
 from meeting_agent.world.prompts import prediction_prompt, prose
+from meeting_agent.world.slots import named_slot
 
 READING_NOISE_SD = 0.05
 TIRED_BELOW = 0.3
@@ -69,14 +70,15 @@ class ConferenceTools:
     def look_up(self, person_a: str, person_b: str, time_slot: str) -> tuple[Person, Person, TimeSlot]:
         """Two attendees and a slot; raises ToolError for a name or a slot that is not there."""
         for name in (person_a, person_b):
-            if not isinstance(name, str) or name not in self.attendees:
-                raise ToolError(f"unknown attendee {str(name)[:60]!r}: use the names as the question gives them")
+            if name not in self.attendees:
+                raise ToolError(f"unknown attendee {name[:60]!r}: use the names as the question gives them")
         if person_a == person_b:
             raise ToolError("person_a and person_b are the same attendee")
-        slots = {slot.label: slot for slot in TimeSlot} | {slot.value: slot for slot in TimeSlot}
-        if not isinstance(time_slot, str) or time_slot not in slots:
-            raise ToolError(f"unknown time_slot {str(time_slot)[:60]!r}: use for example 'Day1 Morning'")
-        return self.attendees[person_a], self.attendees[person_b], slots[time_slot]
+        try:
+            slot = named_slot(time_slot)
+        except ValueError:
+            raise ToolError(f"unknown time_slot {time_slot[:60]!r}: use for example 'Day1 Morning'") from None
+        return self.attendees[person_a], self.attendees[person_b], slot
 
     def predict_meeting_success_tool(self, person_a: str, person_b: str, time_slot: str) -> dict:
         """Predicted probability from the descriptions.
