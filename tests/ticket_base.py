@@ -5,7 +5,6 @@ It learns the protocol alone, from dialogues in which scores are random: calls, 
 
 from __future__ import annotations
 
-import random
 from pathlib import Path
 
 import torch

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from data_classes import SENIORITY, PersonType, TimeSlot
-from meeting_agent.common.files import InputError
+from meeting_agent.common.files import InputError, write_csv
 from meeting_agent.world.attendees import COLUMNS, read_attendees, under_known_names
 from meeting_agent.world.descriptions import PersonDescriptor
 from meeting_agent.world.factors import seniority_match
 from meeting_agent.world.past_meetings import FEWEST, OwnMeetings, read_meetings, read_own_meetings
 from meeting_agent.world.people import phrases, random_person
 from meeting_agent.world.prompts import scenario_prompt
-from meeting_agent.world.tools import TOOLS, ConferenceRecords, open_records
+from meeting_agent.world.tools import ConferenceTools
 
 ATTENDEES, MEETINGS = Path("data/sample_attendees.csv"), Path("data/sample_meetings.csv")
 PERSON = {
@@ -77,12 +77,8 @@ def test_words_of_ones_own_are_compared_described_and_counted(path, capsys):
     assert "Looking for Soil Data." in said[0]
     assert said[1].startswith("Grower.")
     assert "Offers Soil Data." in said[1]
-    open_records(
-        ConferenceRecords(
-            {p.name: p for p in (a, b)}, PersonDescriptor(), lambda *_: {"probability": 0.5, "reason": ""}
-        )
-    )
-    results = [tool(a.name, b.name, "Day1 Morning") for tool in TOOLS]
+    tools = ConferenceTools({p.name: p for p in (a, b)}, lambda _: {"probability": 0.5, "reason": ""}).functions
+    results = [tool(a.name, b.name, "Day1 Morning") for tool in tools]
     assert results[1] == {"compatibility_score": 0.8, "shared_interests": ["ML ops", "robotics"], "needs_met": 1}
 
 
@@ -279,8 +275,8 @@ def test_the_samples_come_out_again(tmp_path):
     rng = random.Random(f"samples-{make_samples.SampleConfig.seed}")
     people = tmp_path / "people.csv"
     columns = (*COLUMNS, "chronotype", "introversion")
-    make_samples.write_csv(people, columns, make_samples.sample_people(rng, 60))
+    write_csv(people, columns, make_samples.sample_people(rng, 60))
     assert people.read_bytes() == ATTENDEES.read_bytes()
     header = MEETINGS.read_text().partition("\n")[0].split(",")
-    make_samples.write_csv(tmp_path / "meetings.csv", header, make_samples.sample_meetings(rng, people, 240))
+    write_csv(tmp_path / "meetings.csv", header, make_samples.sample_meetings(rng, people, 240))
     assert (tmp_path / "meetings.csv").read_bytes() == MEETINGS.read_bytes()

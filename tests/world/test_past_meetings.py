@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from meeting_agent.evaluation.held_out import HeldOut, warn_if_unreadable
 from meeting_agent.world.past_meetings import read_own_meetings
-from starter_agentic_rlft import RLFTConfig, warn_if_unreadable
 
 OWN = ("--attendees=data/sample_attendees.csv", "--meetings=data/sample_meetings.csv")
 
@@ -71,7 +71,10 @@ def test_other_meetings_than_those_of_phase_2_are_refused(folder, tmp_path):
 
 
 def test_agents_of_whom_nothing_can_be_read_are_told_of(capsys):
-    warn_if_unreadable(RLFTConfig(), [None, 0.5])
+    def answers(*probabilities):
+        return HeldOut([], {"dpo": probabilities}, [], {"dpo": []}, {})
+
+    warn_if_unreadable(answers(None, 0.5), "mine.csv")
     assert capsys.readouterr().out == ""
-    warn_if_unreadable(RLFTConfig(meetings="mine.csv"), [None] * 3)
+    warn_if_unreadable(answers(None, None, None), "mine.csv")
     assert "warning: no answer of the agents on mine.csv can be read" in capsys.readouterr().out

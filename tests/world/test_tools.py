@@ -7,38 +7,31 @@ import pytest
 
 from data_classes import TimeSlot
 from meeting_agent.agent.tool_calls import ToolError, render_result
-from meeting_agent.world.descriptions import PersonDescriptor
 from meeting_agent.world.factors import energy_at
 from meeting_agent.world.people import random_person
 from meeting_agent.world.tools import (
     MAIN_SCORES,
     READING_NOISE_SD,
-    TOOLS,
-    ConferenceRecords,
+    ConferenceTools,
     noisy_energy,
-    open_records,
     tool_schemas,
 )
 
 
-@pytest.fixture(autouse=True)
-def conference():
+@pytest.fixture
+def tools():
     rng = random.Random(1)
     people = [random_person(rng, i, name) for i, name in enumerate(("Ada Berg", "Kofi Osei"))]
-    open_records(
-        ConferenceRecords(
-            {p.name: p for p in people}, PersonDescriptor(), lambda *_: {"probability": 0.613, "reason": "energy"}
-        )
-    )
+    return ConferenceTools({p.name: p for p in people}, lambda _: {"probability": 0.613, "reason": "energy"}).functions
 
 
-def test_asking_twice_tells_nothing_new():
-    for tool in TOOLS:
+def test_asking_twice_tells_nothing_new(tools):
+    for tool in tools:
         assert tool("Ada Berg", "Kofi Osei", "Day1 Morning") == tool("Ada Berg", "Kofi Osei", "Day1 Morning")
 
 
-def test_scores_lie_between_zero_and_one():
-    for tool in TOOLS:
+def test_scores_lie_between_zero_and_one(tools):
+    for tool in tools:
         for slot in TimeSlot:
             assert 0.0 <= tool("Ada Berg", "Kofi Osei", slot.label)[MAIN_SCORES[tool.__name__]] <= 1.0
 
@@ -63,8 +56,8 @@ def test_energy_is_read_with_the_stated_noise():
         (("Ada Berg", "Kofi Osei", "tomorrow"), "unknown time_slot 'tomorrow'"),
     ],
 )
-def test_wrong_arguments_are_named(arguments, message):
-    for tool in TOOLS:
+def test_wrong_arguments_are_named(tools, arguments, message):
+    for tool in tools:
         with pytest.raises(ToolError, match=message):
             tool(*arguments)
 

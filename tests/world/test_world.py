@@ -43,8 +43,8 @@ def test_no_attendee_occurs_in_training_preferences_and_evaluation():
 
     for seed, eval_seed in ((42, 9511), (7, 7), (0, 1)):
         training = people(training_meetings(seed, 2000))
-        preference = people([s.meeting for s in make_scenarios("traces", seed, 720)])
-        evaluation = people([s.meeting for s in make_scenarios("evaluation", eval_seed, 1200)])
+        preference = people([s.subject for s in make_scenarios("traces", seed, 720)])
+        evaluation = people([s.subject for s in make_scenarios("evaluation", eval_seed, 1200)])
         assert not training & preference
         assert not training & evaluation
         assert not preference & evaluation
