@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from data_classes import Recommendation
 from meeting_agent.agent.answers import (
     calculate_accuracy_metrics,
     get_true_outcome,
+    last_json_object,
     parse_recommendation,
     safe_extract_json,
 )
@@ -35,12 +37,26 @@ from meeting_agent.inference.prediction import comes_back, predict_prompts, read
     ],
 )
 def test_json_is_found_or_not(text, found):
-    assert safe_extract_json(text) == found
+    assert last_json_object(text) == found
+
+
+@pytest.mark.parametrize("text", ['{"probability": 0.7}', 'Sure: {"probability": 1, "reason": "energy"} Done.'])
+def test_an_object_with_a_probability_is_extracted(text):
+    assert safe_extract_json(text)["probability"] in (0.7, 1)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "no", "{}", '{"probability": 7}', '{"probability": true}', '{"probability": "0.5"}', "[0.5]", None]
+)
+def test_text_without_a_probability_is_refused_in_one_line(text):
+    with pytest.raises(ValueError, match="no JSON object with a probability") as refused:
+        safe_extract_json(text)
+    assert "\n" not in str(refused.value)
 
 
 @given(st.text())
 def test_no_text_breaks_the_readers(text):
-    safe_extract_json(text)
+    last_json_object(text)
     parse_recommendation(text)
     read_probability(text)
     read_reason(text)
@@ -49,23 +65,27 @@ def test_no_text_breaks_the_readers(text):
 
 @given(st.dictionaries(st.text(), st.integers() | st.text(), min_size=1), st.text(alphabet="ab \n:,"))
 def test_an_object_survives_its_surroundings(value, noise):
-    assert safe_extract_json(noise + json.dumps(value) + noise) == value
+    assert last_json_object(noise + json.dumps(value) + noise) == value
 
 
 @pytest.mark.parametrize(
-    ("answer", "recommendation", "probability"),
+    ("answer", "said"),
     [
-        ('{"probability": 0.64, "recommendation": "YES", "reasoning": "x"}', "YES", 0.64),
-        ('{"probability": 0.64, "recommendation": "no"}', "NO", 0.64),
-        ('{"probability": 7, "recommendation": "MAYBE"}', "MAYBE", None),
-        ('{"probability": true}', None, None),
-        ('"recommendation": "NO", and it broke off', "NO", None),
-        ("I do not know", None, None),
-        ('{"recommendation": ["YES"]}', None, None),
+        (
+            '{"probability": 0.64, "recommendation": "YES", "reasoning": "x"}',
+            Recommendation("YES", 0.64, "x"),
+        ),
+        ('{"probability": 0.64, "recommendation": "no"}', Recommendation("NO", 0.64, None)),
+        ('{"probability": 0.64, "reasoning": ["x"]}', Recommendation(None, 0.64, None)),
+        ('{"probability": 7, "recommendation": "MAYBE"}', Recommendation("MAYBE", None, None)),
+        ('"recommendation": "NO", and it broke off', Recommendation("NO", None, None)),
+        ('{"probability": true}', None),
+        ("I do not know", None),
+        ('{"recommendation": ["YES"]}', None),
     ],
 )
-def test_recommendations(answer, recommendation, probability):
-    assert parse_recommendation(answer) == (recommendation, probability)
+def test_recommendations(answer, said):
+    assert parse_recommendation(answer) == said
 
 
 def test_malformed_tool_calls_stay_text():
@@ -84,8 +104,12 @@ def test_unreadable_answers_count_as_wrong():
     scores = score_probabilities([0.9, None], [0.8, 0.8])
     assert scores["accuracy"] == 0.5
     assert scores["valid_rate"] == 0.5
-    results = [{"prediction": "YES", "actual": "YES"}, {"prediction": None, "actual": "NO"}]
-    assert calculate_accuracy_metrics(results) == {"accuracy": 0.5, "total_scenarios": 2, "correct_count": 1}
+
+
+def test_accuracy_is_in_percent_of_all_scenarios():
+    results = [{"is_correct": True}, {"is_correct": False}, {"is_correct": True}, {"is_correct": True}]
+    assert calculate_accuracy_metrics(results) == {"accuracy": 75.0, "total_scenarios": 4, "correct_count": 3}
+    assert calculate_accuracy_metrics([]) == {"accuracy": 0.0, "total_scenarios": 0, "correct_count": 0}
 
 
 def test_targets_round_trip():
