@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meeting_agent.base.corpus import dialogue_chat
+from meeting_agent.conference import Conference
 from meeting_agent.inference.digits import PREDICTION_OPENING
 from meeting_agent.inference.loading import load_tokenizer
-from meeting_agent.training.rows import IGNORED, dialogue_row, prediction_row, rehearsal_rows
+from meeting_agent.training.rows import IGNORED, dialogue_row, prediction_row
 from meeting_agent.world.tools import tool_schemas
 from meeting_agent.world.training_rows import read_training_rows
 
@@ -68,5 +69,5 @@ def test_a_dialogue_row_learns_what_the_agent_said_and_not_what_tools_answered()
 
 
 def test_rehearsal_is_repeatable_and_differs_by_seed():
-    assert rehearsal_rows(TOKENIZER, 3, 1) == rehearsal_rows(TOKENIZER, 3, 1)
-    assert rehearsal_rows(TOKENIZER, 3, 1) != rehearsal_rows(TOKENIZER, 3, 2)
+    first, again, other = (list(Conference().rehearsals(3, seed)) for seed in (1, 1, 2))
+    assert first == again != other

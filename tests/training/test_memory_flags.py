@@ -6,13 +6,17 @@ from pathlib import Path
 import pytest
 import torch
 
-import starter_sft
 from data_classes import TrainingRow
+from meeting_agent.agent.trajectory_file import TraceFile
 from meeting_agent.benchmarks.memory import committed_rollouts, write_traces
 from meeting_agent.common.files import InputError, read_json
 from meeting_agent.common.hardware import check_precision, computes_bfloat16
+from meeting_agent.conference import Conference
 from meeting_agent.inference.engine import open_engine
+from meeting_agent.training.sft import load_base_with_adapter, train
+from meeting_agent.training.split import Split
 from starter_agentic_rlft import RLFTConfig, create_preference_dataset_from_traces, train_model_with_dpo
+from starter_sft import SFTConfig, run_sft_fine_tuning
 
 ROWS = [TrainingRow("Two people meet.", 0.73, "topics", 0.8)] * 8
 
@@ -20,9 +24,10 @@ ROWS = [TrainingRow("Two people meet.", 0.73, "topics", 0.8)] * 8
 def one_step(folder, **settings) -> dict:
     """What the trainer logged of one step on eight rows that are all the same."""
     few = {"num_train_epochs": 1, "rehearsal_share": 0.0, "lora_dropout": 0.0}
-    config = starter_sft.SFTConfig(output_model_path=str(folder / "sft"), **(few | settings))
-    model, tokenizer = starter_sft.load_base_with_adapter(config)
-    metrics = starter_sft.train(config, starter_sft.Split(ROWS, ROWS[:1], ROWS[:1]), model, tokenizer)
+    config = SFTConfig(output_model_path=str(folder / "sft"), **(few | settings))
+    model, tokenizer = load_base_with_adapter(config)
+    split = Split(ROWS, ROWS[:1], ROWS[:1])
+    metrics = train(config, Conference(), split, model, tokenizer, folder / "checkpoints")
     return metrics.history[0]
 
 
@@ -80,12 +85,12 @@ def test_what_a_machine_cannot_do_is_refused():
 def test_qlora_trains_in_phases_1_and_3_and_serves(tmp_path):
     """bitsandbytes for real, on whatever machine this is."""
     sft, dpo = tmp_path / "sft", tmp_path / "dpo"
-    config = starter_sft.SFTConfig(
+    config = SFTConfig(
         output_model_path=str(sft), use_4bit=True, max_train_rows=10, num_train_epochs=1, gradient_checkpointing=True
     )
-    model, _ = starter_sft.load_base_with_adapter(config)
+    model, _ = load_base_with_adapter(config)
     assert {type(m).__name__ for n, m in model.named_modules() if n.endswith("q_proj.base_layer")} == {"Linear4bit"}
-    starter_sft.run_sft_fine_tuning(config)
+    run_sft_fine_tuning(config)
     history = read_json(sft / "training_log.json", "")["history"]
     steps = [(entry["loss"], entry["grad_norm"]) for entry in history if "loss" in entry]
     assert steps
@@ -103,7 +108,7 @@ def test_qlora_trains_in_phases_1_and_3_and_serves(tmp_path):
         per_device_train_batch_size=1,
         grounding_share=0.0,
     )
-    pairs = create_preference_dataset_from_traces(read_json(tmp_path / "traces.json", ""), config)
+    pairs = create_preference_dataset_from_traces(TraceFile(tmp_path / "traces.json"), config)
     first = train_model_with_dpo(pairs, config).history[0]
     assert math.isfinite(first["loss"])
     assert first["rewards/chosen"] == pytest.approx(0.0, abs=1e-3)

@@ -9,6 +9,7 @@ import pytest
 import torch
 import trl
 
+from data_classes import PreferencePair
 from meeting_agent.inference.loading import load_model, load_tokenizer, with_adapter
 from meeting_agent.training import prefix_sharing as shared_prefix
 from meeting_agent.training.dpo import preference_dataset
@@ -20,9 +21,10 @@ ADAPTER = "models/sft_prediction_model_gemma_270m"
 
 @pytest.fixture(scope="module")
 def pairs():
-    all_pairs = json.loads(Path("trajectories/preference_pairs.json").read_text(encoding="utf-8"))
-    played = [p for p in all_pairs if not p["rejected_id"].startswith(p["chosen_id"])]
-    twins = [p for p in all_pairs if p["rejected_id"].startswith(p["chosen_id"])]
+    written = json.loads(Path("trajectories/preference_pairs.json").read_text(encoding="utf-8"))
+    all_pairs = [PreferencePair(**pair) for pair in written]
+    played = [p for p in all_pairs if not p.rejected_id.startswith(p.chosen_id)]
+    twins = [p for p in all_pairs if p.rejected_id.startswith(p.chosen_id)]
     return [*islice(played, 2), *islice(twins, 2)]
 
 

@@ -27,7 +27,7 @@ def trainer(tmp_path_factory):
 
 
 def batch(trainer, *completions):
-    rows = [prediction_row(trainer.writer, "Who?", c) for c in completions]
+    rows = [prediction_row(trainer.tokenizer, "Who?", c) for c in completions]
     size = max(len(r["input_ids"]) for r in rows)
     return {
         "input_ids": torch.tensor([r["input_ids"] + [0] * (size - len(r["input_ids"])) for r in rows]),

@@ -13,34 +13,32 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_classes import TimeSlot
+from data_classes import PreferencePair, TimeSlot, Trajectory
 from meeting_agent.agent.claims import CLAIM, UNGROUNDED, count_grounded_claims, known_claims, tool_results
+from meeting_agent.agent.summary import summarize
+from meeting_agent.agent.trajectory_file import TraceFile
 from meeting_agent.common.files import digest, read_json
+from meeting_agent.conference import Conference
 from meeting_agent.inference.loading import load_tokenizer
 from meeting_agent.training.dpo import preference_dataset
+from meeting_agent.training.made_up_claims import dialogue_pairs, made_up_claim_pairs
 from meeting_agent.training.masks import HEAD, STATEMENT, AgentPreferenceCollator, preference_token_masks
-from meeting_agent.training.pairs import (
-    Try,
-    calls_in,
-    copying_pairs,
-    grounding_pairs,
-    of_call_gap,
-    same_prompt_pairs,
-    tool_advantages,
-)
+from meeting_agent.training.pairs import of_call_gap, same_prompt_pairs, tool_advantages
 from meeting_agent.training.rows import assistant_tokens
 from meeting_agent.training.split import split_rows
 from meeting_agent.world.prompts import prediction_prompt, prose
 from meeting_agent.world.tools import tool_schemas
 from meeting_agent.world.training_rows import as_asked, read_training_rows, swap_people
 from starter_agentic_rlft import RLFTConfig, train_model_with_dpo
+from tests.records import rollout
 
 SFT = "models/sft_prediction_model_gemma_270m"
 
 
 @pytest.fixture(scope="module")
 def pairs():
-    return read_json(Path("trajectories/preference_pairs.json"), "starter_agentic_rlft.py")
+    written = read_json(Path("trajectories/preference_pairs.json"), "starter_agentic_rlft.py")
+    return [PreferencePair(**pair) for pair in written]
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +48,10 @@ def tokenizer():
 
 def test_mask_is_exactly_what_the_agent_wrote(pairs, tokenizer):
     """Rebuilt from the messages without the template's marks: assistant turns with their end token, nothing else."""
-    messages = pairs[0]["prompt"] + pairs[0]["chosen"]
+    messages = pairs[0].prompt + pairs[0].chosen
     tools = tool_schemas()
     ids = tokenizer.apply_chat_template(messages, tools=tools, return_dict=True)["input_ids"]
-    mask = assistant_tokens(tokenizer, messages, tools).own
+    mask = assistant_tokens(tokenizer, messages, tools).mask
     assert len(mask) == len(ids)
     start = tokenizer.encode("<start_of_turn>model\n", add_special_tokens=False)
     end = tokenizer.convert_tokens_to_ids("<end_of_turn>")
@@ -78,10 +76,10 @@ def test_collated_batch_masks_tool_answers(pairs, tokenizer):
     examples = []
     for row, pair in zip(rows, pairs, strict=False):
         prompt = tokenizer.apply_chat_template(
-            pair["prompt"], tools=pair["tools"], add_generation_prompt=True, return_dict=True
+            pair.prompt, tools=pair.tools, add_generation_prompt=True, return_dict=True
         )["input_ids"]
         whole = {
-            side: tokenizer.apply_chat_template(pair["prompt"] + pair[side], tools=pair["tools"], return_dict=True)[
+            side: tokenizer.apply_chat_template(pair.prompt + getattr(pair, side), tools=pair.tools, return_dict=True)[
                 "input_ids"
             ]
             for side in ("chosen", "rejected")
@@ -97,10 +95,10 @@ def test_collated_batch_masks_tool_answers(pairs, tokenizer):
             }
         )
     batch = AgentPreferenceCollator(pad_token_id=tokenizer.pad_token_id)(examples)
-    conversations = [pair[side] for side in ("chosen", "rejected") for pair in pairs[:3]]
+    conversations = [getattr(pair, side) for side in ("chosen", "rejected") for pair in pairs[:3]]
     for row, mask, messages in zip(batch["input_ids"], batch["completion_mask"], conversations, strict=True):
         learned = packed(tokenizer.decode(row[mask.bool()]))
-        rejected = any(messages is pair["rejected"] for pair in pairs[:3])
+        rejected = any(messages is pair.rejected for pair in pairs[:3])
         refused = [turn for turn, result in itertools.pairwise(messages) if '"error"' in result["content"]]
         for message in messages:
             # Of a call that could not be read, the template keeps the text and defuses the marks.
@@ -116,12 +114,16 @@ def packed(text):
     return re.sub(r'("probability":0\.)\d*(,"recommendation":")\w*', r"\1\2", text.replace(" ", ""))
 
 
+def calls_in(messages):
+    return sum(len(m.get("tool_calls") or []) for m in messages)
+
+
 def learned_text(tokenizer, pair):
     """What the masks leave of the chosen and of the rejected side."""
-    masks = preference_token_masks(tokenizer, pair["prompt"], pair["chosen"], pair["rejected"], pair["tools"])
+    masks = preference_token_masks(tokenizer, pair.prompt, pair.chosen, pair.rejected, pair.tools)
     for side, mask in zip(("chosen", "rejected"), masks, strict=True):
-        chat = assistant_tokens(tokenizer, pair["prompt"] + pair[side], pair["tools"])
-        assert all(kept <= own for kept, own in zip(mask, chat.own, strict=True))
+        chat = assistant_tokens(tokenizer, pair.prompt + getattr(pair, side), pair.tools)
+        assert all(kept <= own for kept, own in zip(mask, chat.mask, strict=True))
         yield tokenizer.decode([t for t, m in zip(chat.ids, mask, strict=True) if m])
 
 
@@ -130,10 +132,10 @@ def test_the_verdict_is_no_part_of_a_preference(pairs, tokenizer):
     kinds = Counter()
     for pair in pairs[:60]:
         chosen, rejected = learned_text(tokenizer, pair)
-        early = calls_in(pair["rejected"]) < calls_in(pair["chosen"])
+        early = calls_in(pair.rejected) < calls_in(pair.chosen)
         kinds[early] += 1
-        assert HEAD.search(pair["chosen"][-1]["content"])
-        assert HEAD.search(pair["rejected"][-1]["content"])
+        assert HEAD.search(pair.chosen[-1]["content"])
+        assert HEAD.search(pair.rejected[-1]["content"])
         assert '{"probability": 0., "recommendation": "", "reasoning": "' in chosen
         assert ('{"probability": 0.' in rejected) == early
         assert '"recommendation"' not in rejected
@@ -144,29 +146,29 @@ def test_the_verdict_is_no_part_of_a_preference(pairs, tokenizer):
 def test_calls_that_both_sides_make_are_not_pushed_down(pairs, tokenizer):
     kinds = Counter()
     for pair in pairs:
-        if pair["rejected_id"].endswith(UNGROUNDED):
+        if pair.rejected_id.endswith(UNGROUNDED):
             continue
         _, learned = learned_text(tokenizer, pair)
-        good = [c["function"]["name"] for m in pair["chosen"] for c in m.get("tool_calls") or []]
+        good = [c["function"]["name"] for m in pair.chosen for c in m.get("tool_calls") or []]
         bad, seen = [], set()
-        for turn, result in itertools.pairwise(pair["rejected"]):
+        for turn, result in itertools.pairwise(pair.rejected):
             for call in turn.get("tool_calls") or []:
                 name = call["function"]["name"]
                 shared = name in good and name not in seen and '"error"' not in result["content"]
                 seen |= {name} if shared else set()
                 bad += [] if shared else [name]
         assert re.findall(r'"name": "(\w+)"', learned) == bad
-        kinds[bool(bad), len(bad) < calls_in(pair["rejected"])] += 1
+        kinds[bool(bad), len(bad) < calls_in(pair.rejected)] += 1
     assert min(kinds[True, True], kinds[False, True]) > 5
 
 
 def test_only_faults_of_a_rejected_side_are_pushed_down(pairs, tokenizer):
     """Its grounded claims and what it says of them are left out, a made-up one is not."""
-    made_up = [p for p in pairs if p["rejected_id"].endswith(UNGROUNDED)][:20]
+    made_up = [p for p in pairs if p.rejected_id.endswith(UNGROUNDED)][:20]
     for pair in made_up:
         _, learned = learned_text(tokenizer, pair)
-        claims = CLAIM.findall(pair["rejected"][-1]["content"])
-        true = known_claims(pair["rejected"])
+        claims = CLAIM.findall(pair.rejected[-1]["content"])
+        true = known_claims(pair.rejected)
         assert not all(c in true for c in claims)
         for field, value in claims:
             assert (f"{field} {value}" in learned) == ((field, value) not in true)
@@ -233,14 +235,18 @@ def test_reference_is_the_sft_policy(pairs, tmp_path):
 
 
 def trajectory(index, scenario, reward, answer, tools=()):
-    return {
-        "id": f"{scenario}-{index}",
-        "scenario_id": scenario,
-        "initial_user_prompt": scenario,
-        "reward": reward,
-        "final_recommendation_parsed": answer,
-        "tools_used": list(tools),
-    }
+    return rollout(
+        f"{scenario}-{index}",
+        answer,
+        scenario_id=scenario,
+        initial_user_prompt=scenario,
+        reward=reward,
+        tools_used=list(tools),
+    )
+
+
+def summary(name, reward, answer, tools):
+    return summarize(rollout(name, answer, reward=reward, tools_used=list(tools)))
 
 
 def test_pairs_share_a_prompt_stay_balanced_and_never_overuse_a_trajectory():
@@ -251,28 +257,28 @@ def test_pairs_share_a_prompt_stay_balanced_and_never_overuse_a_trajectory():
             trajectory(i, f"s{s}", 1.0 if i % 2 else 0.1, right if i % 2 else wrong, "ab"[i % 2]) for i in range(6)
         ]
     found = same_prompt_pairs(
-        traces, min_gap=0.5, min_chosen=0.9, min_advantage_gap=-4.0, call_gap=0.0, max_uses=2, most=999, seed=1
+        traces, min_gap=0.5, min_chosen=0.9, min_advantage_gap=-4.0, call_gap=0.0, max_uses=2, max_pairs=999, seed=1
     )
-    chosen = [c.answer for c, _ in found]
+    chosen = [c.recommendation for c, _ in found]
     assert chosen.count("YES") == chosen.count("NO") > 0
     assert all(c.id.split("-")[0] == r.id.split("-")[0] for c, r in found)
     assert all(c.reward - r.reward >= 0.5 for c, r in found)
     used = [t.id for pair in found for t in pair]
     assert max(used.count(i) for i in used) <= 2
     fewer = same_prompt_pairs(
-        traces, min_gap=0.5, min_chosen=0.9, min_advantage_gap=-4.0, call_gap=0.0, max_uses=2, most=11, seed=1
+        traces, min_gap=0.5, min_chosen=0.9, min_advantage_gap=-4.0, call_gap=0.0, max_uses=2, max_pairs=11, seed=1
     )
-    assert [c.answer for c, _ in fewer].count("YES") == 5 == len(fewer) / 2
+    assert [c.recommendation for c, _ in fewer].count("YES") == 5 == len(fewer) / 2
 
 
-def test_a_try_without_an_answer_is_in_no_pair():
+def test_a_rollout_without_an_answer_is_in_no_pair():
     traces = []
     for s in range(20):
         right, wrong = ("YES", "NO") if s % 2 else ("NO", "YES")
         traces += [trajectory(0, f"s{s}", 1.0, right, "a"), trajectory(1, f"s{s}", 0.1, wrong, "b")]
         traces += [trajectory(2, f"s{s}", -1.0, None), trajectory(3, f"s{s}", -0.25, "PERHAPS")]
     found = same_prompt_pairs(
-        traces, min_gap=0.5, min_chosen=1.0, min_advantage_gap=-4.0, call_gap=0.0, max_uses=9, most=999, seed=1
+        traces, min_gap=0.5, min_chosen=1.0, min_advantage_gap=-4.0, call_gap=0.0, max_uses=9, max_pairs=999, seed=1
     )
     assert len(found) == 20
     assert all(rejected.reward == 0.1 for _, rejected in found)
@@ -285,7 +291,7 @@ def test_a_faulty_trajectory_is_never_chosen():
         traces += [trajectory(0, f"s{s}", 0.95, right, "a"), trajectory(1, f"s{s}", 0.1, wrong, "b")]
         traces += [trajectory(2, f"s{s}", 1.0, right, "c")] * (s < 10)
     found = same_prompt_pairs(
-        traces, min_gap=0.5, min_chosen=1.0, min_advantage_gap=-4.0, call_gap=0.0, max_uses=2, most=999, seed=1
+        traces, min_gap=0.5, min_chosen=1.0, min_advantage_gap=-4.0, call_gap=0.0, max_uses=2, max_pairs=999, seed=1
     )
     assert len(found) == 10
     assert all(chosen.reward == 1.0 for chosen, _ in found)
@@ -299,12 +305,12 @@ def test_luck_chooses_no_tools():
         lucky = s < 10
         traces.append(trajectory(0, f"s{s}", 0.1 if lucky else 1.0, wrong if lucky else right, "ab"))
         traces.append(trajectory(1, f"s{s}", 1.0 if lucky else 0.1, right if lucky else wrong, "aa"))
-    rules = {"min_gap": 0.5, "min_chosen": 1.0, "call_gap": 0.5, "max_uses": 2, "most": 999, "seed": 1}
+    rules = {"min_gap": 0.5, "min_chosen": 1.0, "call_gap": 0.5, "max_uses": 2, "max_pairs": 999, "seed": 1}
     whatever = same_prompt_pairs(traces, min_advantage_gap=-4.0, **rules)
-    assert Counter(chosen.tools for chosen, _ in whatever) == {frozenset("ab"): 30, frozenset("a"): 10}
+    assert Counter(chosen.tool_set for chosen, _ in whatever) == {frozenset("ab"): 30, frozenset("a"): 10}
     found = same_prompt_pairs(traces, min_advantage_gap=0.01, **rules)
     assert len(found) == 30
-    assert all((c.tools, r.tools) == (frozenset("ab"), frozenset("a")) for c, r in found)
+    assert all((c.tool_set, r.tool_set) == (frozenset("ab"), frozenset("a")) for c, r in found)
     assert not same_prompt_pairs(traces, min_advantage_gap=1.0, **rules)
 
 
@@ -315,7 +321,7 @@ def test_with_the_same_tools_only_faults_tell():
         traces += [trajectory(0, f"s{s}", 1.0, right, "ab"), trajectory(1, f"s{s}", 0.95, right, "aba")]
         traces += [trajectory(2, f"s{s}", 0.95, right, "aac"), trajectory(3, f"s{s}", 0.1, wrong, "ba")]
     found = same_prompt_pairs(
-        traces, min_gap=0.05, min_chosen=1.0, min_advantage_gap=1.0, call_gap=-1.0, max_uses=9, most=999, seed=1
+        traces, min_gap=0.05, min_chosen=1.0, min_advantage_gap=1.0, call_gap=-1.0, max_uses=9, max_pairs=999, seed=1
     )
     assert len(found) == 20
     assert {(chosen.id[-1], rejected.id[-1]) for chosen, rejected in found} == {("0", "1")}
@@ -324,20 +330,17 @@ def test_with_the_same_tools_only_faults_tell():
 def test_advantages_are_of_the_tools_not_of_easy_prompts():
     easy = [trajectory(i, "easy", 1.0, "YES", ["a"]) for i in range(30)]
     hard = [trajectory(i, "hard", 1.0 if i < 8 else 0.1, "NO", ["b"] if i < 8 else ["a"]) for i in range(10)]
-    groups = [
-        [Try(t["id"], t["reward"], "YES", frozenset(t["tools_used"]), 2) for t in group] for group in (easy, hard)
-    ]
-    worth = tool_advantages(groups)
-    # Of b eight tries, each 0.9 * 2 / 9 above the others of its prompt; of a thirty at 0 and two of -0.9; prior 10.
+    worth = tool_advantages([[summarize(one) for one in group] for group in (easy, hard)])
+    # Of b eight rollouts, each 0.9 * 2 / 9 above the others of its prompt; of a thirty at 0 and two of -0.9; prior 10.
     assert worth[frozenset("b")] == pytest.approx(8 * 0.2 / 18)
     assert worth[frozenset("a")] == pytest.approx(2 * -0.8 / 42)
 
 
 @given(st.lists(st.integers(-4, 4), max_size=60), st.sampled_from([-1.0, 0.0, 0.5, 2.0]))
 def test_length_is_controlled(differences, call_gap):
-    pairs = [(Try("a", 1.0, "YES", frozenset(), 5 + more), Try("b", 0.1, "NO", frozenset(), 5)) for more in differences]
+    pairs = [(summary("a", 1.0, "YES", "c" * (5 + more)), summary("b", 0.1, "NO", "c" * 5)) for more in differences]
     kept = of_call_gap(pairs, call_gap)
-    left = [chosen.calls - 5 for chosen, _ in kept]
+    left = [len(chosen.tools) - 5 for chosen, _ in kept]
     dropped = sorted((Counter(differences) - Counter(left)).elements())
     assert len(dropped) + len(left) == len(differences)
     assert len(left) >= len(differences) // 2
@@ -354,48 +357,47 @@ def test_length_is_controlled(differences, call_gap):
 
 
 def test_made_up_negatives_differ_in_one_ungrounded_claim():
-    traces = read_json(Path("trajectories/agent_traces.json"), "starter_agentic_traces.py")
-    found = grounding_pairs(traces, min_chosen=1.0, count=40, seed=1)
+    traces = TraceFile(Path("trajectories/agent_traces.json"))
+    found = made_up_claim_pairs(Conference(), traces, min_chosen=1.0, count=40, seed=1)
     assert len(found) == 40
-    assert sum(chosen["final_recommendation_parsed"] == "YES" for chosen, _ in found) == 20
+    assert sum(chosen.recommendation == "YES" for chosen, _ in found) == 20
     check_twins(found)
-    assert {c["messages"][:-1] == r["messages"][:-1] for c, r in found} == {True, False}
+    assert {c.messages[:-1] == r.messages[:-1] for c, r in found} == {True, False}
 
 
 def check_twins(found):
     """Each differs from its good trajectory in one claim, of another field or misread wherever it is told."""
     kinds = Counter()
     for chosen, rejected in found:
-        said, twisted = (CLAIM.findall(t["messages"][-1]["content"]) for t in (chosen, rejected))
+        said, twisted = (CLAIM.findall(t.messages[-1]["content"]) for t in (chosen, rejected))
         changed = [(a, b) for a, b in zip(said, twisted, strict=True) if a != b]
         assert len(set(changed)) == 1
         (claim, made_up), *_ = changed
         kinds["score" if claim[0] != made_up[0] else "value"] += 1
-        grounded, claims = count_grounded_claims(chosen["messages"])
+        grounded, claims = count_grounded_claims(chosen.messages)
         assert grounded == claims
-        assert count_grounded_claims(rejected["messages"]) == (claims - len(changed), claims)
-        assert rejected["reward"] < chosen["reward"]
+        assert count_grounded_claims(rejected.messages) == (claims - len(changed), claims)
+        assert rejected.reward < chosen.reward
         if claim[0] == made_up[0]:
-            assert not any(" ".join(claim) in m["content"] for m in rejected["messages"] if m["role"] == "assistant")
+            assert not any(" ".join(claim) in m["content"] for m in rejected.messages if m["role"] == "assistant")
     assert min(kinds["score"], kinds["value"]) > 5
 
 
-def test_copying_pairs_hold_what_trajectories_seldom_do():
-    found = copying_pairs(300, seed=1)
+def test_dialogue_pairs_hold_what_trajectories_seldom_do():
+    found = dialogue_pairs(Conference(), 300, seed=1)
     check_twins(found)
-    assert found[:60] == copying_pairs(60, seed=1)
-    results = [r for chosen, _ in found for r in tool_results(chosen["messages"])]
+    assert found[:60] == dialogue_pairs(Conference(), 60, seed=1)
+    results = [r for chosen, _ in found for r in tool_results(chosen.messages)]
     fits = [r["fit_score"] for r in results if "fit_score" in r]
     assert sum(fit < 0.15 for fit in fits) > 0.08 * len(fits)  # 1 in 40 of even scores
     assert sum("error" in r for r in results) > 0.1 * len(results)
 
 
 def test_a_call_that_failed_is_not_imitated(tokenizer):
-    found = copying_pairs(60, seed=1)
-    chosen, rejected = next((c, r) for c, r in found if "error" in str(c["messages"]))
-    sides = {"prompt": [], "chosen": chosen["messages"], "rejected": rejected["messages"]}
-    imitated, _ = learned_text(tokenizer, sides | {"tools": tool_schemas()})
-    for message, after in itertools.pairwise(chosen["messages"]):
+    found = dialogue_pairs(Conference(), 60, seed=1)
+    chosen, rejected = next((c, r) for c, r in found if "error" in str(c.messages))
+    imitated, _ = learned_text(tokenizer, PreferencePair.of(chosen, rejected, tool_schemas()))
+    for message, after in itertools.pairwise(chosen.messages):
         if message.get("tool_calls"):
             arguments = message["tool_calls"][0]["function"]["arguments"]
             assert (arguments in imitated) == ("error" not in after["content"])
@@ -418,13 +420,13 @@ def test_committed_artifacts_belong_together():
 def test_committed_pairs_come_from_the_committed_trajectories(pairs):
     traces = {t["id"]: t for t in read_json(Path("trajectories/agent_traces.json"), "starter_agentic_traces.py")}
     for pair in pairs:
-        if pair["chosen_id"].startswith("corpus-"):
+        if pair.chosen_id.startswith("corpus-"):
             continue
-        chosen, rejected = traces[pair["chosen_id"]], traces[pair["rejected_id"].removesuffix(UNGROUNDED)]
+        chosen, rejected = traces[pair.chosen_id], traces[pair.rejected_id.removesuffix(UNGROUNDED)]
         made_up = chosen is rejected
-        assert pair["prompt"] + pair["chosen"] == chosen["messages"]
-        assert (pair["prompt"] + pair["rejected"] != rejected["messages"]) == made_up
-        assert round(pair["chosen_reward"] - pair["rejected_reward"], 6) >= 0.05
+        assert pair.prompt + pair.chosen == chosen["messages"]
+        assert (pair.prompt + pair.rejected != rejected["messages"]) == made_up
+        assert round(pair.chosen_reward - pair.rejected_reward, 6) >= 0.05
 
 
 def test_swapping_people_twice_changes_nothing():
@@ -467,9 +469,12 @@ def test_committed_traces_are_the_contract():
     needed = {"id", "scenario_id", "system_prompt_name", "sample_index", "initial_user_prompt", "messages"}
     needed |= {"tools_used", "total_iterations", "completed_naturally", "final_recommendation_parsed"}
     needed |= {"ground_truth", "true_outcome", "reward", "policy", "seed"}
+    said = {"recommendation", "probability", "reasoning"}
     assert len(traces) >= 50
     for trace in traces:
         assert needed <= trace.keys()
+        assert trace["final_recommendation_parsed"] is None or trace["final_recommendation_parsed"].keys() == said
+        assert Trajectory.from_json(trace).to_json() == trace
         assert re.match(r"c\d+-\d+-\d+-day\d", trace["scenario_id"])
         for message in trace["messages"]:
             for call in message.get("tool_calls") or []:
