@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 
-def percent(value: float) -> str:
-    return f"{100 * value:.1f}%"
+def percent(value: float, digits: int = 1) -> str:
+    return f"{100 * value:.{digits}f}%"
+
+
+def points(value: float, digits: int = 1) -> str:
+    """A difference of shares in percentage points, with its sign."""
+    return f"{100 * value:+.{digits}f}"
+
+
+def fixed(value: float, digits: int) -> str:
+    """With thousands apart."""
+    return f"{value:,.{digits}f}"
 
 
 def score(scores: dict, name: str, digits: int) -> str:
