@@ -12,6 +12,7 @@ from pathlib import Path
 from data_classes import Trajectory
 from meeting_agent.common.files import InputError, read_json, write_json, write_text
 from meeting_agent.common.outputs import Output
+from meeting_agent.report.glossary import FROM_README, FROM_REPORT
 from meeting_agent.report.other_records import (
     add_other_records,
     reliability_section,
@@ -23,11 +24,11 @@ from meeting_agent.report.prose import render, section
 from meeting_agent.report.tables import (
     bars_table,
     before_and_after_table,
-    ceilings_known,
     ceilings_table,
     error_table,
     ladder_table,
     paired_table,
+    tool_table,
 )
 from meeting_agent.report.wording import percent
 
@@ -48,6 +49,7 @@ def render_report(metrics: dict, examples: list[dict]) -> str:
     return render(
         "report",
         run=metrics["run"],
+        task=metrics["task"]["name"],
         scenarios=metrics["phases"]["sft"]["n"],
         own_meetings=metrics["run"]["settings"]["rlft"].get("meetings"),
         ladder=ladder_table(metrics),
@@ -80,8 +82,8 @@ def trajectory_section(m: dict, examples: list[dict]) -> str:
         "trajectories",
         traces=traces,
         call_range=call_range(m),
-        calls=", ".join(f"{calls}: {percent(share)}" for calls, share in traces["calls_distribution"].items()),
-        tools=", ".join(f"`{name}` {percent(share)}" for name, share in traces["tool_share"].items()),
+        calls=", ".join(f"{calls} ({percent(share)})" for calls, share in traces["calls_distribution"].items()),
+        tools=tool_table(traces["tool_share"]),
         examples=[example_values(trace) for trace in examples],
     )
 
@@ -102,8 +104,9 @@ def comparison_section(m: dict) -> str:
     return section(
         "comparisons",
         paired=paired_table(m["paired"]),
-        ceilings=ceilings_table(m["ceilings"]) if ceilings_known(m) else "",
+        ceilings=ceilings_table(m["ceilings"]),
         replications=replication_text(m),
+        call_range=call_range(m),
         bars=bars_table(m),
     )
 
@@ -113,7 +116,7 @@ def lessons_section(m: dict) -> str:
         "lessons",
         **{name: m["phases"][name] for name in ("sft", "agent", "dpo")},
         ceilings=m["ceilings"],
-        attainable=m["attainable"].get("sft"),
+        attainable=m["attainable"].get("sft") if "all_tools" in m["ceilings"] else None,
         gain=m["paired"]["dpo_vs_sft"]["delta"],
         minutes=sum(m["timing"].values()) / 60,
         machine=m["run"]["machine"],
@@ -165,7 +168,7 @@ def readme_results(m: dict) -> str:
         replications=replication_text(m),
         **records,
     )
-    return "\n\n".join([TABLE_START, results, TABLE_END])
+    return "\n\n".join([TABLE_START, results.replace(FROM_REPORT, FROM_README), TABLE_END])
 
 
 def fill_readme(readme: str, metrics: dict) -> str:

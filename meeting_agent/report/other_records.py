@@ -9,13 +9,18 @@ from meeting_agent.evaluation.replications import method
 from meeting_agent.report.prose import section
 from meeting_agent.report.tables import growth_table, replication_table, schedule_table, speed_table
 
+# Its scenarios are meetings of the simulator's conference, on which all of these were measured.
+TASK = "meeting"
 RECORDS = ("replications", "schedule", "reliability", "memory", "benchmark")
 
 
 def add_other_records(metrics: dict, results: Path) -> None:
-    """Adds what was measured apart from the three phases: `RECORDS`, as far as they are there."""
-    if metrics["run"]["settings"]["rlft"].get("meetings"):
-        return  # these records are of the simulator's conference
+    """Adds what was measured apart from the three phases: `RECORDS`, as far as they are there.
+
+    A report on another task, or on meetings of one's own, has none of them.
+    """
+    if metrics["task"]["name"] != TASK or metrics["run"]["settings"]["rlft"].get("meetings"):
+        return
     for name in RECORDS:
         metrics.pop(name, None)
         if (results / f"{name}.json").exists():

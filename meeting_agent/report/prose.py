@@ -11,6 +11,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from meeting_agent.report import wording
+from meeting_agent.report.glossary import term
 
 FILTERS = (
     wording.percent,
@@ -19,6 +20,7 @@ FILTERS = (
     wording.score,
     wording.p_text,
     wording.with_interval,
+    term,
 )
 # What comes out is Markdown: escaping for HTML would spoil it. A model's words in it stay data all the same, since
 # placeholders are filled in and never read as a template, and the page shows no HTML that a report contains.

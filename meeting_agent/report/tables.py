@@ -3,77 +3,71 @@
 from __future__ import annotations
 
 from meeting_agent.evaluation.criteria import BRIEF, criteria, met
-from meeting_agent.report.wording import fixed, p_text, percent, points, score, table, with_interval
+from meeting_agent.report.glossary import term
+from meeting_agent.report.wording import (
+    comparison_name,
+    fixed,
+    name_of,
+    p_text,
+    percent,
+    points,
+    score,
+    table,
+    with_interval,
+)
 
-NAMES = {
-    "base": "untouched base, prediction prompt",
-    "sft": "SFT, prediction prompt",
-    "agent": "agent before DPO",
-    "dpo": "agent after DPO",
-    "tfidf_logistic": "TF-IDF + logistic regression",
-    "boosting_visible": "gradient boosting on the stated attributes",
-}
-COMPARED = {
-    "sft_vs_base": "SFT against the untouched base",
-    "sft_vs_tfidf_logistic": "SFT against TF-IDF + logistic regression",
-    "sft_vs_boosting_visible": "SFT against gradient boosting on the stated attributes",
-    "agent_vs_sft": "agent before DPO against SFT",
-    "dpo_vs_agent": "agent after DPO against before",
-    "dpo_vs_sft": "agent after DPO against SFT",
-}
-CEILINGS = {
-    "majority": "majority class",
-    "text_only": "best possible from the text",
-    "text_and_topics": "text and topics tool",
-    "text_and_energy": "text and energy tool",
-    "text_and_follow_up": "text and follow-up tool",
-    "all_tools": "text and all tools",
-}
 SCHEDULES = {
     "random": "random pairs",
     "same_interests": "most shared interests",
     "sft_only": "SFT model alone",
-    "agent": "aligned agent",
+    "agent": "agent after DPO",
     "oracle": "oracle",
 }
 USUAL_WAYS = {
     "sft_vs_course_trl": "SFT to an equal loss: TRL's `SFTTrainer` as courses set it up",
     "train_flops_vs_gemm": "SFT's arithmetic: a 2048³ matrix product",
     "dpo_vs_trl_default": "DPO: TRL's `DPOTrainer` with its defaults",
-    "rollouts_vs_npcpy_lora": "agents: npcpy's own `lora` provider",
-    "rollouts_vs_sequential": "agents: one at a time with `generate`",
+    "rollouts_vs_npcpy_lora": "rollouts: npcpy's own `lora` provider",
+    "rollouts_vs_sequential": "rollouts: one at a time with `generate`",
     "predictor_vs_greedy": "predictions: the JSON written token by token",
-    "two_processes_vs_one": "agents in two processes: in one, each on one core",
+    "two_processes_vs_one": "rollouts in two processes: in one process, each on one core",
 }
 GROWING = {"rollouts": "rollouts, one sample each", "evaluation": "evaluation, before and after DPO"}
-
-
-def ceilings_known(m: dict) -> bool:
-    """They need the simulator's truth: of one's own attendees only the majority class is known."""
-    return "text_only" in m["ceilings"]
+# What base and phase 1 model read is the text alone; so do all baselines.
+VIEWS = {"agent": "all_tools", "dpo": "all_tools"}
+INTERVAL = term("95% interval", "Confidence interval")
 
 
 def ladder_table(m: dict) -> str:
-    """Accuracy of every phase and baseline with its interval, and what each could reach at most."""
-    reach = {"base": "text_only", "sft": "text_only", "agent": "all_tools", "dpo": "all_tools"}
-    found = m["phases"] | m["baselines"]
-    if not ceilings_known(m):
-        known = [["majority class", percent(m["ceilings"]["majority"])]]
-        known += [[NAMES[name], with_interval(scores)] for name, scores in found.items()]
-        return table(["who", "accuracy (95% interval)"], known)
+    """Accuracy of every phase and baseline with its interval and, where ceilings are known, what it could reach."""
+    ceilings, attainable = m["ceilings"], m["attainable"]
+    found = {name: with_interval(scores) for name, scores in (m["phases"] | m["baselines"]).items()}
+    head = ["model", f"accuracy ({INTERVAL})"]
+    if "text_only" not in ceilings:
+        majority = {"majority": percent(ceilings["majority"])} if "majority" in ceilings else {}
+        return table(head, [[name_of(name), accuracy] for name, accuracy in (majority | found).items()])
     rows = []
-    for name, scores in found.items():
-        ceiling = m["ceilings"][reach.get(name, "text_only")]
-        share = percent(m["attainable"][name]) if name in m["attainable"] else ""
-        rows.append([NAMES[name], with_interval(scores), percent(ceiling), share])
-    return table(["who", "accuracy (95% interval)", "ceiling of its view", "share of the attainable gain"], rows)
+    for name, accuracy in found.items():
+        ceiling = ceilings.get(VIEWS.get(name, "text_only"))
+        share = percent(attainable[name]) if name in attainable else ""
+        rows.append([name_of(name), accuracy, "" if ceiling is None else percent(ceiling), share])
+    return table([*head, term("ceiling"), f"share of the {term('attainable gain')}"], rows)
 
 
 def error_table(errors: list[dict]) -> str:
+    """Where the phase 1 model errs, by groups of scenarios; nothing for a task that names none."""
+    if not errors:
+        return ""
     return table(
-        ["by", "group", "scenarios", "accuracy", "mean absolute error"],
+        ["by", "group", "scenarios", "accuracy", term("MAE")],
         [[e["by"], e["group"], str(e["n"]), percent(e["accuracy"]), fixed(e["mae"], 3)] for e in errors],
     )
+
+
+def tool_table(tool_share: dict[str, float]) -> str:
+    if not tool_share:
+        return ""
+    return table(["tool", "rollouts that call it"], [[f"`{name}`", percent(s)] for name, s in tool_share.items()])
 
 
 def before_and_after_table(before: dict, after: dict, call_range: str) -> str:
@@ -84,16 +78,16 @@ def before_and_after_table(before: dict, after: dict, call_range: str) -> str:
         ["mean reward", *(fixed(s["reward"], 3) for s in both)],
         ["calls per scenario", *(fixed(s["calls_mean"], 2) for s in both)],
         ["repeated calls per scenario", *(fixed(s["repeated_calls_mean"], 3) for s in both)],
-        [f"{call_range} calls", *(percent(s["calls_in_range_rate"]) for s in both)],
-        ["completed", *(percent(s["completed_rate"]) for s in both)],
+        [f"made {call_range} calls", *(percent(s["calls_in_range_rate"]) for s in both)],
+        ["ended with an answer", *(percent(s["completed_rate"]) for s in both)],
         ["claims per answer", *(fixed(s["claims_mean"], 2) for s in both)],
-        ["claims grounded", *(percent(s["grounded_claim_rate"], 2) for s in both)],
-        ["correlation", *(score(s, "correlation", 2) for s in both)],
-        ["Brier score", *(score(s, "brier", 3) for s in both)],
+        [term("grounded claims", "Grounded claim"), *(percent(s["grounded_claim_rate"], 2) for s in both)],
+        [term("correlation"), *(score(s, "correlation", 2) for s in both)],
+        [term("Brier score"), *(score(s, "brier", 3) for s in both)],
         ["tokens written", *(fixed(s["tokens_mean"], 0) for s in both)],
     ]
     tools = sorted(before["tool_share"].keys() | after["tool_share"].keys())
-    rows += [[f"consults `{name}`", *(percent(s["tool_share"].get(name, 0)) for s in both)] for name in tools]
+    rows += [[f"call `{name}`", *(percent(s["tool_share"].get(name, 0)) for s in both)] for name in tools]
     return table(["on the held-out scenarios", "before DPO", "after DPO"], rows)
 
 
@@ -101,19 +95,22 @@ def paired_table(paired: dict[str, dict]) -> str:
     rows = []
     for name, c in paired.items():
         low, high = (points(bound) for bound in c["ci95"])
-        rows.append([COMPARED[name], f"{points(c['delta'])} points ({low} to {high})", p_text(c["p_value"])])
-    return table(["comparison on the same scenarios", "gain (95% interval)", "McNemar"], rows)
+        rows.append([comparison_name(name), f"{points(c['delta'])} points ({low} to {high})", p_text(c["p_value"])])
+    return table(["comparison", f"gain in accuracy ({INTERVAL})", term("McNemar test")], rows)
 
 
 def ceilings_table(ceilings: dict[str, float]) -> str:
-    return table(["ceiling", "accuracy"], [[CEILINGS[name], percent(value)] for name, value in ceilings.items()])
+    """What anybody could reach; nothing where only the majority class is known, as of meetings of one's own."""
+    if not ceilings.keys() - {"majority"}:
+        return ""
+    return table([term("ceiling"), "accuracy"], [[name_of(name), percent(value)] for name, value in ceilings.items()])
 
 
 def bars_table(m: dict) -> str:
     """Every acceptance criterion with what was measured."""
     found = sorted(criteria(m), key=lambda c: c[0] not in BRIEF)
     return table(
-        ["bar", "measured", "asked", "met"],
+        ["criterion", "measured", "required", "met"],
         [[w, f"{v:.4g}", f"{c} {bound:g}", "yes" if met(v, c, bound) else "**no**"] for w, v, c, bound in found],
     )
 
@@ -127,7 +124,7 @@ def replication_table(runs: list[dict]) -> str:
         ]
         for r in runs
     ]
-    return table(["seed", "SFT", "agent before DPO", "agent after DPO", "DPO gain"], rows)
+    return table(["seed", *(name_of(phase) for phase in ("sft", "agent", "dpo")), "gain of DPO"], rows)
 
 
 def schedule_table(schedule: dict) -> str:
@@ -136,7 +133,7 @@ def schedule_table(schedule: dict) -> str:
         gain = schedule["share_of_oracle_gain"].get(name)
         share = f"{percent(gain['share'])} ({percent(gain['ci95'][0])} to {percent(gain['ci95'][1])})" if gain else ""
         rows.append([words, percent(schedule["expected_success"][name]), share])
-    return table(["schedule", "meetings that succeed", "share of the oracle's gain (95% interval)"], rows)
+    return table(["schedule", "meetings that succeed", f"share of the oracle's gain ({INTERVAL})"], rows)
 
 
 def speed_table(comparisons: list[dict]) -> str:
@@ -146,8 +143,8 @@ def speed_table(comparisons: list[dict]) -> str:
         figures = f"{c['ratio']:.2f} ({c['ratio_low']:.2f} to {c['ratio_high']:.2f})"
         goal = "met" if c["ratio"] >= c["bar"] else "missed"
         rates = [f"{c['ours']:.4g}", f"{c['peer']:.4g} {c['unit']}"]
-        rows.append([USUAL_WAYS[c["name"]], *rates, figures, f"{c['bar']:g}, {goal}"])
-    return table(["what: the usual way", "ours", "usual", "ratio", "goal"], rows)
+        rows.append([USUAL_WAYS.get(c["name"], name_of(c["name"])), *rates, figures, f"{c['bar']:g}, {goal}"])
+    return table(["what: the usual way", "ours", "usual way", "ratio", "goal"], rows)
 
 
 def growth_table(rows: list[dict]) -> str:

@@ -1,6 +1,29 @@
-"""Numbers as README and report write them."""
+"""Names and numbers as README, report and plots write them."""
 
 from __future__ import annotations
+
+NAMES = {
+    "base": "base model",
+    "sft": "SFT model",
+    "agent": "agent before DPO",
+    "dpo": "agent after DPO",
+    "tfidf_logistic": "TF-IDF + logistic regression",
+    "boosting_visible": "gradient boosting on the stated attributes",
+    "majority": "majority class",
+    "text_only": "text alone",
+    "all_tools": "text and all tools",
+    "text_and_follow_up": "text and follow-up",
+}
+
+
+def name_of(key: str) -> str:
+    """What readers see of a key of the metrics; a task may have baselines and ceilings of its own."""
+    return NAMES.get(key) or key.replace("_", " ")
+
+
+def comparison_name(key: str) -> str:
+    """Of a key like `dpo_vs_sft`."""
+    return " against ".join(name_of(side) for side in key.split("_vs_"))
 
 
 def percent(value: float, digits: int = 1) -> str:
@@ -12,8 +35,8 @@ def points(value: float, digits: int = 1) -> str:
     return f"{100 * value:+.{digits}f}"
 
 
-def fixed(value: float, digits: int) -> str:
-    """With thousands apart."""
+def fixed(value: float, digits: int = 0) -> str:
+    """With commas between thousands."""
     return f"{value:,.{digits}f}"
 
 
