@@ -1,6 +1,6 @@
 """The evaluation report and the README's results: the numbers of `metrics.json` in the words of `templates/`.
 
-python -m meeting_agent.report.markdown            # writes report and README table anew from results/metrics.json
+python -m meeting_agent.report.markdown            # writes report and README table from results/metrics.json
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def lessons_section(m: dict) -> str:
 
 
 def choose_examples(traces: Iterable[Trajectory]) -> list[Trajectory]:
-    """A right and a wrong trajectory of the same scenario, where there is one; else the first trajectory."""
+    """A right and a wrong trajectory of the same scenario. Where no scenario has both, the first trajectory."""
     first: list[Trajectory] = []
     for _, played in itertools.groupby(traces, key=lambda trajectory: trajectory.scenario_id):
         group = list(played)
@@ -139,7 +139,7 @@ def choose_examples(traces: Iterable[Trajectory]) -> list[Trajectory]:
 
 
 def example_values(trace: dict) -> dict:
-    """What the report shows of a trajectory, as its file holds it; the conversation as a quotation."""
+    """What the report shows of a trajectory in its file's form. The conversation becomes a quotation."""
     lines = []
     for message in trace["messages"][1:]:
         content = message["content"].replace("\n", "\n> ")
@@ -158,7 +158,7 @@ def example_values(trace: dict) -> dict:
 
 
 def readme_results(m: dict) -> str:
-    """What stands between the README's markers."""
+    """The text between the README's markers."""
     records = {name: m[name] for name in ("schedule", "memory") if name in m}
     results = section(
         "readme_results",
@@ -172,7 +172,7 @@ def readme_results(m: dict) -> str:
 
 
 def fill_readme(readme: str, metrics: dict) -> str:
-    """The README with its results replaced; raises InputError if its markers are gone."""
+    """The README with new results. Raises InputError if the markers are missing."""
     head, start, rest = readme.partition(TABLE_START)
     _, end, tail = rest.partition(TABLE_END)
     if not start or not end:

@@ -1,4 +1,4 @@
-"""What was measured apart from the three phases, and its sections of the report."""
+"""Sections of the report on what was measured outside the three phases, each in a JSON file of its own."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from meeting_agent.evaluation.replications import method
 from meeting_agent.report.prose import section
 from meeting_agent.report.tables import growth_table, replication_table, schedule_table, speed_table
 
-# Its scenarios are meetings of the simulator's conference, on which all of these were measured.
+# All of these records were measured on the simulator's conference.
 TASK = "meeting"
 RECORDS = ("replications", "schedule", "reliability", "memory", "benchmark")
 
 
 def add_other_records(metrics: dict, results: Path) -> None:
-    """Adds what was measured apart from the three phases: `RECORDS`, as far as they are there.
+    """Adds those of `RECORDS` that exist in `results` to a report on the simulator's conference.
 
-    A report on another task, or on meetings of one's own, has none of them.
+    They say nothing of another task, nor of a user's own meetings.
     """
     if metrics["task"]["name"] != TASK or metrics["run"]["settings"]["rlft"].get("meetings"):
         return
@@ -28,7 +28,7 @@ def add_other_records(metrics: dict, results: Path) -> None:
 
 
 def replication_text(m: dict) -> str:
-    """What other seeds gave; over all runs, how often DPO spoiled and mended an agent's claims."""
+    """The results with other seeds, and over all runs how many answers lost or gained grounded claims by DPO."""
     from meeting_agent.evaluation.statistics import mcnemar_p
 
     runs = m.get("replications")
@@ -50,7 +50,7 @@ def replication_text(m: dict) -> str:
 
 
 def gain_text(gains: list[float]) -> str:
-    """What DPO gains on average over runs, of which there are at least two: one run's interval says nothing of luck."""
+    """The mean gain of DPO over at least two runs. The interval of one run does not include the luck of its seed."""
     from scipy.stats import ttest_1samp
 
     low, high = ttest_1samp(gains, 0.0).confidence_interval(0.95)
@@ -58,12 +58,12 @@ def gain_text(gains: list[float]) -> str:
 
 
 def schedule_section(schedule: dict) -> str:
-    """What a schedule is worth where the truth is known."""
+    """How good schedules are on simulated conferences, where the truth is known."""
     return section("schedule", schedule=schedule, table=schedule_table(schedule))
 
 
 def speed_section(benchmark: dict) -> str:
-    """What was gained over the usual ways, and how cost grows."""
+    """Speed against the usual ways, and how cost grows with the number of scenarios."""
     compared, grown = benchmark["comparisons"], benchmark["growth"]
     return section(
         "speed",
@@ -79,5 +79,5 @@ def growth_text(rows: list[dict]) -> str:
 
 
 def reliability_section(reliability: dict) -> str:
-    """What the harnesses found, as far as they were run."""
+    """The results of those harnesses that were run."""
     return section("reliability", **reliability)

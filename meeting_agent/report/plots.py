@@ -1,4 +1,4 @@
-"""The report's pictures, drawn from metrics, the scenario table and the trajectories."""
+"""The report's plots, drawn from metrics, the scenario table and the trajectories."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def loss_curves(training: dict):
     left.axvline(sft["best_step"], color="#888888", linewidth=1, linestyle=":")
     left.text(sft["best_step"], left.get_ylim()[1], " kept", va="top", color="#666666")
     middle.plot(*zip(*dpo["loss_curve"], strict=True), color=COLORS["dpo"])
-    middle.set(title="Phase 3: DPO loss with the chosen side's cross-entropy", xlabel="step")
+    middle.set(title="Phase 3: DPO loss + cross-entropy of chosen side", xlabel="step")
     right.plot(*zip(*dpo["margin_curve"], strict=True), color=COLORS["dpo"])
     right.axhline(0, color="#888888", linewidth=1, linestyle=":")
     right.set(title="Phase 3: reward margin", xlabel="step")
@@ -121,15 +121,15 @@ def tool_use(phases: dict, labels: dict[str, str]):
         calls = {int(k): v for k, v in phases[name]["calls_distribution"].items()}
         right.bar([k + offset for k in calls], list(calls.values()), 0.38, color=COLORS[name])
     left.set_xticks(range(len(labels)), labels.values())
-    left.set(title="Which tools agents consult", ylabel="share of trajectories", ylim=(0, 1.3))
+    left.set(title="Which tools agents call", ylabel="share of rollouts", ylim=(0, 1.3))
     left.legend(frameon=False, fontsize=9, loc="upper left", ncols=2)
     right.xaxis.set_major_locator(MaxNLocator(integer=True))
-    right.set(title="Calls per trajectory", xlabel="calls", ylabel="share of trajectories")
+    right.set(title="Calls per rollout", xlabel="calls", ylabel="share of rollouts")
     return figure
 
 
 def rewards(traces: Iterable[Trajectory]):
     figure, axis = plt.subplots(figsize=(7, 3.4))
     axis.hist([t.reward for t in traces], bins=[-1 + 0.05 * i for i in range(42)], color=COLORS["agent"])
-    axis.set(title="Rewards of phase 2 trajectories", xlabel="reward", ylabel="trajectories")
+    axis.set(title="Rewards in phase 2", xlabel="reward", ylabel="rollouts")
     return figure

@@ -22,8 +22,8 @@ FILTERS = (
     wording.with_interval,
     term,
 )
-# What comes out is Markdown: escaping for HTML would spoil it. A model's words in it stay data all the same, since
-# placeholders are filled in and never read as a template, and the page shows no HTML that a report contains.
+# No autoescape: the output is Markdown, which HTML escapes would spoil. A model's words are still data. Jinja never
+# reads a filled-in value as a template, and the page shows HTML in a report as text.
 TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).with_name("templates"), encoding="utf-8"),
     undefined=StrictUndefined,
@@ -36,7 +36,7 @@ TEMPLATES.filters |= {function.__name__: function for function in FILTERS}
 
 
 def render(name: str, **values) -> str:
-    """The template `name`.md.j2 with its placeholders filled in; one that has no value is an error."""
+    """Fills in the template `name`.md.j2. A placeholder without a value is an error."""
     return TEMPLATES.get_template(f"{name}.md.j2").render(values)
 
 

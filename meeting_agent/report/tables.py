@@ -1,4 +1,4 @@
-"""The tables of report and README: every number that they show, in Markdown."""
+"""The tables of report and README, in Markdown."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ USUAL_WAYS = {
     "two_processes_vs_one": "rollouts in two processes: in one process, each on one core",
 }
 GROWING = {"rollouts": "rollouts, one sample each", "evaluation": "evaluation, before and after DPO"}
-# What base and phase 1 model read is the text alone; so do all baselines.
+# Agents see what tools say; the base, the SFT model and all baselines see the text alone.
 VIEWS = {"agent": "all_tools", "dpo": "all_tools"}
 INTERVAL = term("95% interval", "Confidence interval")
 
 
 def ladder_table(m: dict) -> str:
-    """Accuracy of every phase and baseline with its interval and, where ceilings are known, what it could reach."""
+    """Accuracy of every phase and baseline, with the ceiling of what it sees where that is known."""
     ceilings, attainable = m["ceilings"], m["attainable"]
     found = {name: with_interval(scores) for name, scores in (m["phases"] | m["baselines"]).items()}
     head = ["model", f"accuracy ({INTERVAL})"]
@@ -55,7 +55,7 @@ def ladder_table(m: dict) -> str:
 
 
 def error_table(errors: list[dict]) -> str:
-    """Where the phase 1 model errs, by groups of scenarios; nothing for a task that names none."""
+    """Errors of the SFT model by groups of scenarios. Empty for a task without such groups."""
     if not errors:
         return ""
     return table(
@@ -71,7 +71,7 @@ def tool_table(tool_share: dict[str, float]) -> str:
 
 
 def before_and_after_table(before: dict, after: dict, call_range: str) -> str:
-    """What agents do on the held-out scenarios, before DPO and after it."""
+    """Scores of the agents on the held-out scenarios, before and after DPO."""
     both = (before, after)
     rows = [
         ["accuracy", *(percent(s["accuracy"]) for s in both)],
@@ -100,14 +100,14 @@ def paired_table(paired: dict[str, dict]) -> str:
 
 
 def ceilings_table(ceilings: dict[str, float]) -> str:
-    """What anybody could reach; nothing where only the majority class is known, as of meetings of one's own."""
+    """Empty where only the majority class is known, as with a user's own meetings."""
     if not ceilings.keys() - {"majority"}:
         return ""
     return table([term("ceiling"), "accuracy"], [[name_of(name), percent(value)] for name, value in ceilings.items()])
 
 
 def bars_table(m: dict) -> str:
-    """Every acceptance criterion with what was measured."""
+    """Every acceptance criterion with the measured value. Those of the brief come first."""
     found = sorted(criteria(m), key=lambda c: c[0] not in BRIEF)
     return table(
         ["criterion", "measured", "required", "met"],
@@ -137,7 +137,7 @@ def schedule_table(schedule: dict) -> str:
 
 
 def speed_table(comparisons: list[dict]) -> str:
-    """Ours beside the usual ways; bars that were missed too."""
+    """Our speed against the usual ways, missed goals included."""
     rows = []
     for c in comparisons:
         figures = f"{c['ratio']:.2f} ({c['ratio_low']:.2f} to {c['ratio_high']:.2f})"
@@ -148,7 +148,7 @@ def speed_table(comparisons: list[dict]) -> str:
 
 
 def growth_table(rows: list[dict]) -> str:
-    """Time and memory of rollouts and of the evaluation with more and more scenarios."""
+    """Time and memory of rollouts and evaluation by number of scenarios."""
     cells = [
         [
             GROWING[row["phase"]],

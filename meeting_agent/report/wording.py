@@ -17,12 +17,12 @@ NAMES = {
 
 
 def name_of(key: str) -> str:
-    """What readers see of a key of the metrics; a task may have baselines and ceilings of its own."""
+    """What readers see for a key of the metrics. A task may have baselines and ceilings of its own."""
     return NAMES.get(key) or key.replace("_", " ")
 
 
 def comparison_name(key: str) -> str:
-    """Of a key like `dpo_vs_sft`."""
+    """What readers see for a key like `dpo_vs_sft`."""
     return " against ".join(name_of(side) for side in key.split("_vs_"))
 
 
@@ -41,7 +41,7 @@ def fixed(value: float, digits: int = 0) -> str:
 
 
 def score(scores: dict, name: str, digits: int) -> str:
-    """A score that agents have only if one of their answers states a probability."""
+    """A score, or "none": agents have some scores only if an answer states a probability."""
     return f"{scores[name]:.{digits}f}" if name in scores else "none"
 
 
