@@ -1,9 +1,9 @@
-"""A page for reading: the report with its plots, and every trajectory, in one file that needs no network.
+"""The page for reading: report, plots, glossary and every trajectory in one file that needs no network.
 
-python -m meeting_agent.report.page              # writes results/report.html anew from results/ and trajectories/
+python -m meeting_agent.report.page              # writes results/report.html from results/ and trajectories/
 
-Whatever a model or a description said is data here: it travels packed and becomes text, never markup. Should it become
-markup all the same, the page's policy (CSP) runs no script but its own and loads nothing.
+What a model or a description said is data. It is packed, and the page shows it as text, never as markup. The page's
+content security policy is the second line of defence: it runs only the page's own script and loads nothing.
 """
 
 from __future__ import annotations
@@ -34,27 +34,30 @@ from meeting_agent.common.settings import (
     run_script,
     setting,
 )
+from meeting_agent.report.glossary import FROM_REPORT, Term, read_glossary
 from meeting_agent.report.page_data import pack
 
 PARTS = Path(__file__).resolve().parent / "page_parts"
 SCRIPTS = ("data.js", "state.js", "list.js", "conversation.js", "page.js")
-MAX_TRACES = 5000  # of each phase: a page with many more opens slowly and is hard to keep
+MAX_TRACES = 5000  # of each file: a page with many more opens slowly
 
 
 @dataclass
 class PageConfig:
     """Settings of the page."""
 
-    traces_path: str = input_path("trajectories/agent_traces.json", "the trajectories that phase 2 wrote")
-    evaluation_path: str = input_path("trajectories/evaluation_traces.json", "those of phase 3's evaluation")
-    results_dir: str = input_path("results", "where report and plots lie")
-    output: str = output_path("results/report.html", "where the page goes")
-    max_traces: int = setting(MAX_TRACES, "trajectories of each of the two files to show, the first ones", 0, 100_000)
+    traces_path: str = input_path("trajectories/agent_traces.json", "trajectories of phase 2")
+    evaluation_path: str = input_path(
+        "trajectories/evaluation_traces.json", "trajectories of the evaluation in phase 3"
+    )
+    results_dir: str = input_path("results", "folder with the report and its plots")
+    output: str = output_path("results/report.html", "file to write the page to")
+    max_traces: int = setting(MAX_TRACES, "how many trajectories of each file to show, from its start", 0, 100_000)
     overwrite: bool = overwrite_setting()
 
 
 def main() -> None:
-    config = parse_settings(PageConfig, "Writes the page for reading report and trajectories.")
+    config = parse_settings(PageConfig, "Writes one HTML page with the report and the trajectories.")
     output = Output("--output", config.output, "results", overwrite=config.overwrite)
     check_outputs([output], {f"--{name}": getattr(config, name) for name in ("traces_path", "evaluation_path")})
     traces = TraceFile(Path(config.traces_path))
@@ -67,13 +70,13 @@ def main() -> None:
 def write_page(
     output: Path, results: Path, traces: Iterable[Trajectory], evaluation: Iterable[Trajectory], limit: int = MAX_TRACES
 ) -> None:
-    """Writes the page of a run: the report in `results`, phase 2's trajectories and those of the evaluation."""
+    """Writes the page of a run from the report in `results` and the trajectories of phase 2 and of the evaluation."""
     try:
         report = (results / "evaluation_report.md").read_text(encoding="utf-8")
     except FileNotFoundError:
         raise InputError(f"{results / 'evaluation_report.md'} is missing: run starter_agentic_rlft.py first") from None
     labels = read_json(results / "metrics.json", "starter_agentic_rlft.py")["task"]["tool_labels"]
-    body, contents = report_html(report, results)
+    body, contents = report_html(report, results, read_glossary())
     style = (PARTS / "page.css").read_text(encoding="utf-8")
     script = "\n".join(['"use strict";', *((PARTS / name).read_text(encoding="utf-8") for name in SCRIPTS)])
     page = Template((PARTS / "page.html").read_text(encoding="utf-8")).substitute(
@@ -89,12 +92,28 @@ def write_page(
 
 
 def csp_hash(text: str) -> str:
-    """How a content security policy names the one script, or style, that it allows."""
+    """The hash by which a content security policy allows one script or style."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
+class ReportParser(MarkdownIt):
+    """Accepts links to the glossary and pictures of plots. All other links and pictures stay text."""
+
+    def validateLink(self, url: str) -> bool:
+        return url.startswith(FROM_REPORT) or ("/" not in url and url.endswith(".png"))
+
+
 class ReportRenderer(RendererHTML):
-    """Plots inside the page, and tables that scroll on a phone, by keyboard too, where the page does not."""
+    """Puts plots into the page and links terms to its glossary. Wide tables scroll on their own."""
+
+    def link_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: MutableMapping) -> str:
+        file, _, slug = str(tokens[idx].attrs["href"]).partition("#")
+        term = env["terms"].get(slug)
+        if file != FROM_REPORT:
+            return "<a>"  # a link to a picture, which only a model can have written: it leads nowhere
+        if term is None:
+            return '<a href="#section=glossary">'
+        return f'<a href="#section={slug}" title="{html.escape(term.sentence)}">'
 
     def image(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: MutableMapping) -> str:
         says, plot = html.escape(tokens[idx].content), env["plots"].get(tokens[idx].attrs["src"])
@@ -109,13 +128,13 @@ class ReportRenderer(RendererHTML):
         return "</table></div>"
 
 
-def report_html(markdown: str, results: Path) -> tuple[str, str]:
-    """The report as HTML with the plots of `results`, and links to its sections.
+def report_html(markdown: str, results: Path, terms: dict[str, Term]) -> tuple[str, str]:
+    """The report as HTML with the plots of `results` and the glossary's `terms`, and the links to its sections.
 
-    Its examples quote a model: HTML, links and pictures from elsewhere stay the text that they are.
+    The report quotes a model, so HTML, links and pictures from elsewhere stay text.
     """
-    parser = MarkdownIt("commonmark", {"html": False}, renderer_cls=ReportRenderer)
-    parser.enable("table").disable(["link", "autolink"])
+    parser = ReportParser("commonmark", {"html": False}, renderer_cls=ReportRenderer)
+    parser.enable("table").disable("autolink")
     tokens = parser.parse(markdown)
     plots = {path.name: path for path in results.glob("*.png")}
     links: list[str] = []
@@ -124,7 +143,18 @@ def report_html(markdown: str, results: Path) -> tuple[str, str]:
             section = f"section={len(links) + 1}"
             heading.attrSet("id", section)
             links.append(f'<a href="#{section}">{html.escape(inline.content)}</a>')
-    return parser.renderer.render(tokens, parser.options, {"plots": plots}), "\n".join(links)
+    links.append('<a href="#section=glossary">Glossary</a>')
+    body = parser.renderer.render(tokens, parser.options, {"plots": plots, "terms": terms})
+    return body + glossary_html(terms), "\n".join(links)
+
+
+def glossary_html(terms: dict[str, Term]) -> str:
+    """Every term with its sentence, at the address that the report links to."""
+    entries = [
+        f'<dt id="section={slug}">{html.escape(term.name)}</dt><dd>{html.escape(term.sentence)}</dd>'
+        for slug, term in terms.items()
+    ]
+    return "\n".join(['<h2 id="section=glossary">Glossary</h2>', '<dl class="glossary">', *entries, "</dl>"])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Trajectories as the page needs them: without what repeats, claims looked up, packed into one word of base64."""
+"""Trajectories as the page needs them: each prompt once, claims looked up, all of it packed with gzip and base64."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from data_classes import Trajectory
 from meeting_agent.agent.claims import CLAIM, known_claims
 from meeting_agent.common.files import InputError
 
-POLICIES = ("sft", "dpo")  # whose trajectories of the evaluation stand side by side: before DPO, and after
-Claim = tuple[str, int | None]  # what the answer says, and the number of the turn that holds it
+POLICIES = ("sft", "dpo")  # before and after DPO: the page shows their rollouts side by side
+Claim = tuple[str, int | None]  # the claim's text, and the number of the turn that grounds it
 
 
 def pack(
     traces: Iterable[Trajectory], evaluation: Iterable[Trajectory], tool_labels: dict[str, str], limit: int
 ) -> str:
-    """At most `limit` trajectories of phase 2, and as many of the evaluation, half of them after DPO.
+    """Packs at most `limit` trajectories of phase 2, and as many of the evaluation, half of them after DPO.
 
-    The same bytes for the same trajectories.
+    The same trajectories give the same bytes. Raises InputError if `evaluation` is not of an evaluation.
     """
     texts: dict[str, int] = {}
     shown: list[dict] = []
@@ -34,6 +34,8 @@ def pack(
         found[group] += 1
         if found[group] <= room[group]:
             shown.append(for_page(trace, group, texts))
+    if not found["dpo"]:  # those of phase 2 are all from before DPO
+        raise InputError("a file without trajectories after DPO is not of an evaluation: run starter_agentic_rlft.py")
     left_out = found.total() - len(shown)
     data = {"tool_labels": tool_labels, "left_out": left_out, "texts": list(texts), "traces": shown}
     written = json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
@@ -41,7 +43,7 @@ def pack(
 
 
 def for_page(trace: Trajectory, group: str, texts: dict[str, int]) -> dict:
-    """What the page shows of a trajectory; prompts, which many share, as their numbers in `texts`."""
+    """What the page shows of a trajectory. Many share a prompt, so it is given as its number in `texts`."""
     system, question = (texts.setdefault(m["content"], len(texts)) for m in trace.messages[:2])
     return {
         "id": trace.id,
@@ -64,7 +66,7 @@ def for_page(trace: Trajectory, group: str, texts: dict[str, int]) -> dict:
 
 
 def turns(messages: list[dict]) -> list[dict]:
-    """What the agent and its tools said; the closing answer cut into pieces, so that its claims can be marked."""
+    """What the agent and its tools said. The closing answer is cut into pieces, so that the page can mark claims."""
     names = {call["id"]: call["function"]["name"] for m in messages for call in m.get("tool_calls") or []}
     found: list[dict] = []
     for message in messages[2:]:
@@ -80,9 +82,9 @@ def turns(messages: list[dict]) -> list[dict]:
 
 
 def closing_pieces(messages: list[dict]) -> list[str | Claim]:
-    """The closing answer in order: text, and claims by the rule of `count_grounded_claims`.
+    """The closing answer as a list of texts and claims, by the rule of `count_grounded_claims`.
 
-    Turns are counted from the first one after the question; the latest that holds a claim counts.
+    Turns are counted from the first one after the question. A claim names the latest turn that contains it.
     """
     holders = {known: number for number, m in enumerate(messages[2:]) for known in known_claims([m])}
     answer, pieces, end = messages[-1]["content"], [], 0

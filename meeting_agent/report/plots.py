@@ -1,4 +1,4 @@
-"""The report's pictures, drawn from metrics, the scenario table and the trajectories."""
+"""The report's plots, drawn from metrics, the scenario table and the trajectories."""
 
 from __future__ import annotations
 
@@ -13,9 +13,16 @@ import matplotlib.pyplot as plt
 from matplotlib.ticker import MaxNLocator
 
 from data_classes import Trajectory
+from meeting_agent.report.wording import name_of
 
+LINES = {  # the other ceilings lie between these
+    "majority": "majority class",
+    "text_only": "ceiling, text alone",
+    "all_tools": "ceiling, text and all tools",
+}
+SHORT = {"tfidf_logistic": "TF-IDF", "boosting_visible": "boosting"}  # where a full name takes too much room
+BINS, SMALLEST_BIN = 10, 8
 COLORS = {"base": "#9aa0a6", "sft": "#4c78a8", "agent": "#f2a541", "dpo": "#3a9d5d"}
-NAMES = {"base": "untouched base", "sft": "SFT", "agent": "agent before DPO", "dpo": "agent after DPO"}
 
 
 def draw_plots(results: Path, metrics: dict, traces: Iterable[Trajectory]) -> None:
@@ -45,7 +52,7 @@ def loss_curves(training: dict):
     left.axvline(sft["best_step"], color="#888888", linewidth=1, linestyle=":")
     left.text(sft["best_step"], left.get_ylim()[1], " kept", va="top", color="#666666")
     middle.plot(*zip(*dpo["loss_curve"], strict=True), color=COLORS["dpo"])
-    middle.set(title="Phase 3: DPO loss with the chosen side's cross-entropy", xlabel="step")
+    middle.set(title="Phase 3: DPO loss + cross-entropy of chosen side", xlabel="step")
     right.plot(*zip(*dpo["margin_curve"], strict=True), color=COLORS["dpo"])
     right.axhline(0, color="#888888", linewidth=1, linestyle=":")
     right.set(title="Phase 3: reward margin", xlabel="step")
@@ -54,28 +61,22 @@ def loss_curves(training: dict):
 
 def accuracy_ladder(metrics: dict):
     figure, axis = plt.subplots(figsize=(9, 4.2))
-    for x, name in enumerate(NAMES):
+    for x, name in enumerate(COLORS):
         scores = metrics["phases"][name]
         low, high = scores["accuracy_ci95"]
         value = scores["accuracy"]
         axis.bar(x, value, color=COLORS[name], width=0.6)
         axis.errorbar(x, value, [[value - low], [high - value]], color="#333333", capsize=4)
         axis.text(x, 0.41, f"{value:.1%}", ha="center", color="white", fontweight="bold")
-    lines = {
-        "majority": "majority class",
-        "text_only": "ceiling, text only",
-        "all_tools": "ceiling, text and all tools",
-    }
     for key, value in metrics["ceilings"].items():
-        if key in lines:
+        if key in LINES:
             axis.axhline(value, color="#555555", linewidth=1, linestyle="--")
-            axis.text(3.45, value, f"{lines[key]} {value:.1%}", va="bottom", fontsize=9)
-    for key, label in {"tfidf_logistic": "TF-IDF", "boosting_visible": "boosting"}.items():
-        if key in metrics["baselines"]:
-            value = metrics["baselines"][key]["accuracy"]
-            axis.axhline(value, color="#bbbbbb", linewidth=1, linestyle=":")
-            axis.text(-0.95, value, f"{label} {value:.1%}", va="top", fontsize=9, color="#777777")
-    axis.set_xticks(range(len(NAMES)), NAMES.values())
+            axis.text(3.45, value, f"{LINES[key]} {value:.1%}", va="bottom", fontsize=9)
+    for key, scores in metrics["baselines"].items():
+        value, label = scores["accuracy"], SHORT.get(key) or name_of(key)
+        axis.axhline(value, color="#bbbbbb", linewidth=1, linestyle=":")
+        axis.text(-0.95, value, f"{label} {value:.1%}", va="top", fontsize=9, color="#777777")
+    axis.set_xticks(range(len(COLORS)), [name_of(name) for name in COLORS])
     axis.set(ylim=(0.4, 1.0), xlim=(-1, 5), ylabel="accuracy, held-out scenarios", title="Every phase, same scenarios")
     return figure
 
@@ -85,40 +86,50 @@ def calibration(scenarios: Path):
         rows = list(csv.DictReader(file))
     figure, axis = plt.subplots(figsize=(5, 4.6))
     axis.plot([0, 1], [0, 1], color="#888888", linewidth=1, linestyle=":")
-    for name in NAMES:
-        said = [(float(r[name]), float(r["success_probability"]) > 0.5) for r in rows if r[name]]
-        bins: dict[int, list[tuple[float, bool]]] = {}
-        for p, success in said:
-            bins.setdefault(min(9, int(p * 10)), []).append((p, success))
-        points = [
-            (sum(p for p, _ in b) / len(b), sum(s for _, s in b) / len(b))
-            for _, b in sorted(bins.items())
-            if len(b) >= 8
-        ]
+    for name in COLORS:
+        points = calibration_points([(float(r[name]), float(r["success_probability"]) > 0.5) for r in rows if r[name]])
         if points:
-            axis.plot(*zip(*points, strict=True), "o-", color=COLORS[name], label=NAMES[name], markersize=4)
+            axis.plot(*zip(*points, strict=True), "o-", color=COLORS[name], label=name_of(name), markersize=4)
     axis.set(xlabel="stated probability", ylabel="share that succeeded", title="Calibration", xlim=(0, 1), ylim=(0, 1))
     axis.legend(frameon=False, fontsize=9)
     return figure
 
 
+def calibration_points(said: list[tuple[float, bool]]) -> list[tuple[float, float]]:
+    """(mean stated probability, share that succeeded) of every bin, by the bins of the expected calibration error.
+
+    scikit-learn's `calibration_curve` would put 0.10, 0.20, … into the bin below, and agents state just such numbers.
+    It also keeps bins of one or two scenarios, which show nothing but chance.
+    """
+    bins: dict[int, list[tuple[float, bool]]] = {}
+    for p, success in said:
+        bins.setdefault(min(BINS - 1, int(p * BINS)), []).append((p, success))
+    return [
+        (sum(p for p, _ in b) / len(b), sum(s for _, s in b) / len(b))
+        for _, b in sorted(bins.items())
+        if len(b) >= SMALLEST_BIN
+    ]
+
+
 def tool_use(phases: dict, labels: dict[str, str]):
+    called = phases["agent"]["tool_share"] | phases["dpo"]["tool_share"]
+    labels = labels | {tool: name_of(tool) for tool in called if tool not in labels}
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.6))
     for offset, name in ((-0.2, "agent"), (0.2, "dpo")):
         shares = [phases[name]["tool_share"].get(tool, 0.0) for tool in labels]
-        left.bar([i + offset for i in range(len(shares))], shares, 0.38, color=COLORS[name], label=NAMES[name])
+        left.bar([i + offset for i in range(len(shares))], shares, 0.38, color=COLORS[name], label=name_of(name))
         calls = {int(k): v for k, v in phases[name]["calls_distribution"].items()}
         right.bar([k + offset for k in calls], list(calls.values()), 0.38, color=COLORS[name])
     left.set_xticks(range(len(labels)), labels.values())
-    left.set(title="Which tools agents consult", ylabel="share of trajectories", ylim=(0, 1.3))
+    left.set(title="Which tools agents call", ylabel="share of rollouts", ylim=(0, 1.3))
     left.legend(frameon=False, fontsize=9, loc="upper left", ncols=2)
     right.xaxis.set_major_locator(MaxNLocator(integer=True))
-    right.set(title="Calls per trajectory", xlabel="calls", ylabel="share of trajectories")
+    right.set(title="Calls per rollout", xlabel="calls", ylabel="share of rollouts")
     return figure
 
 
 def rewards(traces: Iterable[Trajectory]):
     figure, axis = plt.subplots(figsize=(7, 3.4))
     axis.hist([t.reward for t in traces], bins=[-1 + 0.05 * i for i in range(42)], color=COLORS["agent"])
-    axis.set(title="Rewards of phase 2 trajectories", xlabel="reward", ylabel="trajectories")
+    axis.set(title="Rewards in phase 2", xlabel="reward", ylabel="rollouts")
     return figure

@@ -1,4 +1,4 @@
-"""The files in `results/`: the metrics of a run, and everything that is drawn and written from them."""
+"""The files in `results/`: the metrics of a run, and the plots, report and page made from them."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def run_metrics(
     pairs: list[PreferencePair],
     dpo: TrainingMetrics,
 ) -> dict:
-    """Everything that the report shows of a run, as `results/metrics.json` holds it.
+    """All numbers of a run, in the form of `results/metrics.json`.
 
-    settings: those of phase 3; they name the folder of phase 1's adapter, whose log and validation are read.
-    traces_summary: what phase 2 left beside its trajectories.
+    settings: the settings of phase 3. They name phase 1's adapter, beside which its log and validation scores lie.
+    traces_summary: the summary that phase 2 wrote beside its trajectories.
     """
     sft = Path(settings["sft_model_path"])
     log, validation = (read_json(sft / name, "starter_sft.py") for name in ("training_log.json", "validation.json"))
-    played = {key: value for key, value in traces_summary.items() if key != "settings"}
+    traces = {key: value for key, value in traces_summary.items() if key != "settings"}
     metrics = {
         "run": {
             "seed": settings["seed"],
@@ -52,12 +52,12 @@ def run_metrics(
         "audit": log["audit"],
         **held_out_scores(held_out, environment, settings["eval_seed"]),
         "validation": validation,
-        "traces": played,
+        "traces": traces,
         "pairs": pair_statistics(pairs),
         "training": {"sft": sft_curves(log), "dpo": dpo_curves(dpo)},
         "timing": {
             "sft_training_seconds": log["seconds"],
-            "traces_seconds": played["seconds"],
+            "traces_seconds": traces["seconds"],
             "dpo_training_seconds": dpo.seconds,
         },
     }
@@ -70,7 +70,7 @@ def write_results(
 ) -> None:
     """Writes metrics, the scenario table, plots, examples, report and page.
 
-    traces: phase 2's trajectories. evaluation: those of the held-out scenarios. Both are gone through several times.
+    traces: the trajectories of phase 2. evaluation: those of the held-out scenarios. Both are read several times.
     """
     examples = [trajectory.to_json() for trajectory in choose_examples(traces)]
     with output.writing(whole=False) as folder:

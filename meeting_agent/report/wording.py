@@ -1,14 +1,47 @@
-"""Numbers as README and report write them."""
+"""Names and numbers as README, report and plots write them."""
 
 from __future__ import annotations
 
+NAMES = {
+    "base": "base model",
+    "sft": "SFT model",
+    "agent": "agent before DPO",
+    "dpo": "agent after DPO",
+    "tfidf_logistic": "TF-IDF + logistic regression",
+    "boosting_visible": "gradient boosting on the stated attributes",
+    "majority": "majority class",
+    "text_only": "text alone",
+    "all_tools": "text and all tools",
+    "text_and_follow_up": "text and follow-up",
+}
 
-def percent(value: float) -> str:
-    return f"{100 * value:.1f}%"
+
+def name_of(key: str) -> str:
+    """What readers see for a key of the metrics. A task may have baselines and ceilings of its own."""
+    return NAMES.get(key) or key.replace("_", " ")
+
+
+def comparison_name(key: str) -> str:
+    """What readers see for a key like `dpo_vs_sft`."""
+    return " against ".join(name_of(side) for side in key.split("_vs_"))
+
+
+def percent(value: float, digits: int = 1) -> str:
+    return f"{100 * value:.{digits}f}%"
+
+
+def points(value: float, digits: int = 1) -> str:
+    """A difference of shares in percentage points, with its sign."""
+    return f"{100 * value:+.{digits}f}"
+
+
+def fixed(value: float, digits: int = 0) -> str:
+    """With commas between thousands."""
+    return f"{value:,.{digits}f}"
 
 
 def score(scores: dict, name: str, digits: int) -> str:
-    """A score that agents have only if one of their answers states a probability."""
+    """A score, or "none": agents have some scores only if an answer states a probability."""
     return f"{scores[name]:.{digits}f}" if name in scores else "none"
 
 

@@ -6,14 +6,17 @@ import json
 import re
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+from data_classes import Trajectory
 from meeting_agent.agent.claims import count_grounded_claims
 from meeting_agent.agent.trajectory_file import TraceFile
 from meeting_agent.common.files import InputError, read_json, write_json
+from meeting_agent.report.glossary import read_glossary
 from meeting_agent.report.page import csp_hash, main, report_html, write_page
 from meeting_agent.report.page_data import closing_pieces, pack
 
@@ -23,7 +26,10 @@ HOSTILE = "</script><img src=x onerror=\"window.hacked='yes'\"><svg onload=windo
 GROUNDED = 'fit_score 0.31 is low. {"probability": 0.33, "recommendation": "NO"}'
 
 
-def trace(number, policy="sft", persona="cautious", said="YES", truth="YES", reward=1.0, tool=ENERGY, answer=GROUNDED):
+def rollout(
+    number, policy="sft", persona="cautious", said="YES", truth="YES", reward=1.0, tool=ENERGY, answer=GROUNDED
+):
+    """A trajectory, as its file holds it."""
     scenario = f"c1-{number}-{number + 1}-day1_morning"
     call = {"id": "call_0", "type": "function", "function": {"name": tool, "arguments": '{"person_a": "Ada Lee"}'}}
     return {
@@ -40,8 +46,7 @@ def trace(number, policy="sft", persona="cautious", said="YES", truth="YES", rew
             {"role": "assistant", "content": answer},
         ],
         "tools_used": [tool],
-        "final_recommendation_parsed": said,
-        "final_probability": 0.33,
+        "final_recommendation_parsed": said and {"recommendation": said, "probability": 0.33, "reasoning": ""},
         "ground_truth": 0.6,
         "true_outcome": truth,
         "policy": policy,
@@ -50,13 +55,25 @@ def trace(number, policy="sft", persona="cautious", said="YES", truth="YES", rew
     }
 
 
+def trace(number, **differs):
+    return Trajectory.from_json(rollout(number, **differs))
+
+
 PLAYED = [
     trace(1),
     trace(2, persona="empathic", said="NO", reward=0.1, tool=TOPICS),
     trace(3, said=None, reward=-1.0, answer="I cannot say."),
     trace(4, answer="fit_score 0.31 is low, compatibility_score 0.80 is high 👍"),
 ]
-EVALUATED = [trace(9, "agent", said="NO", reward=0.1), trace(9, "dpo")]
+EVALUATED = [trace(9, policy="sft", said="NO", reward=0.1), trace(9, policy="dpo")]
+TOOL_LABELS = {ENERGY: "energy", TOPICS: "topics"}
+
+
+def results_folder(folder, report):
+    """What a page is made from, without plots, which take time to draw."""
+    (folder / "evaluation_report.md").write_text(report, encoding="utf-8")
+    write_json(folder / "metrics.json", {"task": {"tool_labels": TOOL_LABELS}})
+    return folder
 
 
 def unpacked(packed):
@@ -81,14 +98,14 @@ def test_marked_claims_are_those_that_rewards_count():
     "answer", ["", "👍 fit_score 0.310 and fit_score 0.3", "fit_score ٠.٣١", "a 0.1a 0.2", "\ud800"]
 )
 def test_marked_claims_agree_on_odd_answers(answer):
-    messages = trace(1, answer=answer)["messages"]
+    messages = trace(1, answer=answer).messages
     claims = [piece for piece in closing_pieces(messages) if not isinstance(piece, str)]
     assert (sum(held is not None for _, held in claims), len(claims)) == count_grounded_claims(messages)
 
 
 def test_prompts_are_stored_once_and_nothing_differs_between_two_builds():
-    packed = pack(PLAYED, EVALUATED, most=3)
-    assert packed == pack(PLAYED, EVALUATED, most=3)
+    packed = pack(PLAYED, EVALUATED, TOOL_LABELS, limit=3)
+    assert packed == pack(PLAYED, EVALUATED, TOOL_LABELS, limit=3)
     data = unpacked(packed)
     assert (len(data["traces"]), data["left_out"]) == (5, 1)
     assert len(data["texts"]) == len(set(data["texts"])) == 6  # two personas, four questions
@@ -98,16 +115,16 @@ def test_prompts_are_stored_once_and_nothing_differs_between_two_builds():
 
 
 def test_a_large_evaluation_is_shown_in_part_both_sides_of_a_scenario():
-    many = [trace(number, policy=policy) for policy in ("agent", "dpo") for number in range(6)]
-    data = unpacked(pack([], many, most=5))
+    many = [trace(number, policy=policy) for policy in ("sft", "dpo") for number in range(6)]
+    data = unpacked(pack([], many, TOOL_LABELS, limit=5))
     assert [(t["group"], t["scenario"]) for t in data["traces"]] == [
-        (policy, many[number]["scenario_id"]) for policy in ("agent", "dpo") for number in range(2)
+        (policy, many[number].scenario_id) for policy in ("sft", "dpo") for number in range(2)
     ]
     assert data["left_out"] == 8
 
 
 def test_what_a_model_said_cannot_leave_its_place(tmp_path):
-    (tmp_path / "evaluation_report.md").write_text(f"# Report\n\n## 1. {HOSTILE}\n\n> {HOSTILE} ![x](http://a/b.png)\n")
+    results_folder(tmp_path, f"# Report\n\n## 1. {HOSTILE}\n\n> {HOSTILE} ![x](http://a/b.png)\n")
     write_page(tmp_path / "report.html", tmp_path, [trace(1, answer=HOSTILE, persona=HOSTILE)], EVALUATED)
     page = (tmp_path / "report.html").read_text()
     assert page.count("</script>") == 2
@@ -119,19 +136,31 @@ def test_what_a_model_said_cannot_leave_its_place(tmp_path):
     assert csp_hash(re.search(r"<style>(.*?)</style>", page, re.DOTALL).group(1)) in policy
 
 
-def test_the_report_brings_its_plots_and_links_nowhere():
-    report = (RESULTS / "evaluation_report.md").read_text(encoding="utf-8")
-    body, contents = report_html(report, RESULTS)
+def test_the_report_brings_its_plots_and_its_glossary_and_links_nowhere_else():
+    report, terms = (RESULTS / "evaluation_report.md").read_text(encoding="utf-8"), read_glossary()
+    body, contents = report_html(report, RESULTS, terms)
     assert body.count('<img src="data:image/png;base64,') == body.count("<img") == report.count("![") > 4
     assert contents.count("<a href=") == body.count("<h2 id=") >= 5
-    body, _ = report_html("[a](http://b) <http://c> ![d](../secret.png) ![e](data:image/png;base64,xx)", RESULTS)
+    places = set(re.findall(r'id="([^"]+)"', body))
+    links = re.findall(r"<a([^>]*)>", body + contents)
+    assert {re.search(r'href="#([^"]+)"', link).group(1) for link in links} <= places
+    assert body.count("<dt id=") == len(terms)
+    hostile = "[a](http://b) <http://c> [a][b] [f](javascript:alert) ![d](../secret.png) ![e](data:image/png;base64,xx)"
+    body, _ = report_html(f"{hostile} [g](http://h/i.png) ![j](http://h/i.png)\n\n[b]: http://b\n", RESULTS, {})
     assert "<a" not in body
     assert "<img" not in body
 
 
+def test_a_linked_term_says_what_it_means_without_a_network():
+    terms = read_glossary()
+    body, _ = report_html("An [ECE](../docs/glossary.md#ece) in the [glossary](../docs/glossary.md).", RESULTS, terms)
+    assert f'<a href="#section=ece" title="{terms["ece"].sentence}">ECE</a>' in body
+    assert '<a href="#section=glossary">glossary</a>' in body
+
+
 def test_what_is_missing_is_named(tmp_path, monkeypatch):
     given = tmp_path / "traces.json"
-    write_json(given, PLAYED)
+    write_json(given, [trajectory.to_json() for trajectory in PLAYED])
 
     def refused(traces, evaluation):
         flags = (f"--traces_path={traces}", f"--evaluation_path={evaluation}", f"--output={tmp_path}/page.html")
@@ -143,6 +172,8 @@ def test_what_is_missing_is_named(tmp_path, monkeypatch):
 
     assert "run starter_agentic_traces.py first" in refused(tmp_path / "gone", given)
     assert "run starter_agentic_rlft.py first" in refused(given, tmp_path / "gone")
+    assert "is not of an evaluation" in refused(given, given)
+    write_json(given, [rollout(1), rollout(1, policy="another")])
     assert "is not of an evaluation" in refused(given, given)
 
 
@@ -174,8 +205,8 @@ def browser():
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("small")  # without plots, which take time to draw
-    shutil.copy(RESULTS / "evaluation_report.md", folder)
+    folder = tmp_path_factory.mktemp("small")
+    results_folder(folder, (RESULTS / "evaluation_report.md").read_text(encoding="utf-8"))
     write_page(folder / "report.html", folder, PLAYED, EVALUATED)
     return folder / "report.html"
 
@@ -217,7 +248,7 @@ FILTERS = [
     ("Outcome", "right", [1, 4, 9]),
     ("Outcome", "none", [3]),
     ("Tool", TOPICS, [2]),
-    ("Played", "dpo", [9]),
+    ("Rollouts", "dpo", [9]),
     ("Claims", "ungrounded", [4]),
     ("from", "0.5", [1, 4, 9]),
     ("to", "0", [3]),
@@ -273,13 +304,13 @@ def test_a_conversation_turn_by_turn_with_its_claims_marked(visit, small):
     expect(page.locator(".turn")).to_have_count(0)
 
 
-@pytest.mark.parametrize("policy", ["agent", "dpo"])
+@pytest.mark.parametrize("policy", ["sft", "dpo"])
 def test_a_twin_stands_beside_its_trajectory_before_on_the_left(visit, small, policy):
-    page = visit(small, f"open={EVALUATED[0]['scenario_id']}-{policy}-0")
+    page = visit(small, f"open={EVALUATED[0].scenario_id}-{policy}-0")
     page.get_by_role("button", name="Compare with").click()
     expect(page.locator(".which")).to_have_text(["before DPO", "after DPO"])
     before, after = page.locator(".side").all()
-    assert "agent looks it up" in before.inner_text()
+    assert "sft looks it up" in before.inner_text()
     assert "✗ wrong" in before.inner_text()
     assert "dpo looks it up" in after.inner_text()
     assert "✓ right" in after.inner_text()
@@ -328,15 +359,13 @@ OVERFLOW = "document.documentElement.scrollWidth - innerWidth"
 
 def test_a_phone_shows_one_column_and_never_scrolls_sideways(visit, tmp_path):
     long = "x" * 900
-    evaluated = [one | {"system_prompt_name": long} for one in EVALUATED]
-    evaluated[0]["messages"] = [
-        m | {"content": m["content"] + f" {long} {long}_0.3 1.5"} for m in PLAYED[0]["messages"]
-    ]
+    evaluated = [replace(one, system_prompt_name=long) for one in EVALUATED]
+    evaluated[0].messages = [m | {"content": m["content"] + f" {long} {long}_0.3 1.5"} for m in PLAYED[0].messages]
     path = tmp_path / "report.html"
     write_page(path, RESULTS, [trace(1, persona=long, tool=long, answer=f"{long.lower()} 0.31 {long}")], evaluated)
     page = visit(path, "view=report", 390, 844)
     assert page.evaluate(OVERFLOW) <= 0
-    for address in ("view=trajectories", f"open={PLAYED[0]['id']}", f"open={EVALUATED[0]['id']}&compare=1"):
+    for address in ("view=trajectories", f"open={PLAYED[0].id}", f"open={EVALUATED[0].id}&compare=1"):
         page.evaluate("address => { location.hash = address }", address)
         page.wait_for_selector(".row" if "view" in address else ".turn", state="visible")
         assert page.evaluate(OVERFLOW) <= 0, address
@@ -377,8 +406,8 @@ def test_text_is_readable_in_light_and_in_dark(visit, small, scheme):
     page = visit(small, "view=report", 1500, scheme=scheme)
     for address, seen in (
         ("view=report", "article"),
-        (f"open={PLAYED[3]['id']}", ".ungrounded"),
-        (f"open={EVALUATED[0]['id']}&compare=1", ".two"),
+        (f"open={PLAYED[3].id}", ".ungrounded"),
+        (f"open={EVALUATED[0].id}&compare=1", ".two"),
     ):
         page.evaluate("address => { location.hash = address }", address)
         page.wait_for_selector(seen)
@@ -388,16 +417,14 @@ def test_text_is_readable_in_light_and_in_dark(visit, small, scheme):
 
 
 def test_hostile_text_is_shown_and_never_run(visit, tmp_path):
-    hostile = trace(1, persona=HOSTILE, said=HOSTILE, truth=HOSTILE, tool=HOSTILE, answer=f"{HOSTILE} fit_score 0.31")
+    hostile = rollout(1, persona=HOSTILE, said=HOSTILE, truth=HOSTILE, tool=HOSTILE, answer=f"{HOSTILE} fit_score 0.31")
     hostile |= {"id": HOSTILE, "scenario_id": HOSTILE, "failure": HOSTILE, "completed_naturally": False}
     hostile["messages"][0] = {"role": "system", "content": HOSTILE}
     hostile["messages"][1] = {"role": "user", "content": f"Person A: {HOSTILE}. x\nPerson B: {HOSTILE}. x"}
     hostile["messages"][3] |= {"content": json.dumps({HOSTILE: HOSTILE, "__proto__": HOSTILE, "fit_score": 0.31})}
-    (tmp_path / "evaluation_report.md").write_text(
-        f"# Report\n\n## {HOSTILE}\n\n> {HOSTILE}\n\n![a](javascript:alert())"
-    )
+    results_folder(tmp_path, f"# Report\n\n## {HOSTILE}\n\n> {HOSTILE}\n\n![a](javascript:alert())")
     odd = trace(2, persona="constructor", tool="__proto__", answer="\ud800 \0")
-    write_page(tmp_path / "report.html", tmp_path, [hostile, odd], EVALUATED)
+    write_page(tmp_path / "report.html", tmp_path, [Trajectory.from_json(hostile), odd], EVALUATED)
     page = visit(tmp_path / "report.html")
     before = page.evaluate("document.querySelectorAll('script, img, svg').length")
     page.get_by_label("Search").fill("onerror=")
@@ -410,7 +437,7 @@ def test_hostile_text_is_shown_and_never_run(visit, tmp_path):
     page.keyboard.press("Escape")
     page.keyboard.press("Escape")
     page.locator(".row", has_text="constructor").click()
-    expect(page.locator(".about")).to_contain_text("constructor advisor")
+    expect(page.locator(".about")).to_contain_text("persona constructor")
     assert page.evaluate("window.hacked") is None
 
 
@@ -437,8 +464,8 @@ def test_the_policy_stops_what_would_be_run_or_loaded(browser, small):
 
 
 def test_five_thousand_trajectories_open_in_two_seconds(visit, tmp_path):
-    traces = read_json(TRACES, "starter_agentic_traces.py")
-    many = [one | {"id": f"{i}-{one['id']}"} for i in range(2) for one in traces][:5000]
+    traces = list(TraceFile(TRACES))
+    many = [replace(one, id=f"{i}-{one.id}") for i in range(2) for one in traces][:5000]
     path = tmp_path / "report.html"
     write_page(path, RESULTS, many, EVALUATED)
     seconds = []
@@ -456,6 +483,6 @@ def test_five_thousand_trajectories_open_in_two_seconds(visit, tmp_path):
     page.get_by_role("link", name="Next").click()
     expect(page.get_by_role("status")).to_contain_text("101 to 200")
     started = time.monotonic()
-    page.get_by_label("Search").fill(many[4321]["id"])
+    page.get_by_label("Search").fill(many[4321].id)
     assert page.locator(".row").count() == 1
     print(f"found one of them in {time.monotonic() - started:.2f} s")

@@ -18,8 +18,8 @@ function showConversation(data, trace, state) {
     {},
     buttons(trace, comparing),
     element("h2", { tabindex: "-1" }, trace.people),
-    element("p", { class: "about" }, `${trace.persona} advisor · ${comparing ? trace.scenario : `${played(trace)} · ${trace.id}`}`),
-    otherTries(data, trace),
+    element("p", { class: "about" }, `persona ${trace.persona} · ${comparing ? trace.scenario : `${playedAs(trace)} · ${trace.id}`}`),
+    otherRollouts(data, trace),
     comparing ? null : facts(trace),
     element("ol", { class: "turns" }, ...prompts),
     element("div", { class: comparing ? "sides two" : "sides" }, ...sides.map((side) => column(data, side, comparing))),
@@ -35,20 +35,20 @@ function buttons(trace, comparing) {
   return element("div", { class: "buttons" }, back, compare);
 }
 
-/** Links to what was played in the same scenario under the same name: phase 2's samples. */
-function otherTries(data, trace) {
-  const tries = data.traces.filter((other) => other.group === trace.group && other.scenario === trace.scenario);
-  if (tries.length < 2) return null;
-  const links = tries.map((other) => {
+/** Links to all rollouts of the same scenario in the same group: phase 2 has several. */
+function otherRollouts(data, trace) {
+  const rollouts = data.traces.filter((other) => other.group === trace.group && other.scenario === trace.scenario);
+  if (rollouts.length < 2) return null;
+  const links = rollouts.map((other) => {
     const says = `${other.sample + 1}: ${OUTCOMES[other.outcome]}, ${other.reward.toFixed(2)}`;
     const here = other === trace ? { "aria-current": "true" } : {};
     return element("a", { href: address({ open: other.id }), ...here }, says);
   });
-  return element("nav", { class: "tries", "aria-label": "Tries of the same scenario" }, "Tries ", ...links);
+  return element("nav", { class: "rollouts", "aria-label": "Rollouts of the same scenario" }, "Rollouts ", ...links);
 }
 
 function column(data, trace, comparing) {
-  const section = element("section", { class: "side", "aria-label": played(trace) });
+  const section = element("section", { class: "side", "aria-label": playedAs(trace) });
   if (comparing) section.append(element("h3", { class: "which" }, GROUPS[trace.group]), facts(trace));
   const turns = trace.turns.map((one, number) => answered(data, section, trace, one, number));
   section.append(element("ol", { class: "turns" }, ...turns));

@@ -16,7 +16,7 @@ async function unpack() {
 
 /** Adds to every trajectory what rows, filters and conversations show. */
 function derive(data) {
-  const played = new Map();
+  const byScenario = new Map();
   const people = data.texts.map(peopleIn);
   for (const trace of data.traces) {
     const closing = trace.turns.at(-1).pieces ?? [];
@@ -30,10 +30,10 @@ function derive(data) {
     trace.grounded = claims.filter(([, holder]) => holder !== null).length;
     trace.grounding = !trace.claims ? "none" : trace.grounded === trace.claims ? "grounded" : "ungrounded";
     trace.outcome = !readable ? "none" : trace.said === trace.truth ? "right" : "wrong";
-    played.set(`${trace.group} ${trace.scenario}`, trace);
+    byScenario.set(`${trace.group} ${trace.scenario}`, trace);
   }
   for (const trace of data.traces) {
-    trace.twin = TWIN[trace.group] && played.get(`${TWIN[trace.group]} ${trace.scenario}`);
+    trace.twin = TWIN[trace.group] && byScenario.get(`${TWIN[trace.group]} ${trace.scenario}`);
   }
   return data;
 }

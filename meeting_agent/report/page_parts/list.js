@@ -43,8 +43,8 @@ function showFilters(state) {
   form.querySelector("[type=reset]").hidden = !active && !state.search;
 }
 
-function played(trace) {
-  return trace.group === "traces" ? `${GROUPS.traces}, try ${trace.sample + 1}` : GROUPS[trace.group];
+function playedAs(trace) {
+  return trace.group === "traces" ? `${GROUPS.traces}, rollout ${trace.sample + 1}` : GROUPS[trace.group];
 }
 
 function row(trace, data, state) {
@@ -56,7 +56,7 @@ function row(trace, data, state) {
     element("span", { class: "sr" }, ` ${OUTCOMES[trace.outcome]}: `),
     element("span", { class: "people" }, trace.people),
     element("span", { class: "reward" }, element("span", { class: "sr" }, " reward "), trace.reward.toFixed(2)),
-    element("span", { class: "how" }, `${trace.persona} · ${played(trace)}`),
+    element("span", { class: "how" }, `${trace.persona} · ${playedAs(trace)}`),
     element("span", { class: "tools" }, tools || "no tools"),
   );
   if (trace.id === state.open) link.setAttribute("aria-current", "true");

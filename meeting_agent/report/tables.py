@@ -1,0 +1,162 @@
+"""The tables of report and README, in Markdown."""
+
+from __future__ import annotations
+
+from meeting_agent.evaluation.criteria import BRIEF, criteria, met
+from meeting_agent.report.glossary import term
+from meeting_agent.report.wording import (
+    comparison_name,
+    fixed,
+    name_of,
+    p_text,
+    percent,
+    points,
+    score,
+    table,
+    with_interval,
+)
+
+SCHEDULES = {
+    "random": "random pairs",
+    "same_interests": "most shared interests",
+    "sft_only": "SFT model alone",
+    "agent": "agent after DPO",
+    "oracle": "oracle",
+}
+USUAL_WAYS = {
+    "sft_vs_course_trl": "SFT to an equal loss: TRL's `SFTTrainer` as courses set it up",
+    "train_flops_vs_gemm": "SFT's arithmetic: a 2048³ matrix product",
+    "dpo_vs_trl_default": "DPO: TRL's `DPOTrainer` with its defaults",
+    "rollouts_vs_npcpy_lora": "rollouts: npcpy's own `lora` provider",
+    "rollouts_vs_sequential": "rollouts: one at a time with `generate`",
+    "predictor_vs_greedy": "predictions: the JSON written token by token",
+    "two_processes_vs_one": "rollouts in two processes: in one process, each on one core",
+}
+GROWING = {"rollouts": "rollouts, one sample each", "evaluation": "evaluation, before and after DPO"}
+# Agents see what tools say; the base, the SFT model and all baselines see the text alone.
+VIEWS = {"agent": "all_tools", "dpo": "all_tools"}
+INTERVAL = term("95% interval", "Confidence interval")
+
+
+def ladder_table(m: dict) -> str:
+    """Accuracy of every phase and baseline, with the ceiling of what it sees where that is known."""
+    ceilings, attainable = m["ceilings"], m["attainable"]
+    found = {name: with_interval(scores) for name, scores in (m["phases"] | m["baselines"]).items()}
+    head = ["model", f"accuracy ({INTERVAL})"]
+    if "text_only" not in ceilings:
+        majority = {"majority": percent(ceilings["majority"])} if "majority" in ceilings else {}
+        return table(head, [[name_of(name), accuracy] for name, accuracy in (majority | found).items()])
+    rows = []
+    for name, accuracy in found.items():
+        ceiling = ceilings.get(VIEWS.get(name, "text_only"))
+        share = percent(attainable[name]) if name in attainable else ""
+        rows.append([name_of(name), accuracy, "" if ceiling is None else percent(ceiling), share])
+    return table([*head, term("ceiling"), f"share of the {term('attainable gain')}"], rows)
+
+
+def error_table(errors: list[dict]) -> str:
+    """Errors of the SFT model by groups of scenarios. Empty for a task without such groups."""
+    if not errors:
+        return ""
+    return table(
+        ["by", "group", "scenarios", "accuracy", term("MAE")],
+        [[e["by"], e["group"], str(e["n"]), percent(e["accuracy"]), fixed(e["mae"], 3)] for e in errors],
+    )
+
+
+def tool_table(tool_share: dict[str, float]) -> str:
+    if not tool_share:
+        return ""
+    return table(["tool", "rollouts that call it"], [[f"`{name}`", percent(s)] for name, s in tool_share.items()])
+
+
+def before_and_after_table(before: dict, after: dict, call_range: str) -> str:
+    """Scores of the agents on the held-out scenarios, before and after DPO."""
+    both = (before, after)
+    rows = [
+        ["accuracy", *(percent(s["accuracy"]) for s in both)],
+        ["mean reward", *(fixed(s["reward"], 3) for s in both)],
+        ["calls per scenario", *(fixed(s["calls_mean"], 2) for s in both)],
+        ["repeated calls per scenario", *(fixed(s["repeated_calls_mean"], 3) for s in both)],
+        [f"made {call_range} calls", *(percent(s["calls_in_range_rate"]) for s in both)],
+        ["ended with an answer", *(percent(s["completed_rate"]) for s in both)],
+        ["claims per answer", *(fixed(s["claims_mean"], 2) for s in both)],
+        [term("grounded claims", "Grounded claim"), *(percent(s["grounded_claim_rate"], 2) for s in both)],
+        [term("correlation"), *(score(s, "correlation", 2) for s in both)],
+        [term("Brier score"), *(score(s, "brier", 3) for s in both)],
+        ["tokens written", *(fixed(s["tokens_mean"], 0) for s in both)],
+    ]
+    tools = sorted(before["tool_share"].keys() | after["tool_share"].keys())
+    rows += [[f"call `{name}`", *(percent(s["tool_share"].get(name, 0)) for s in both)] for name in tools]
+    return table(["on the held-out scenarios", "before DPO", "after DPO"], rows)
+
+
+def paired_table(paired: dict[str, dict]) -> str:
+    rows = []
+    for name, c in paired.items():
+        low, high = (points(bound) for bound in c["ci95"])
+        rows.append([comparison_name(name), f"{points(c['delta'])} points ({low} to {high})", p_text(c["p_value"])])
+    return table(["comparison", f"gain in accuracy ({INTERVAL})", term("McNemar test")], rows)
+
+
+def ceilings_table(ceilings: dict[str, float]) -> str:
+    """Empty where only the majority class is known, as with a user's own meetings."""
+    if not ceilings.keys() - {"majority"}:
+        return ""
+    return table([term("ceiling"), "accuracy"], [[name_of(name), percent(value)] for name, value in ceilings.items()])
+
+
+def bars_table(m: dict) -> str:
+    """Every acceptance criterion with the measured value. Those of the brief come first."""
+    found = sorted(criteria(m), key=lambda c: c[0] not in BRIEF)
+    return table(
+        ["criterion", "measured", "required", "met"],
+        [[w, f"{v:.4g}", f"{c} {bound:g}", "yes" if met(v, c, bound) else "**no**"] for w, v, c, bound in found],
+    )
+
+
+def replication_table(runs: list[dict]) -> str:
+    rows = [
+        [
+            str(r["seed"]),
+            *(with_interval(r[k]) for k in ("sft", "agent", "dpo")),
+            f"{points(r['dpo_vs_agent'])} points, {p_text(r['dpo_vs_agent_p'])}",
+        ]
+        for r in runs
+    ]
+    return table(["seed", *(name_of(phase) for phase in ("sft", "agent", "dpo")), "gain of DPO"], rows)
+
+
+def schedule_table(schedule: dict) -> str:
+    rows = []
+    for name, words in SCHEDULES.items():
+        gain = schedule["share_of_oracle_gain"].get(name)
+        share = f"{percent(gain['share'])} ({percent(gain['ci95'][0])} to {percent(gain['ci95'][1])})" if gain else ""
+        rows.append([words, percent(schedule["expected_success"][name]), share])
+    return table(["schedule", "meetings that succeed", f"share of the oracle's gain ({INTERVAL})"], rows)
+
+
+def speed_table(comparisons: list[dict]) -> str:
+    """Our speed against the usual ways, missed goals included."""
+    rows = []
+    for c in comparisons:
+        figures = f"{c['ratio']:.2f} ({c['ratio_low']:.2f} to {c['ratio_high']:.2f})"
+        goal = "met" if c["ratio"] >= c["bar"] else "missed"
+        rates = [f"{c['ours']:.4g}", f"{c['peer']:.4g} {c['unit']}"]
+        rows.append([USUAL_WAYS.get(c["name"], name_of(c["name"])), *rates, figures, f"{c['bar']:g}, {goal}"])
+    return table(["what: the usual way", "ours", "usual way", "ratio", "goal"], rows)
+
+
+def growth_table(rows: list[dict]) -> str:
+    """Time and memory of rollouts and evaluation by number of scenarios."""
+    cells = [
+        [
+            GROWING[row["phase"]],
+            fixed(row["scenarios"], 0),
+            f"{row['start_up_seconds']:.0f} s",
+            f"{1000 * row['seconds_each']:.0f} ms",
+            f"{fixed(row['peak_mib'], 0)} MiB",
+        ]
+        for row in rows
+    ]
+    return table(["in one process", "scenarios", "start-up", "then each", "peak memory"], cells)
