@@ -3,7 +3,7 @@
 python -m meeting_agent.report.readme_example      # writes the example anew from trajectories/evaluation_traces.json
 
 The rule that chooses it: the first scenario in the file that the agent got wrong before DPO and right without a fault
-after it, that needed one more tool call for this, and whose true probability is no coin flip. The caption says how many
+after it, with the same tool calls and one more, and whose true probability is no coin flip. The caption says how many
 scenarios DPO won and how many it lost, so that one conversation does not pass for the average.
 """
 
@@ -39,12 +39,12 @@ def is_right(trajectory: Trajectory) -> bool:
 
 
 def is_telling(before: Trajectory, after: Trajectory) -> bool:
-    """Whether one more call turns a wrong recommendation into a right one, where the truth is clear."""
+    """Whether one more call turned a wrong recommendation into a right one, where the truth is clear."""
     return (
         before.recommendation in ("YES", "NO")
         and not is_right(before)
         and after.reward == 1.0
-        and len(after.tools_used) == len(before.tools_used) + 1
+        and after.tools_used[:-1] == before.tools_used
         and after.ground_truth is not None
         and abs(after.ground_truth - 0.5) >= CLEAR
     )
