@@ -22,7 +22,6 @@ PAGES = [Path("README.md"), Path("CONTRIBUTING.md"), *sorted(Path("docs").rglob(
 STARTS = ("python ", ".venv/bin/", "make ", "accelerate launch ", "vllm serve ")
 # Commands of other projects, which test_served.py tries: vLLM's only where it is installed.
 OF_OTHERS = ("vllm serve", ".venv/bin/transformers serve")
-GLOSSARY = "glossary.md"
 
 ELSEWHERE = {
     "make run": ".ci/run",
@@ -225,10 +224,13 @@ def test_flags_in_the_docs_exist():
 
 
 def slugs(page):
-    """The anchors that GitHub gives to the headings of a page."""
+    """The anchors that GitHub gives to the headings of a page; equal ones are numbered."""
     _, outside = fences(page.read_text(encoding="utf-8"))
-    headings = re.findall(r"^#+ (.+)$", outside, re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    found = []
+    for heading in re.findall(r"^#+ (.+)$", outside, re.MULTILINE):
+        slug = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        found.append(slug + (f"-{found.count(slug)}" if slug in found else ""))
+    return found
 
 
 def test_links_lead_somewhere():
@@ -238,7 +240,7 @@ def test_links_lead_somewhere():
         for target in re.findall(r"\]\(([^)]+)\)", outside):
             path, _, anchor = target.partition("#")
             place = page.parent / path if path else page
-            if target.startswith("https://") or place.name == GLOSSARY:
+            if target.startswith("https://"):
                 continue
             found += 1
             assert place.exists(), f"{page}: {target}"
