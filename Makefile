@@ -13,10 +13,10 @@ SHELL := /bin/bash
 .PHONY: run test check replicate base export bench memory bad_input chaos fuzz injection soak
 
 # PyTorch first: with it installed, nothing else pulls in its CUDA packages.
-.venv/ready: requirements.txt
+.venv/ready: requirements.txt requirements-dev.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check "$$(grep '^torch==' requirements.txt)"
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	touch $@
 
 run: .venv/ready
@@ -30,6 +30,7 @@ else
 	$(PHASE) starter_agentic_traces.py
 	$(PHASE) starter_agentic_rlft.py
 	$(BIN)/python -m meeting_agent.report.markdown
+	$(BIN)/python -m meeting_agent.report.readme_example
 	$(BIN)/python -m meeting_agent.report.page
 endif
 

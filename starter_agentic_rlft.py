@@ -351,5 +351,10 @@ def play_evaluation(
     return unfinished
 
 
-if __name__ == "__main__":
+def command() -> None:
+    """`meeting-rlft`: errors that the user can mend are one line."""
     run_script(main)
+
+
+if __name__ == "__main__":
+    command()

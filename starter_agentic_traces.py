@@ -237,5 +237,10 @@ def print_statistics(summary: dict) -> None:
     print(f"{summary['calls_mean']:.2f} calls on average, claims grounded {summary['grounded_claim_rate']:.1%}")
 
 
-if __name__ == "__main__":
+def command() -> None:
+    """`meeting-traces`: errors that the user can mend are one line."""
     run_script(main)
+
+
+if __name__ == "__main__":
+    command()

@@ -221,5 +221,10 @@ def print_validation(report: dict) -> None:
         print(f"  {group['by']:>20} {group['group']:<26} n {group['n']:>4}  accuracy {group['accuracy']:.3f}")
 
 
-if __name__ == "__main__":
+def command() -> None:
+    """`meeting-sft`: errors that the user can mend are one line."""
     run_script(main)
+
+
+if __name__ == "__main__":
+    command()

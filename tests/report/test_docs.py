@@ -1,4 +1,8 @@
-"""What README and docs tell a reader to type works: flags are known, files are there, and each command runs."""
+"""What README and docs tell a reader to type works: flags are known, files are there, and each command runs.
+
+A command in inline code or in a code block without a language runs here. One in a `text` block needs files of the
+reader's: it is only parsed.
+"""
 
 import importlib
 import os
@@ -14,7 +18,7 @@ import pytest
 
 from meeting_agent.common.settings import parse_settings
 
-PAGES = [Path("README.md"), *sorted(Path("docs").glob("*.md"))]
+PAGES = [Path("README.md"), Path("CONTRIBUTING.md"), *sorted(Path("docs").rglob("*.md"))]
 STARTS = ("python ", ".venv/bin/", "make ", "accelerate launch ", "vllm serve ")
 # Commands of other projects, which test_served.py tries: vLLM's only where it is installed.
 OF_OTHERS = ("vllm serve", ".venv/bin/transformers serve")
@@ -22,6 +26,7 @@ OF_OTHERS = ("vllm serve", ".venv/bin/transformers serve")
 ELSEWHERE = {
     "make run": ".ci/run",
     "make test": ".ci/run",
+    "make check": ".ci/run",
     "--api_url": "test_served.py",
     "meeting_agent.scheduling.schedule": "test_the_schedule_of_the_docs",
 }
@@ -48,19 +53,39 @@ SHORT = {
 SHORT_RECIPE = {
     "sft": "max_train_rows: 40\nnum_train_epochs: 1",
     "traces": "num_scenarios: 16",
-    "rlft": "max_steps: 1\nmost_pairs: 20\nper_device_train_batch_size: 2\nnum_eval_scenarios: 12",
+    "rlft": "max_steps: 1\nmax_pairs: 20\nper_device_train_batch_size: 2\nnum_eval_scenarios: 12",
 }
 
 
-def commands():
-    """Every command in inline code and code blocks."""
+# What a command in a `text` block parses like, where its file is the reader's own.
+PARSED_AS = {"my_conference": "starter_agentic_rlft"}
+
+
+def fences(text):
+    """(language, code) of every fenced block, and the text without them."""
+    blocks, outside, block = [], [], None
+    for line in text.splitlines():
+        if match := re.match(r" *```(\w*) *$", line):
+            if block is None:
+                block = (match[1], [])
+            else:
+                blocks.append((block[0], block[1]))
+                block = None
+        elif block is None:
+            outside.append(line)
+        else:
+            block[1].append(line)
+    assert block is None, "a code block has no end"
+    return blocks, "\n".join(outside)
+
+
+def commands(language=""):
+    """Every command in code blocks of a language; with those in inline code where it has none."""
     for page in PAGES:
-        text = page.read_text(encoding="utf-8")
-        blocks = re.findall(r"^```\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-        lines = [line.partition("#")[0] for block in blocks for line in block.splitlines()]
-        inline = re.findall(r"`([^`]+)`", re.sub(r"^ *```.*?^ *```", "", text, flags=re.MULTILINE | re.DOTALL))
-        for found in [*lines, *inline]:
-            command = " ".join(found.split())
+        blocks, outside = fences(page.read_text(encoding="utf-8"))
+        found = [line.partition("#")[0] for name, code in blocks if name == language for line in code]
+        found += re.findall(r"`([^`]+)`", outside) if not language else []
+        for command in (" ".join(line.split()) for line in found):
             if command.startswith(STARTS) and len(command.split()) > 1 and "…" not in command:
                 yield command
 
@@ -76,7 +101,7 @@ def settings_of(module):
     )
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", sorted({*COMMANDS, *commands("text")}))
 def test_a_command_in_the_docs_is_one_that_its_program_takes(command):
     if command.startswith(OF_OTHERS):
         return
@@ -88,7 +113,7 @@ def test_a_command_in_the_docs_is_one_that_its_program_takes(command):
     script = next(i for i, word in enumerate(words) if word == "-m" or word.endswith(".py"))
     name = words[script + 1] if words[script] == "-m" else words[script].removesuffix(".py")
     flags = words[script + 2 if words[script] == "-m" else script + 1 :]
-    parse_settings(settings_of(importlib.import_module(name)), "", flags)
+    parse_settings(settings_of(importlib.import_module(PARSED_AS.get(name, name))), "", flags)
     for word in flags:
         if word.startswith(("data/", "recipes/")):
             assert Path(word).exists()
@@ -198,16 +223,118 @@ def test_flags_in_the_docs_exist():
             assert flag in known | of_others | {"--config", "--concurrent_agents"}, f"{page}: {flag}"
 
 
+def slugs(page):
+    """The anchors that GitHub gives to the headings of a page; equal ones are numbered."""
+    _, outside = fences(page.read_text(encoding="utf-8"))
+    found = []
+    for heading in re.findall(r"^#+ (.+)$", outside, re.MULTILINE):
+        slug = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        found.append(slug + (f"-{found.count(slug)}" if slug in found else ""))
+    return found
+
+
 def test_links_lead_somewhere():
+    found = 0
     for page in PAGES:
-        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
-            assert target.startswith("https://") or (page.parent / target).exists(), f"{page}: {target}"
+        _, outside = fences(page.read_text(encoding="utf-8"))
+        for target in re.findall(r"\]\(([^)]+)\)", outside):
+            path, _, anchor = target.partition("#")
+            place = page.parent / path if path else page
+            if target.startswith("https://"):
+                continue
+            found += 1
+            assert place.exists(), f"{page}: {target}"
+            assert not anchor or anchor in slugs(place), f"{page}: {target}"
+    assert found > 40
+
+
+def test_every_page_is_linked_from_the_readme_or_from_a_page_that_is():
+    linked, new = set(), [Path("README.md")]
+    while new:
+        page = new.pop()
+        linked.add(page.resolve())
+        for target in re.findall(r"\]\(([^)#]+\.md)", page.read_text(encoding="utf-8")):
+            place = page.parent / target
+            if place.exists() and place.resolve() not in linked:
+                new.append(place)
+    assert [page for page in PAGES if page.resolve() not in linked] == []
+
+
+def test_the_readme_is_read_in_five_minutes():
+    """At most 1,000 words outside code, tables and what is generated."""
+    text = Path("README.md").read_text(encoding="utf-8")
+    text = re.sub(r"<!-- \w+: generated .*?<!-- end of \w+ -->", "", text, flags=re.DOTALL)
+    _, outside = fences(text)
+    prose = [line for line in outside.splitlines() if not line.lstrip().startswith(("|", "<!--", "!["))]
+    words = re.sub(r"\]\([^)]*\)|`[^`]+`", " ", "\n".join(prose)).split()
+    assert 300 < len(words) <= 1000
+
+
+def test_the_readmes_tree_names_what_is_there():
+    blocks, _ = fences(Path("README.md").read_text(encoding="utf-8"))
+    (tree,) = [code for _, code in blocks if "meeting_agent/" in code]
+    names = [(line[: line.index("  ", 2)] if "  " in line[2:] else line) for line in tree]
+    paths, folder = [], ""
+    for name in names:
+        folder = name.strip() if name.strip() == "meeting_agent/" else folder if name.startswith(" ") else ""
+        paths += [folder + part.strip() for part in name.split(",")] if name.strip() != folder else [folder]
+    assert [path for path in paths if not Path(path).exists()] == []
+    rooms = {p.name for p in Path("meeting_agent").iterdir() if (p / "__init__.py").exists()} | {"conference.py"}
+    assert {path.removeprefix("meeting_agent/").rstrip("/") for path in paths if path.count("/") > 1} | {
+        "conference.py"
+    } == rooms
+
+
+def test_no_page_names_a_place_on_the_authors_machine():
+    for page in PAGES:
+        places = re.findall(r"(?<![\w.])/(?:home|root|tmp|work|mnt|opt|usr|var|Users)/\S*", page.read_text("utf-8"))
+        assert not places, f"{page}: {places}"
+
+
+def test_the_way_of_one_meeting_names_each_file_once():
+    text = Path("docs/architecture.md").read_text(encoding="utf-8")
+    steps = re.findall(r"^(\d+)\. (.+)$", text.partition("## The way of one meeting")[2], re.MULTILINE)
+    assert [int(number) for number, _ in steps] == list(range(1, len(steps) + 1))
+    files = []
+    for _, step in steps:
+        (file,) = re.findall(r"`([\w/]+\.py)`", step)
+        files.append(file)
+    assert len(files) > 20
+    assert sorted(set(files)) == sorted(files)
+    assert [file for file in files if not Path(file).exists()] == []
+    assert files[0].endswith("simulator.py")
+    assert files[-1].startswith("meeting_agent/report/")
+
+
+def test_the_table_of_imports_is_the_one_that_is_tested():
+    from tests.test_architecture import ALLOWED, APPLICATIONS
+
+    text = Path("docs/architecture.md").read_text(encoding="utf-8").partition("## The rules")[2]
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) ?\|$", text, re.MULTILINE)
+    shared = ALLOWED.keys() - APPLICATIONS.keys()
+    table = {
+        room: set(shared) if allowed == "all rooms above `scheduling`" else set(re.findall(r"`(\w+)`", allowed))
+        for room, allowed in rows
+    }
+    assert table == {room: set(allowed) for room, allowed in ALLOWED.items()}
+
+
+def test_experiments_are_told_in_one_form_and_newest_first():
+    _, *entries = re.split(r"^## ", Path("docs/experiments.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert len(entries) > 15
+    for entry in entries:
+        assert re.findall(r"^- \*\*(\w+):\*\*", entry, re.MULTILINE) == ["Hypothesis", "Run", "Result", "Verdict"], (
+            entry
+        )
+    dates = [entry[:10] for entry in entries]
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\d", date) for date in dates)
+    assert dates == sorted(dates, reverse=True)
 
 
 def test_the_schedule_of_the_docs(tmp_path):
     """As written, but for fewer candidates and another place."""
     text = Path("docs/organiser.md").read_text(encoding="utf-8")
-    command = re.search(r"^\.venv/bin/python (-m meeting_agent\.schedule .*)$", text, re.MULTILINE)[1]
+    command = re.search(r"^\.venv/bin/python (-m meeting_agent\.scheduling\.schedule .*)$", text, re.MULTILINE)[1]
     line = [sys.executable, *shlex.split(command), "--candidates", "1", "--output", str(tmp_path / "schedule.csv")]
     done = subprocess.run(line, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
