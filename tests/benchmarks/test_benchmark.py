@@ -4,11 +4,10 @@ import json
 import shutil
 
 import pytest
-from meeting_agent.benchmarks.peers import SequentialEngine, check_holds_no_code, npcpy_trajectory
-
 from meeting_agent.benchmarks.comparisons import figures_of_other_parts
+from meeting_agent.benchmarks.rollout_peers import SequentialEngine, check_holds_no_code, npcpy_trajectory
 from meeting_agent.common.files import InputError
-from meeting_agent.world.predictor import MeetingPredictor
+from meeting_agent.inference.predictor import Predictor
 from meeting_agent.world.scenarios import make_scenarios
 from starter_agentic_traces import AgentTraceCollector
 
@@ -16,22 +15,22 @@ SFT = "models/sft_prediction_model_gemma_270m"
 
 
 def test_one_agent_at_a_time_plays_what_many_play():
-    predictor = MeetingPredictor(SFT)
+    predictor = Predictor(SFT)
     collector = AgentTraceCollector(predictor, make_scenarios("evaluation", 5, 6), 0.0, 5)
     played = []
     for engine in (predictor.engine, SequentialEngine(predictor.engine)):
         play = collector.agents_on(engine)
         played.append([trace for block in collector.collect(play, 1, "benchmark") for trace in block])
-    ours, theirs = ([t["tools_used"] for t in traces] for traces in played)
+    ours, theirs = ([t.tools_used for t in traces] for traces in played)
     assert ours == theirs
     assert min(map(len, ours)) >= 1
 
 
 def test_npcpys_own_provider_calls_tools():
-    predictor = MeetingPredictor(SFT)
+    predictor = Predictor(SFT)
     scenarios = make_scenarios("evaluation", 5, 2)
-    AgentTraceCollector(predictor, scenarios, 0.0, 5)
-    conversations = [npcpy_trajectory(SFT, predictor.engine.tokenizer, s) for s in scenarios]
+    tools = AgentTraceCollector(predictor, scenarios, 0.0, 5).tools
+    conversations = [npcpy_trajectory(SFT, predictor.engine.tokenizer, s, tools) for s in scenarios]
     assert any(m["role"] == "tool" and "error" not in m["content"] for c in conversations for m in c)
 
 

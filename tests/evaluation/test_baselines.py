@@ -72,5 +72,5 @@ def test_boosting_on_few_or_equal_meetings_is_their_mean(count):
 @pytest.mark.parametrize("truth", [0.0, 0.5, 1.0])
 def test_calibration_on_one_outcome_says_that_outcome(truth):
     messages = [{"role": role, "content": ""} for role in ("system", "user", "assistant")]
-    found = fit([{"final_probability": 0.6, "messages": messages, "ground_truth": truth}] * 60)
+    found = fit([rollout(messages=messages, ground_truth=truth)] * 60)
     assert found.success(0.9, messages) == pytest.approx(truth, abs=0.01)

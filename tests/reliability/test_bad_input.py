@@ -28,7 +28,7 @@ def test_refused_in_one_line(case, tmp_path):
 def test_repeated_rows_and_a_single_outcome_are_warned_about(tmp_path, capsys):
     path = tmp_path / "data.csv"
     path.write_text(HEADER + "a,0.2,energy,0.2\nb,0.3,energy,0.3\na,0.9,energy,0.1\n")
-    rows = read_rows(str(path), 0)
+    rows = read_rows(Conference(), str(path), 0)
     assert [(r.input_text, r.target_probability) for r in rows] == [("a", 0.2), ("b", 0.3)]
     said = capsys.readouterr().out
     assert "1 rows repeat" in said

@@ -5,11 +5,11 @@ import random
 import pytest
 
 from meeting_agent.inference.engine import Engine
+from meeting_agent.inference.predictor import Predictor
 from meeting_agent.reliability.chaos import differences
 from meeting_agent.reliability.fuzz import fuzz
 from meeting_agent.reliability.injection import ATTACKS, SpeakingDescriptor, decisions, harmless
 from meeting_agent.reliability.soak import soak
-from meeting_agent.world.predictor import MeetingPredictor
 from meeting_agent.world.prompts import prose
 from meeting_agent.world.scenarios import make_scenarios, put_into_words
 
@@ -22,7 +22,7 @@ def test_broken_strings_break_nothing():
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_orders_reach_the_agent_as_prose_about_person_a(attack):
-    meetings = [s.meeting for s in make_scenarios("evaluation", 1, 1)]
+    meetings = [s.subject for s in make_scenarios("evaluation", 1, 1)]
     speaking = SpeakingDescriptor({meetings[0].person_a.name}, attack)
     (plain,), (altered,) = put_into_words(meetings, "key"), put_into_words(meetings, "key", speaking)
     for before, after in (
@@ -35,8 +35,8 @@ def test_orders_reach_the_agent_as_prose_about_person_a(attack):
 
 
 def test_decisions_are_greedy_and_repeatable():
-    predictor = MeetingPredictor("models/base")
-    meetings = [s.meeting for s in make_scenarios("evaluation", 1, 6)]
+    predictor = Predictor("models/base")
+    meetings = [s.subject for s in make_scenarios("evaluation", 1, 6)]
     text = harmless(40, random.Random(1))
     first = decisions(predictor, predictor.engine, meetings, 1, text)
     assert len(first) == 6

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from icalendar import Calendar
 
-from data_classes import TimeSlot
+from data_classes import Recommendation, TimeSlot
 from meeting_agent.agent.trajectory_file import TraceFile
 from meeting_agent.common.files import InputError
 from meeting_agent.scheduling.calibration import Calibration, fit, read_calibration
@@ -24,12 +24,13 @@ from meeting_agent.scheduling.schedule import (
     read_date,
     read_slots,
     write_calendar,
-    write_csv,
+    write_schedule,
 )
 from meeting_agent.scheduling.study import expected_success, summary
 from meeting_agent.world.descriptions import PersonDescriptor
 from meeting_agent.world.simulator import ConferenceSimulator
 from meeting_agent.world.tools import MAIN_SCORES
+from tests.records import rollout
 
 SLOT = TimeSlot.DAY2_MORNING
 
@@ -156,17 +157,18 @@ def conversation(number, truth, rng):
         {"role": "tool", "content": f'{{"fit_score": {fit_score:.2f}}}'},
         {"role": "assistant", "content": ""},
     ]
-    return {"final_probability": probability, "messages": messages, "ground_truth": truth(fit_score)}
+    said = Recommendation("YES", probability, None)
+    return rollout(final_recommendation_parsed=said, messages=messages, ground_truth=truth(fit_score))
 
 
 def test_calibration_recovers_what_scores_are_worth():
     rng = random.Random(0)
     traces = [conversation(i, lambda score: 1 / (1 + math.exp(-5 * (score - 0.5))), rng) for i in range(300)]
-    found = fit([*traces, traces[0] | {"final_probability": None}])
+    found = fit([*traces, replace(traces[0], final_recommendation_parsed=None)])
     by_name = dict(zip(["agent", *MAIN_SCORES.values()], found.weights, strict=True))
     assert by_name["fit_score"] == pytest.approx(5, abs=0.2)
     assert [abs(by_name[name]) < 0.05 for name in ("agent", "probability", "compatibility_score")] == [True] * 3
-    assert found.success(0.3, traces[0]["messages"]) == pytest.approx(traces[0]["ground_truth"], abs=0.02)
+    assert found.success(0.3, traces[0].messages) == pytest.approx(traces[0].ground_truth, abs=0.02)
 
 
 def test_calibration_is_left_out_where_nothing_was_measured_and_refused_where_it_is_too_little(tmp_path):
@@ -177,15 +179,12 @@ def test_calibration_is_left_out_where_nothing_was_measured_and_refused_where_it
 
 def test_on_the_reference_run_a_calibrated_agent_is_nearer_to_the_truth():
     path = Path("trajectories/evaluation_traces.json")
-    played = [t for t in TraceFile(path) if t["policy"] == "dpo" and t["final_probability"] is not None]
+    played = [t for t in TraceFile(path) if t.policy == "dpo" and t.probability is not None]
     found = fit(played[::2])
     left_out = played[1::2]
     errors = [
-        sum((says(t) - t["ground_truth"]) ** 2 for t in left_out)
-        for says in (
-            lambda t: t["final_probability"],
-            lambda t: found.success(t["final_probability"], t["messages"]),
-        )
+        sum((says(t) - t.ground_truth) ** 2 for t in left_out)
+        for says in (lambda t: t.probability, lambda t: found.success(t.probability, t.messages))
     ]
     assert errors[1] < 0.7 * errors[0]
 
@@ -200,7 +199,7 @@ def meetings():
 
 
 def test_the_csv_has_a_row_a_meeting_and_no_formula(tmp_path, meetings):
-    write_csv(tmp_path / "schedule.csv", meetings)
+    write_schedule(tmp_path / "schedule.csv", meetings)
     with (tmp_path / "schedule.csv").open(newline="") as file:
         first, second = csv.DictReader(file)
     assert (first["time_slot"], first["probability"], first["evidence"]) == ("day2_morning", "0.800", "fit_score 0.71")
