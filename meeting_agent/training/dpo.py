@@ -43,7 +43,6 @@ def train(settings: DPOSettings, pairs: list[PreferencePair], checkpoints: Path)
     A killed run goes on with the last whole checkpoint in the folder `checkpoints`.
     """
     import torch
-    import trl
     from peft.optimizers import create_loraplus_optimizer
 
     from meeting_agent.inference.loading import load_model, load_tokenizer, position_limit, use_known_pad, with_adapter
@@ -58,7 +57,38 @@ def train(settings: DPOSettings, pairs: list[PreferencePair], checkpoints: Path)
     tokenizer = load_tokenizer(base)
     model = with_adapter(load_model(base, **quantization(settings.use_4bit)), settings.sft_model_path, trainable=True)
     use_known_pad(model, tokenizer)
-    args = trl.DPOConfig(
+    args = training_arguments(settings, checkpoints)
+    optimizer = create_loraplus_optimizer(
+        model, torch.optim.AdamW, lr=settings.learning_rate, loraplus_lr_ratio=settings.loraplus_ratio
+    )
+    dataset = stored_dataset(pairs, tokenizer, checkpoints / PAIRS, position_limit(model))
+    with trying("reading pairs"):
+        trainer = SharedPrefixDPOTrainer(
+            model=model,
+            args=args,
+            train_dataset=dataset,
+            processing_class=tokenizer,
+            data_collator=AgentPreferenceCollator(pad_token_id=tokenizer.pad_token_id),
+            optimizers=(optimizer, None),
+            callbacks=[SignCheckpoints()],
+        )
+    guard_reporters(trainer)
+    try_loss(trainer, 1)
+    if this_process().is_main_process:
+        sign(checkpoints / PAIRS)  # the reference's log-probabilities are in it by now
+    show_progress(trainer, {"loss": "loss", "rewards/margins": "margin"}, every=10)
+    started = time.monotonic()
+    trainer.train(resume_from_checkpoint=last_whole_checkpoint(checkpoints))
+    metrics = TrainingMetrics(trainer.state.log_history, settings.max_steps, time.monotonic() - started)
+    return model, tokenizer, metrics
+
+
+def training_arguments(settings: DPOSettings, checkpoints: Path):
+    """The settings as TRL takes them."""
+    import torch
+    import trl
+
+    return trl.DPOConfig(
         output_dir=str(checkpoints),
         beta=settings.beta,
         loss_type=["sigmoid", "sft"],
@@ -84,29 +114,6 @@ def train(settings: DPOSettings, pairs: list[PreferencePair], checkpoints: Path)
         disable_tqdm=True,
         seed=settings.seed,
     )
-    optimizer = create_loraplus_optimizer(
-        model, torch.optim.AdamW, lr=settings.learning_rate, loraplus_lr_ratio=settings.loraplus_ratio
-    )
-    dataset = stored_dataset(pairs, tokenizer, checkpoints / PAIRS, position_limit(model))
-    with trying("reading pairs"):
-        trainer = SharedPrefixDPOTrainer(
-            model=model,
-            args=args,
-            train_dataset=dataset,
-            processing_class=tokenizer,
-            data_collator=AgentPreferenceCollator(pad_token_id=tokenizer.pad_token_id),
-            optimizers=(optimizer, None),
-            callbacks=[SignCheckpoints()],
-        )
-    guard_reporters(trainer)
-    try_loss(trainer, 1)
-    if this_process().is_main_process:
-        sign(checkpoints / PAIRS)  # the reference's log-probabilities are in it by now
-    show_progress(trainer, {"loss": "loss", "rewards/margins": "margin"}, every=10)
-    started = time.monotonic()
-    trainer.train(resume_from_checkpoint=last_whole_checkpoint(checkpoints))
-    metrics = TrainingMetrics(trainer.state.log_history, settings.max_steps, time.monotonic() - started)
-    return model, tokenizer, metrics
 
 
 def preference_dataset(pairs: list[PreferencePair], tokenizer, positions: int | None = None):

@@ -108,11 +108,9 @@ def train(
     A killed run goes on with the last whole checkpoint in the folder `checkpoints`.
     """
     import torch
-    import trl
     from datasets import Dataset
     from peft.optimizers import create_loraplus_optimizer
 
-    from meeting_agent.common.processes import this_process
     from meeting_agent.inference.loading import position_limit
     from meeting_agent.training.checkpoints import SignCheckpoints, last_whole_checkpoint
     from meeting_agent.training.dry_run import try_loss
@@ -127,7 +125,44 @@ def train(
     selection = short_enough(settings, selection, "selection", room)
     per_step = settings.per_device_train_batch_size * settings.gradient_accumulation_steps
     steps_per_epoch = math.ceil(len(rows) / wordings / per_step)  # an epoch sees a row in one of its wordings
-    args = trl.SFTConfig(
+    args = training_arguments(settings, checkpoints, steps_per_epoch)
+    optimizer = create_loraplus_optimizer(
+        model,
+        torch.optim.AdamW,
+        lr=settings.learning_rate,
+        loraplus_lr_ratio=settings.loraplus_ratio,
+        weight_decay=settings.weight_decay,
+    )
+    trainer = RaftTrainer(
+        model=model,
+        args=args,
+        train_dataset=Dataset.from_list(rows),
+        eval_dataset=Dataset.from_list(selection),
+        processing_class=tokenizer,
+        optimizers=(optimizer, None),
+        callbacks=[ResumableEarlyStopping(settings.patience), SignCheckpoints(), *callbacks],
+        raft_weight=settings.raft_weight,
+    )
+    guard_reporters(trainer)
+    try_loss(trainer, 2)
+    show_progress(trainer, {"loss": "loss", "eval_loss": "squared error on selection rows"}, every=50)
+    started = time.monotonic()
+    trainer.train(resume_from_checkpoint=last_whole_checkpoint(checkpoints))
+    return TrainingMetrics(
+        history=trainer.state.log_history,
+        best_step=trainer.state.best_global_step or trainer.state.global_step,
+        seconds=time.monotonic() - started,
+    )
+
+
+def training_arguments(settings: SFTSettings, checkpoints: Path, steps_per_epoch: int):
+    """The settings as TRL takes them; every epoch ends with an evaluation and a checkpoint."""
+    import torch
+    import trl
+
+    from meeting_agent.common.processes import this_process
+
+    return trl.SFTConfig(
         output_dir=str(checkpoints),
         max_steps=settings.num_train_epochs * steps_per_epoch,
         per_device_train_batch_size=max(1, settings.per_device_train_batch_size // this_process().num_processes),
@@ -156,33 +191,6 @@ def train(
         report_to=settings.report_to,
         disable_tqdm=True,
         seed=settings.seed,
-    )
-    optimizer = create_loraplus_optimizer(
-        model,
-        torch.optim.AdamW,
-        lr=settings.learning_rate,
-        loraplus_lr_ratio=settings.loraplus_ratio,
-        weight_decay=settings.weight_decay,
-    )
-    trainer = RaftTrainer(
-        model=model,
-        args=args,
-        train_dataset=Dataset.from_list(rows),
-        eval_dataset=Dataset.from_list(selection),
-        processing_class=tokenizer,
-        optimizers=(optimizer, None),
-        callbacks=[ResumableEarlyStopping(settings.patience), SignCheckpoints(), *callbacks],
-        raft_weight=settings.raft_weight,
-    )
-    guard_reporters(trainer)
-    try_loss(trainer, 2)
-    show_progress(trainer, {"loss": "loss", "eval_loss": "squared error on selection rows"}, every=50)
-    started = time.monotonic()
-    trainer.train(resume_from_checkpoint=last_whole_checkpoint(checkpoints))
-    return TrainingMetrics(
-        history=trainer.state.log_history,
-        best_step=trainer.state.best_global_step or trainer.state.global_step,
-        seconds=time.monotonic() - started,
     )
 
 
