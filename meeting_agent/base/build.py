@@ -23,7 +23,8 @@ from typing import Any
 import torch
 from transformers import Gemma3ForCausalLM, Gemma3TextConfig, PreTrainedTokenizerFast
 
-from meeting_agent.base.corpus import dialogue_chat, dialogue_share, sample_short
+from meeting_agent.base.corpus import dialogue_share, sample_short
+from meeting_agent.base.dialogues import dialogue_chat
 from meeting_agent.base.muon import Muon
 from meeting_agent.base.tokenizer import train_tokenizer
 from meeting_agent.common.machine import machine

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from meeting_agent.agent.answers import last_json_object, parse_recommendation
 from meeting_agent.agent.claims import count_grounded_claims
-from meeting_agent.base.corpus import dialogue_chat
+from meeting_agent.base.dialogues import dialogue_chat
 from meeting_agent.inference.chat_format import to_openai_message
 from meeting_agent.inference.loading import load_tokenizer
 from meeting_agent.inference.prediction import read_probability, read_reason
