@@ -143,7 +143,7 @@ BASES: dict[str, tuple[Prepare, str]] = {
 OTHERS: dict[str, tuple[Mapping[str, object], str]] = {
     "recipe: none": ({"config": "{here}/no.yaml"}, "cannot be read as YAML"),
     "text for a number": ({"lora_r": "abc"}, "invalid int value"),
-    "unknown flag": ({"lora": 3}, "unrecognized arguments"),
+    "unknown flag": ({"lora": 3}, "unknown flag --lora: did you mean --lora_r?"),
     "no room for a row": ({"max_length": 5}, "raise --max_length to"),
     "unknown reporter": ({"report_to": "nowhere"}, "nowhere is not supported"),
     "no base named": ({"base_model_name": " "}, "--base_model_name is empty"),
