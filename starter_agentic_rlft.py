@@ -26,11 +26,10 @@ from data_classes import PreferencePair, Scenario, TrainingMetrics, Trajectory
 from meeting_agent.agent.environment import Environment
 from meeting_agent.agent.loop import MAX_ANSWER_TOKENS
 from meeting_agent.agent.tool_calls import no_prediction, tool_schemas
-from meeting_agent.agent.trajectory_file import TraceFile, companion
+from meeting_agent.agent.trajectory_file import TraceFile, check_origin, companion
 from meeting_agent.common.files import (
     ADAPTER_WEIGHTS,
     InputError,
-    digest,
     digests,
     fingerprint,
     read_json,
@@ -121,7 +120,8 @@ def main(environment: Environment | None = None) -> None:
     task: Environment = environment or Conference(config.attendees, config.meetings)
     check_config(config)
     traces = TraceFile(Path(config.traces_path))
-    check_origin(config, task)
+    check_base(Path(config.sft_model_path))
+    check_origin(traces.path, Path(config.sft_model_path), task.inputs)
     try_evaluation(config, task)
     pairs = create_preference_dataset_from_traces(traces, config, task)
     metrics = train_model_with_dpo(pairs, config)
@@ -164,25 +164,6 @@ def results_output(config: RLFTConfig) -> Output:
 
 def trace_summary(config: RLFTConfig) -> dict:
     return read_json(companion(Path(config.traces_path), "summary"), "starter_agentic_traces.py")
-
-
-def check_origin(config: RLFTConfig, task: Environment) -> None:
-    """Refuses trajectories of another adapter than the one that trains on; says if they were changed since."""
-    check_base(Path(config.sft_model_path))
-    origin = trace_summary(config).get("sha256", {})
-    if origin.get("adapter") != digest(Path(config.sft_model_path) / ADAPTER_WEIGHTS):
-        raise InputError(
-            f"{config.traces_path} was not played by {config.sft_model_path}: run starter_agentic_traces.py again"
-        )
-    own = digests(**task.inputs)
-    played = {name: origin[name] for name in own if name in origin}
-    if played and played != own:
-        raise InputError(
-            f"{config.traces_path} was played with other {' or '.join(own)} than --{' and --'.join(own)} name: "
-            "give the same, or some of the evaluation may have been trained on"
-        )
-    if origin.get("traces") != digest(Path(config.traces_path)):
-        print(f"warning: {config.traces_path} has been changed since phase 2 wrote it", flush=True)
 
 
 # ----------------------------------------------------------------------------- preference pairs

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -94,14 +95,29 @@ def base_with_adapter(settings: SFTSettings, dropout: float):
     return get_peft_model(model, lora)
 
 
+@dataclass(frozen=True)
+class TokenizedRows:
+    """What phase 1 trains on, and what it selects its best epoch by, as token ids and labels."""
+
+    training: list[dict]  # a row in each of its wordings, and rehearsals
+    selection: list[dict]
+    wordings: int  # of a training row
+
+
+def tokenize(settings: SFTSettings, environment: Environment, split: Split, model, tokenizer) -> TokenizedRows:
+    """The rows of `split` that the model has room for; raises InputError where it has room for none."""
+    from meeting_agent.inference.loading import position_limit
+
+    rows, wordings = training_rows(settings, environment, split, tokenizer)
+    selection = [prediction_row(tokenizer, r.input_text, target(r)) for r in split.selection]
+    room = min(settings.max_length, position_limit(model) or settings.max_length)
+    rows = short_enough(settings, rows, "training", room)
+    selection = short_enough(settings, selection, "selection", room)
+    return TokenizedRows(rows, selection, wordings)
+
+
 def train(
-    settings: SFTSettings,
-    environment: Environment,
-    split: Split,
-    model,
-    tokenizer,
-    checkpoints: Path,
-    callbacks: Sequence = (),
+    settings: SFTSettings, rows: TokenizedRows, model, tokenizer, checkpoints: Path, callbacks: Sequence = ()
 ) -> TrainingMetrics:
     """Trains the adapter in place and leaves it at its best epoch; `callbacks` are Transformers' trainer callbacks.
 
@@ -111,20 +127,15 @@ def train(
     from datasets import Dataset
     from peft.optimizers import create_loraplus_optimizer
 
-    from meeting_agent.inference.loading import position_limit
     from meeting_agent.training.checkpoints import SignCheckpoints, last_whole_checkpoint
     from meeting_agent.training.dry_run import try_loss
     from meeting_agent.training.early_stopping import ResumableEarlyStopping
     from meeting_agent.training.progress import show_progress
     from meeting_agent.training.raft import RaftTrainer
 
-    rows, wordings = training_rows(settings, environment, split, tokenizer)
-    selection = [prediction_row(tokenizer, r.input_text, target(r)) for r in split.selection]
-    room = min(settings.max_length, position_limit(model) or settings.max_length)
-    rows = short_enough(settings, rows, "training", room)
-    selection = short_enough(settings, selection, "selection", room)
     per_step = settings.per_device_train_batch_size * settings.gradient_accumulation_steps
-    steps_per_epoch = math.ceil(len(rows) / wordings / per_step)  # an epoch sees a row in one of its wordings
+    # An epoch sees a row in one of its wordings.
+    steps_per_epoch = math.ceil(len(rows.training) / rows.wordings / per_step)
     args = training_arguments(settings, checkpoints, steps_per_epoch)
     optimizer = create_loraplus_optimizer(
         model,
@@ -136,8 +147,8 @@ def train(
     trainer = RaftTrainer(
         model=model,
         args=args,
-        train_dataset=Dataset.from_list(rows),
-        eval_dataset=Dataset.from_list(selection),
+        train_dataset=Dataset.from_list(rows.training),
+        eval_dataset=Dataset.from_list(rows.selection),
         processing_class=tokenizer,
         optimizers=(optimizer, None),
         callbacks=[ResumableEarlyStopping(settings.patience), SignCheckpoints(), *callbacks],
