@@ -25,6 +25,7 @@ from meeting_agent.agent.tool_calls import no_prediction, tool_schemas
 from meeting_agent.common.files import InputError, digest, fingerprint, write_json, write_text
 from meeting_agent.common.hardware import check_precision
 from meeting_agent.common.outputs import Output, check_outputs
+from meeting_agent.common.processes import this_process
 from meeting_agent.common.settings import (
     input_path,
     output_path,
@@ -96,7 +97,6 @@ def run_sft_fine_tuning(config: SFTConfig, environment: Environment | None = Non
     output = adapter_output(config)
     check_outputs([output], {name: getattr(config, name[2:]) for name in ("--base_model_name", "--sft_data_path")})
 
-    from meeting_agent.common.processes import this_process
     from meeting_agent.evaluation.audit import audit_learnability
     from meeting_agent.training.sft import load_base_with_adapter, tokenize, train
 

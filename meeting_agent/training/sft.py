@@ -14,6 +14,7 @@ from meeting_agent.agent.environment import Environment
 from meeting_agent.agent.tool_calls import no_prediction, tool_schemas
 from meeting_agent.common.files import InputError
 from meeting_agent.common.hardware import quantization, trains_in_bfloat16
+from meeting_agent.common.processes import this_process
 from meeting_agent.inference.prediction import comes_back, target_text
 from meeting_agent.training.rows import dialogue_row, prediction_row
 from meeting_agent.training.split import Split
@@ -170,8 +171,6 @@ def training_arguments(settings: SFTSettings, checkpoints: Path, steps_per_epoch
     """The settings as TRL takes them; every epoch ends with an evaluation and a checkpoint."""
     import torch
     import trl
-
-    from meeting_agent.common.processes import this_process
 
     return trl.SFTConfig(
         output_dir=str(checkpoints),
