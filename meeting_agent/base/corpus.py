@@ -1,7 +1,7 @@
-"""What the base model reads, and when: questions about two people, exercises of one skill, and tool dialogues.
+"""What the base model is trained on, and in which order: questions about two people, exercises, tool dialogues.
 
-It plays the part of instruction tuning. Nothing in the corpus knows an outcome, so the model learns to read and to
-combine, and nothing about what makes a meeting succeed.
+The corpus takes the place of instruction tuning. It contains no outcome of a meeting, so the model learns to read texts
+and to combine scores, but not what makes a meeting succeed.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ SHORT_CHATS: dict[str, Callable[[random.Random], Chat]] = {
     "arithmetic": arithmetic_chat,
 }
 
-# Shares of documents at points of progress, linear in between. Phrases come first; then what two people have in common,
-# which no pair in full teaches until its simplest form is known; then pairs in full, means, and combining of results.
-# The columns are the kinds of SHORT_CHATS.
+# Weights of `SHORT_CHATS` at points of progress, in the same order and linear in between. Phrases come first, then what
+# two people have in common: complete pairs do not teach that before the model knows its simplest form. Then come
+# complete pairs, means and tool results.
 CURRICULUM = (
     (0.00, (50, 30, 10, 0, 0, 0, 0, 0, 0, 10)),
     (0.03, (50, 30, 10, 0, 0, 0, 0, 0, 0, 10)),
@@ -40,7 +40,7 @@ CURRICULUM = (
     (0.45, (2, 3, 6, 4, 6, 20, 20, 27, 7, 5)),
     (1.00, (1, 3, 6, 3, 5, 17, 20, 33, 7, 5)),
 )
-# Share of rows that open with a tool dialogue: these are learned by 0.45 and then only kept up, reading takes longer.
+# Share of rows that begin with a tool dialogue. The model knows dialogues by 0.45; reading takes it longer.
 DIALOGUES = ((0.0, 0.0), (0.16, 0.0), (0.28, 0.15), (0.45, 0.3), (1.0, 0.15))
 
 
@@ -55,5 +55,5 @@ def document_shares(progress: float) -> list[float]:
 
 
 def sample_short(rng: random.Random, progress: float) -> Chat:
-    """A document without tools."""
+    """A short chat, whose kind depends on the progress in [0, 1]."""
     return rng.choices(list(SHORT_CHATS.values()), document_shares(progress))[0](rng)

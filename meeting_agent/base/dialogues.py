@@ -1,7 +1,7 @@
-"""Tool dialogues, and parts of them: an agent calls tools and combines the scores that they gave.
+"""Tool dialogues and parts of them: an agent calls tools and combines their scores.
 
-Tool results are random numbers, unrelated to the descriptions above them. Final answers are plain means of the scores
-in view, so nothing here tells what makes a meeting succeed.
+Tool results are random and unrelated to the descriptions in the prompt. The final answer is the mean of the scores in
+the dialogue. So a dialogue says nothing about what makes a meeting succeed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ WHAT_TOOLS_SHOW = {
     "assess_time_slot_fit_and_energy": "the energy",
     "predict_follow_up_potential": "the follow-up",
 }
-# Tools a persona likes to start with; the rest is chance. Which tools pay is for the agent to find out.
+# The tool that a persona often calls first. The other calls are random: training has to find out which tools help.
 FIRST_CHOICE = {
     "data-driven": "predict_meeting_success_tool",
     "empathic": "assess_time_slot_fit_and_energy",
@@ -42,7 +42,7 @@ def word_for(score: float) -> str:
 
 
 def random_result(rng: random.Random, tool: str, draw: Callable[[], float] | None = None) -> dict:
-    """A tool's answer with the right fields and random values, by default even over [0, 1]."""
+    """A tool result with the right fields and random values, by default uniform over [0, 1]."""
     draw = draw or rng.random
     first, second = draw(), draw()
     mean = (first + second) / 2
@@ -79,15 +79,15 @@ def plan_calls(rng: random.Random, persona: str) -> list[str]:
         names.insert(0, favourite)
     plan = names[: min(count, 4)]
     if count == 5 or rng.random() < 0.05:
-        plan.append(rng.choice(plan))  # now and then a call is repeated, which tells nothing new
+        plan.append(rng.choice(plan))  # a repeated call, whose result is known already
     return plan
 
 
 def dialogue_chat(rng: random.Random, draw: Callable[[], float] | None = None, failing: float = 0.0) -> Chat:
-    """An agent that calls a few tools in some order and answers with the mean of the scores they gave.
+    """An agent calls a few tools in random order and answers with the mean of their scores.
 
-    `draw` gives the scores. A share `failing` of the calls misspells a name and hears so; half of those are made again,
-    the others given up, and the answer does without.
+    `draw` returns the scores. A share `failing` of the calls misspells a name and gets an error. The agent repeats half
+    of the failed calls and answers without the others.
     """
     pair = random_pair(rng)
     persona = rng.choice(list(system_prompt_configurations))
@@ -119,7 +119,7 @@ def dialogue_chat(rng: random.Random, draw: Callable[[], float] | None = None, f
 
 
 def call_chat(rng: random.Random) -> Chat:
-    """Two people by name and the one call that is asked for, whose arguments are copied from the prompt."""
+    """The user asks for one tool call, whose arguments the prompt states."""
     pair = random_pair(rng)
     a, b = pair.person_a.name, pair.person_b.name
     said_a, said_b = few_facts(rng).text, few_facts(rng).text
@@ -137,7 +137,7 @@ def tool_call(tool: str, a: str, b: str, slot: TimeSlot) -> dict:
 
 
 def results_chat(rng: random.Random) -> Chat:
-    """The end of a dialogue alone: tool results, what each says, and the answer that combines them."""
+    """The end of a dialogue: tool results, what each of them says, and the answer that combines them."""
     names = rng.sample(list(MAIN_SCORES), rng.randint(2, 4))
     known = {name: random_result(rng, name) for name in names}
     seen = " ".join(f"{observation(name, result)}." for name, result in known.items())
@@ -148,13 +148,13 @@ def results_chat(rng: random.Random) -> Chat:
 
 
 def observation(tool: str, result: dict) -> str:
-    """The main score of a tool's answer, quoted and judged: "fit_score 0.71 is high"."""
+    """Quotes and judges the main score of a tool result: "fit_score 0.71 is high"."""
     field = MAIN_SCORES[tool]
     return f"{field} {result[field]:.2f} is {word_for(result[field])}"
 
 
 def final_answer(known: dict[str, dict]) -> str:
-    """The closing JSON: the mean of the scores, YES above one half, and every score named once."""
+    """The final JSON: the mean of the scores, YES if it is above one half, and an observation for every score."""
     scores = [result[MAIN_SCORES[name]] for name, result in known.items()]
     mean = number(sum(scores) / len(scores))
     reasoning = ", ".join(observation(name, result) for name, result in known.items())

@@ -1,4 +1,4 @@
-"""Short exercises of one skill each: what a phrase tells, what a person says, what two people have in common."""
+"""Short exercises of one skill each: what a phrase means, what a person states, what two people have in common."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from meeting_agent.world.people import (
     phrases,
 )
 
-# Readings that depend on a match, and what A and B must state for one.
+# Readings that depend on a match, and what A and B must state so that the text settles them.
 MATCHES = {
     "need of A": ("seeking", "offering"),
     "need of B": ("offering", "seeking"),
@@ -28,7 +28,7 @@ PHRASE_TOPICS = ("energy", "engagement", "meetings", "introversion", "chronotype
 
 
 def phrase_chat(rng: random.Random) -> Chat:
-    """Loose phrases and what each tells: the vocabulary, learned where nothing distracts."""
+    """Lists phrases without context and what each one means. This teaches the vocabulary."""
     bank = phrases()
     chat = []
     for _ in range(2):
@@ -51,7 +51,7 @@ def phrase_chat(rng: random.Random) -> Chat:
 
 
 def person_chat(rng: random.Random) -> Chat:
-    """One person alone: everything the text tells, in a random order."""
+    """Describes one person and lists everything that the text states, in random order."""
     pair = random_pair(rng)
     said = pair.said_a
     facts = [
@@ -69,9 +69,9 @@ def person_chat(rng: random.Random) -> Chat:
 
 
 def match_chat(rng: random.Random, simple: bool) -> Chat:
-    """What two people want, give and like, and nothing else: a match has to be seen, since no word alone tells it.
+    """States what two people seek, offer and like, and nothing else. No single word gives the match away.
 
-    A simple one states one kind of thing. A model learns the others, and pairs in full, only once it has these.
+    A `simple` chat states one kind of fact. A model learns the other chats, and complete pairs, only after these.
     """
     said_a, said_b = one_kind_each(rng) if simple else (few_facts(rng), few_facts(rng))
     people = random_pair(rng)
@@ -91,9 +91,9 @@ def match_chat(rng: random.Random, simple: bool) -> Chat:
 
 
 def one_kind_each(rng: random.Random) -> tuple[Description, Description]:
-    """Two people of whom one seeks what the other offers, or who share an interest, in half of all cases."""
+    """Describes two people by their interests, or by a need and an offer. Half of these pairs match."""
     matches = rng.random() < 0.5
-    if rng.random() < 0.6:  # interests have the most words
+    if rng.random() < 0.6:  # there are more words for interests than for needs
         count_a, count_b = rng.choice((1, 1, 2, 3)), rng.choice((1, 1, 2, 3))
         drawn = rng.sample(all_interests(), count_a + count_b)
         interests_a, interests_b = drawn[count_b:], drawn[:count_b]
@@ -106,7 +106,7 @@ def one_kind_each(rng: random.Random) -> tuple[Description, Description]:
 
 
 def lookup_chat(rng: random.Random) -> Chat:
-    """Which of a list of interests someone has: one match after the other, the densest way to learn them."""
+    """Marks which of six interests a person has. No other chat holds as many matches in as few tokens."""
     theirs = rng.sample(all_interests(), rng.randint(1, INTERESTS_PER_PERSON))
     marked = []
     for _ in range(6):
@@ -119,7 +119,7 @@ def lookup_chat(rng: random.Random) -> Chat:
 
 
 def few_facts(rng: random.Random) -> Description:
-    """A description of one to three kinds of facts that another person may match."""
+    """A description with one to three kinds of facts that another person may match."""
     interests = rng.sample(all_interests(), rng.randint(1, INTERESTS_PER_PERSON)) if rng.random() < 0.6 else []
     seeking = rng.choice(all_needs()) if rng.random() < 0.8 else None
     offering = rng.sample(all_needs(), rng.randint(0 if interests or seeking else 1, OFFERS_PER_PERSON))
@@ -129,7 +129,7 @@ def few_facts(rng: random.Random) -> Description:
 def stated(
     rng: random.Random, interests: Sequence[str] = (), seeking: str | None = None, offering: Sequence[str] = ()
 ) -> Description:
-    """A description that states these facts, in some order, and nothing else."""
+    """A description that states only these facts, in random order."""
     bank = phrases()
     sentences = [rng.choice(bank["offering"][o]) for o in offering]
     if seeking is not None:

@@ -1,4 +1,4 @@
-"""Questions about two people in full: readings, means of them, and words to find in the text."""
+"""Questions about two complete descriptions: readings, means of readings, and words to find in the text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ANSWER_FORMAT = 'Respond with JSON: {"answer": "words"}'
 
 
 def number(value: float) -> str:
-    """Two decimals, never 1.00: every fraction starts with the same two tokens."""
+    """Writes two decimals, and 0.99 for 1.00, so that every fraction starts with the same two tokens."""
     return f"{min(0.99, max(0.0, value)):.2f}"
 
 
@@ -33,7 +33,7 @@ def random_pair(rng: random.Random) -> Pair:
 
 
 def ask_reading(rng: random.Random, pair: Pair, name: str | None = None) -> tuple[str, str]:
-    """How much one reading is; by default any."""
+    """Asks for one reading, by default a random one."""
     name = name or rng.choice(list(READINGS))
     return f"How much is {name}? {SCORE_FORMAT}", f'{{"score": {number(READINGS[name](pair))}}}'
 
@@ -45,7 +45,7 @@ def ask_list(rng: random.Random, pair: Pair) -> tuple[str, str]:
 
 
 def ask_means(rng: random.Random, pair: Pair) -> tuple[str, str]:
-    """Several means, none of whose parts has been written before: they have to be read from the text."""
+    """Asks for means of readings. The answer never states the readings, so the model must take them from the text."""
     parts = [rng.sample(PAIR_READINGS, rng.choice((2, 3, 4, 4))) for _ in range(rng.randint(1, 7))]
     means = [sum(READINGS[name](pair) for name in chosen) / len(chosen) for chosen in parts]
     answer = ", ".join(f'"{"+".join(chosen)}": {number(m)}' for chosen, m in zip(parts, means, strict=True))
@@ -85,7 +85,7 @@ QUESTIONS = {
 
 
 def question_chat(rng: random.Random, skills: list[str]) -> Chat:
-    """One pair of people, one question for each of `skills`."""
+    """Asks one question for each of `skills` about the same pair of people."""
     pair = random_pair(rng)
     lead = pair_context(pair.said_a.text, pair.said_b.text, pair.slot) + "\n\n"
     chat = []
@@ -97,6 +97,6 @@ def question_chat(rng: random.Random, skills: list[str]) -> Chat:
 
 
 def pair_chat(rng: random.Random, first: str) -> Chat:
-    """A pair in full and up to three questions; a mean asked first has no earlier answers to copy from."""
+    """Asks one to three questions about a pair. For means that come first, no earlier answer can be copied."""
     more = rng.choices(("reading", "list", "standout", "words"), (2, 2, 1, 1), k=rng.randint(0, 2))
     return question_chat(rng, [first, *more])

@@ -20,12 +20,12 @@ from meeting_agent.training.rows import dialogue_row, prediction_row
 from meeting_agent.training.split import Split
 from meeting_agent.training.trackers import guard_reporters
 
-# Families whose `out_proj` and `conv1d` are read by a kernel, past any adapter: PEFT refuses to adapt them.
+# In these families a kernel reads `out_proj` and `conv1d` directly, past any adapter, so PEFT refuses to adapt them.
 WITHOUT_OUT_PROJ = ("falcon_h1", "mamba", "mamba2", "falcon_mamba", "nemotron_h")
 
 
 class SFTSettings(Protocol):
-    """The settings of phase 1 that training follows; `SFTConfig` in `starter_sft.py` says what they mean."""
+    """The settings of phase 1 that training uses; `SFTConfig` in `starter_sft.py` explains them."""
 
     base_model_name: str
     sft_data_path: str
@@ -52,7 +52,7 @@ class SFTSettings(Protocol):
 
 
 def load_base_with_adapter(settings: SFTSettings):
-    """The frozen base with a fresh, trainable LoRA adapter on every linear layer, and its tokenizer."""
+    """Loads the base with a new trainable LoRA adapter on every linear layer, and its tokenizer. The base is frozen."""
     import torch
 
     from meeting_agent.inference.loading import load_tokenizer
@@ -98,15 +98,15 @@ def base_with_adapter(settings: SFTSettings, dropout: float):
 
 @dataclass(frozen=True)
 class TokenizedRows:
-    """What phase 1 trains on, and what it selects its best epoch by, as token ids and labels."""
+    """What phase 1 trains on and what it chooses its best epoch by, as token ids and labels."""
 
-    training: list[dict]  # a row in each of its wordings, and rehearsals
+    training: list[dict]  # every row in each of its wordings, and the rehearsals
     selection: list[dict]
     wordings: int  # of a training row
 
 
 def tokenize(settings: SFTSettings, environment: Environment, split: Split, model, tokenizer) -> TokenizedRows:
-    """The rows of `split` that the model has room for; raises InputError where it has room for none."""
+    """Tokenizes the rows of `split` and leaves out those that are too long; raises InputError if all of them are."""
     from meeting_agent.inference.loading import position_limit
 
     rows, wordings = training_rows(settings, environment, split, tokenizer)
@@ -120,9 +120,10 @@ def tokenize(settings: SFTSettings, environment: Environment, split: Split, mode
 def train(
     settings: SFTSettings, rows: TokenizedRows, model, tokenizer, checkpoints: Path, callbacks: Sequence = ()
 ) -> TrainingMetrics:
-    """Trains the adapter in place and leaves it at its best epoch; `callbacks` are Transformers' trainer callbacks.
+    """Trains the adapter in place and ends with its best epoch.
 
-    A killed run goes on with the last whole checkpoint in the folder `checkpoints`.
+    A killed run continues from the last complete checkpoint in the folder `checkpoints`. `callbacks` are trainer
+    callbacks of Transformers.
     """
     import torch
     from datasets import Dataset
@@ -168,7 +169,7 @@ def train(
 
 
 def training_arguments(settings: SFTSettings, checkpoints: Path, steps_per_epoch: int):
-    """The settings as TRL takes them; every epoch ends with an evaluation and a checkpoint."""
+    """The settings in TRL's form. Every epoch ends with an evaluation and a checkpoint."""
     import torch
     import trl
 
@@ -205,9 +206,9 @@ def training_arguments(settings: SFTSettings, checkpoints: Path, steps_per_epoch
 
 
 def training_rows(settings: SFTSettings, environment: Environment, split: Split, tokenizer) -> tuple[list[dict], int]:
-    """Every training row in each of its wordings, and rehearsals; with the number of wordings that a row has.
+    """Returns every training row in each of its wordings plus the rehearsals, and the number of wordings of a row.
 
-    Warns of reasons that are too long to be read back.
+    Prints a warning if a reason is too long for the model to write.
     """
     reasons = {row.target_reason for row in split.train}
     if long := [reason for reason in reasons if not comes_back(tokenizer, reason)]:
@@ -229,7 +230,7 @@ def training_rows(settings: SFTSettings, environment: Environment, split: Split,
 
 
 def short_enough(settings: SFTSettings, rows: list[dict], kind: str, room: int) -> list[dict]:
-    """Rows of at most `room` tokens; a longer one would lose its end, which holds the answer."""
+    """Returns the rows of at most `room` tokens. A longer row would lose its end, which holds the answer."""
     kept = [row for row in rows if len(row["input_ids"]) <= room]
     if not kept:
         shortest = min(len(row["input_ids"]) for row in rows)

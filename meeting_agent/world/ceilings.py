@@ -1,10 +1,10 @@
-"""The best accuracy that any predictor could reach, by Monte Carlo over what it cannot see.
+"""The best accuracy that any predictor could reach, by Monte Carlo over the attributes that it cannot see.
 
-For each scenario the hidden attributes are drawn anew, in agreement with what the text says (and, for tools, with
-what their readings say), and the draws vote on whether the meeting succeeds. The vote is the Bayes decision; how
-often it matches the truth is the ceiling. Attributes are independent a priori, so their posterior given the text is
-exact: a stated attribute is confined to what was stated, a silent one keeps its prior. Tool readings carry Gaussian
-noise, so a draw counts with the likelihood of the reading.
+For each scenario we draw the hidden attributes many times, in agreement with the text and, for tools, with their
+readings. The draws vote on whether the meeting succeeds. This vote is the Bayes decision, and the share of meetings
+where it is right is the ceiling. Attributes are independent a priori, so their posterior given the text is exact: a
+stated attribute lies within what was stated, and any other keeps its prior. Tool readings have Gaussian noise, so a
+draw is weighted by the likelihood of the reading.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def _uniform_in_level(rng: np.random.Generator, level: int | None, levels: int, 
 
 
 def _sample_sets(rng: np.random.Generator, options: list[str], stated: tuple[str, ...], size: int, draws: int):
-    """Boolean (draws, len(options)): the stated options and, at random, as many others as are missing."""
+    """Boolean (draws, len(options)): the stated options, filled up to `size` with random others."""
     known = np.array([option in stated for option in options])
     keys = rng.random((draws, len(options))) + known  # stated options outrank all others
     chosen = np.zeros((draws, len(options)), dtype=bool)
@@ -76,8 +76,8 @@ def _sample_energy(rng: np.random.Generator, said: Description, slot: TimeSlot, 
 
 
 def _given_reading(rng: np.random.Generator, samples: np.ndarray, reading: float) -> np.ndarray:
-    """Draws from `samples` in proportion to how likely each makes a tool's `reading` (importance resampling)."""
-    # The floor keeps the weights usable where a reading was clipped at 0 or 1 far from every draw.
+    """Resamples `samples` by the likelihood of a tool's `reading` (importance resampling)."""
+    # Without the floor all weights could be zero: a reading clipped at 0 or 1 may be far from every draw.
     likelihood = np.exp(-0.5 * ((samples - reading) / READING_NOISE_SD) ** 2) + 1e-12
     return rng.choice(samples, len(samples), p=likelihood / likelihood.sum())
 
@@ -112,7 +112,7 @@ def _pair_logits(factor: str, samples_a: np.ndarray, samples_b: np.ndarray) -> n
 
 
 def bayes_votes(meeting: Meeting, descriptor: PersonDescriptor, seed: int, draws: int = 400) -> dict[str, float]:
-    """Probability of success above one half given each view of a scenario, in [0, 1], by `draws` draws."""
+    """Share of `draws` draws, given each of `VIEWS`, in which success has a probability above one half."""
     rng = np.random.default_rng([seed, *meeting.scenario_id.encode()])
     a, b, slot = meeting.person_a, meeting.person_b, meeting.time_slot
     said_a, said_b = descriptor.describe(a, slot), descriptor.describe(b, slot)
