@@ -20,17 +20,16 @@ import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from data_classes import PreferencePair, Scenario, TrainingMetrics, Trajectory
+from meeting_agent.agent.blocks import UnfinishedRollouts
 from meeting_agent.agent.environment import Environment
 from meeting_agent.agent.loop import MAX_ANSWER_TOKENS
 from meeting_agent.agent.tool_calls import no_prediction, tool_schemas
-from meeting_agent.agent.trajectory_file import TraceFile, companion
+from meeting_agent.agent.trajectory_file import TraceFile, check_origin, companion
 from meeting_agent.common.files import (
     ADAPTER_WEIGHTS,
     InputError,
-    digest,
     digests,
     fingerprint,
     read_json,
@@ -40,6 +39,7 @@ from meeting_agent.common.files import (
 )
 from meeting_agent.common.hardware import check_precision
 from meeting_agent.common.outputs import Output, check_outputs, complete_inputs
+from meeting_agent.common.processes import this_process
 from meeting_agent.common.settings import (
     input_path,
     output_path,
@@ -54,9 +54,6 @@ from meeting_agent.inference.bases import base_of_adapter, check_adapter, check_
 from meeting_agent.inference.predictor import Predictor
 from meeting_agent.training.trackers import check_reporter
 from meeting_agent.world.reward import calculate_reward
-
-if TYPE_CHECKING:
-    from meeting_agent.agent.blocks import UnfinishedRollouts
 
 __all__ = [
     "calculate_reward",
@@ -115,13 +112,12 @@ class RLFTConfig:
 
 
 def main(environment: Environment | None = None) -> None:
-    from meeting_agent.common.processes import this_process
-
     config = parse_settings(RLFTConfig, __doc__.splitlines()[0])
     task: Environment = environment or Conference(config.attendees, config.meetings)
     check_config(config)
     traces = TraceFile(Path(config.traces_path))
-    check_origin(config, task)
+    check_base(Path(config.sft_model_path))
+    check_origin(traces.path, Path(config.sft_model_path), task.inputs)
     try_evaluation(config, task)
     pairs = create_preference_dataset_from_traces(traces, config, task)
     metrics = train_model_with_dpo(pairs, config)
@@ -166,25 +162,6 @@ def trace_summary(config: RLFTConfig) -> dict:
     return read_json(companion(Path(config.traces_path), "summary"), "starter_agentic_traces.py")
 
 
-def check_origin(config: RLFTConfig, task: Environment) -> None:
-    """Refuses trajectories of another adapter than the one that trains on; says if they were changed since."""
-    check_base(Path(config.sft_model_path))
-    origin = trace_summary(config).get("sha256", {})
-    if origin.get("adapter") != digest(Path(config.sft_model_path) / ADAPTER_WEIGHTS):
-        raise InputError(
-            f"{config.traces_path} was not played by {config.sft_model_path}: run starter_agentic_traces.py again"
-        )
-    own = digests(**task.inputs)
-    played = {name: origin[name] for name in own if name in origin}
-    if played and played != own:
-        raise InputError(
-            f"{config.traces_path} was played with other {' or '.join(own)} than --{' and --'.join(own)} name: "
-            "give the same, or some of the evaluation may have been trained on"
-        )
-    if origin.get("traces") != digest(Path(config.traces_path)):
-        print(f"warning: {config.traces_path} has been changed since phase 2 wrote it", flush=True)
-
-
 # ----------------------------------------------------------------------------- preference pairs
 
 
@@ -195,7 +172,6 @@ def create_preference_dataset_from_traces(
 
     `traces` is gone through several times, one trajectory in memory at a time.
     """
-    from meeting_agent.common.processes import this_process
     from meeting_agent.training.pairs import preference_pairs
 
     pairs = preference_pairs(environment or Conference(config.attendees, config.meetings), traces, config)
@@ -222,7 +198,6 @@ def train_model_with_dpo(pairs: list[PreferencePair], config: RLFTConfig) -> Tra
 
     Under `accelerate launch` the processes share every batch, and the first one writes.
     """
-    from meeting_agent.common.processes import this_process
     from meeting_agent.training.dpo import train
 
     model, tokenizer, metrics = train(config, pairs, checkpoint_folder(config))
@@ -291,7 +266,6 @@ def evaluate_model_performance(
 
     Under `accelerate launch` each process plays its share of the scenarios; all but the first then return nothing.
     """
-    from meeting_agent.common.processes import this_process
     from meeting_agent.evaluation.baselines import fitted_baselines
     from meeting_agent.evaluation.held_out import held_out_answers, warn_if_unreadable
     from meeting_agent.inference.engine import Engine
@@ -327,8 +301,6 @@ def play_evaluation(
     config: RLFTConfig, task: Environment, predictor: Predictor, groups: list[list[Scenario]]
 ) -> UnfinishedRollouts:
     """Every held-out scenario once by the policy before DPO ("sft"), then once by the aligned one ("dpo")."""
-    from meeting_agent.agent.blocks import UnfinishedRollouts
-    from meeting_agent.common.processes import this_process
     from meeting_agent.evaluation.held_out import play_held_out
     from meeting_agent.inference.engine import Engine
 

@@ -36,6 +36,7 @@ from meeting_agent.common.files import (
     write_json_array,
 )
 from meeting_agent.common.outputs import Output, check_outputs, complete_inputs
+from meeting_agent.common.processes import this_process
 from meeting_agent.common.settings import (
     input_path,
     output_path,
@@ -102,8 +103,6 @@ def generate_agent_traces_for_training(config: TraceConfig, environment: Environ
     and the first one puts them together. Trajectories go to disk as they are finished, so that memory does not grow
     with their number.
     """
-    from meeting_agent.common.processes import this_process
-
     task: Environment = environment or Conference(config.attendees, config.meetings)
     config = checked_config(config)
     first = next(task.scenarios("traces", config.seed, config.num_scenarios))[0]

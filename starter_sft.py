@@ -25,6 +25,7 @@ from meeting_agent.agent.tool_calls import no_prediction, tool_schemas
 from meeting_agent.common.files import InputError, digest, fingerprint, write_json, write_text
 from meeting_agent.common.hardware import check_precision
 from meeting_agent.common.outputs import Output, check_outputs
+from meeting_agent.common.processes import this_process
 from meeting_agent.common.settings import (
     input_path,
     output_path,
@@ -96,9 +97,8 @@ def run_sft_fine_tuning(config: SFTConfig, environment: Environment | None = Non
     output = adapter_output(config)
     check_outputs([output], {name: getattr(config, name[2:]) for name in ("--base_model_name", "--sft_data_path")})
 
-    from meeting_agent.common.processes import this_process
     from meeting_agent.evaluation.audit import audit_learnability
-    from meeting_agent.training.sft import load_base_with_adapter, train
+    from meeting_agent.training.sft import load_base_with_adapter, tokenize, train
 
     is_main = this_process().is_main_process
     audit = audit_learnability(rows) if is_main else None
@@ -107,7 +107,8 @@ def run_sft_fine_tuning(config: SFTConfig, environment: Environment | None = Non
 
     model, tokenizer = load_base_with_adapter(config)
     try_what_follows(config, task, split, model, tokenizer)
-    metrics = train(config, task, split, model, tokenizer, checkpoint_folder(config))
+    tokenized = tokenize(config, task, split, model, tokenizer)
+    metrics = train(config, tokenized, model, tokenizer, checkpoint_folder(config))
     if not is_main:
         return metrics
     with output.writing() as folder:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from data_classes import Meeting, Scenario, TrainingRow, Trajectory
 from meeting_agent.agent.environment import Predict, Tool
-from meeting_agent.base import corpus
+from meeting_agent.base.corpus import sample_short
+from meeting_agent.base.dialogues import dialogue_chat
 from meeting_agent.world import ceilings, error_patterns, past_meetings, reward, scenarios, visible
 from meeting_agent.world.descriptions import PersonDescriptor
 from meeting_agent.world.prompts import system_prompt_configurations
@@ -59,9 +60,9 @@ class Conference:
         """
         rng = random.Random(f"rehearsal-{seed}")
         for _ in range(count // 2):
-            yield corpus.dialogue_chat(rng), True
+            yield dialogue_chat(rng), True
         for _ in range(count - count // 2):
-            yield corpus.sample_short(rng, 1.0), False
+            yield sample_short(rng, 1.0), False
 
     # ------------------------------------------------------------------------- phase 2
 
@@ -98,7 +99,7 @@ class Conference:
         nothing is told about what to look up.
         """
         while True:
-            yield corpus.dialogue_chat(rng, lambda: rng.random() ** rng.choice((0.25, 1, 4)), FAILING_CALLS)
+            yield dialogue_chat(rng, lambda: rng.random() ** rng.choice((0.25, 1, 4)), FAILING_CALLS)
 
     def ceilings(self, scenarios: Sequence[Scenario]) -> dict[str, float]:
         """By Monte Carlo over what is hidden; of one's own meetings the majority alone, for want of their truth."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from data_classes import Trajectory
-from meeting_agent.common.files import InputError
+from meeting_agent.common.files import ADAPTER_WEIGHTS, InputError, digest, digests, read_json
 
 DEEPEST = 100  # levels of a trajectory file; ours has seven
 
@@ -59,6 +59,25 @@ class TraceFile:
         except (OSError, ValueError, ijson.JSONError) as error:
             reason = str(error).splitlines()[0]
             raise InputError(f"{self.path} cannot be read as JSON ({reason}): run {self.written_by} again") from None
+
+
+def check_origin(path: Path, adapter: Path, inputs: Mapping[str, Path]) -> None:
+    """Warns of trajectories that were changed since phase 2 wrote them.
+
+    Raises InputError if they are of another `adapter`, or of other `inputs` of the environment, by flag, than these.
+    """
+    origin = read_json(companion(path, "summary"), "starter_agentic_traces.py").get("sha256", {})
+    if origin.get("adapter") != digest(adapter / ADAPTER_WEIGHTS):
+        raise InputError(f"{path} was not played by {adapter}: run starter_agentic_traces.py again")
+    own = digests(**inputs)
+    played = {name: origin[name] for name in own if name in origin}
+    if played and played != own:
+        raise InputError(
+            f"{path} was played with other {' or '.join(own)} than --{' and --'.join(own)} name: "
+            "give the same, or some of the evaluation may have been trained on"
+        )
+    if origin.get("traces") != digest(path):
+        print(f"warning: {path} has been changed since phase 2 wrote it", flush=True)
 
 
 def not_too_deep(events: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:

@@ -11,28 +11,40 @@ same batch, so an interrupted run resumes where it stopped.
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import os
 import random
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import Gemma3ForCausalLM, Gemma3TextConfig, PreTrainedTokenizerFast
 
-from meeting_agent.base.corpus import dialogue_chat, dialogue_share, sample_short
+from meeting_agent.base.corpus import dialogue_share, sample_short
+from meeting_agent.base.dialogues import dialogue_chat
 from meeting_agent.base.muon import Muon
 from meeting_agent.base.tokenizer import train_tokenizer
 from meeting_agent.common.machine import machine
 from meeting_agent.common.outputs import Output
+from meeting_agent.common.settings import output_path, parse_settings, run_script, setting
 from meeting_agent.world.tools import tool_schemas
 
 ROWS, ROW_TOKENS = 4, 480  # of a step; the longest dialogue fits into a row
 MISSES = 16  # documents that fit nowhere before a batch counts as full
 DIGIT_WEIGHT = 20.0
+
+
+@dataclass
+class BuildConfig:
+    """Settings of the build."""
+
+    million_tokens: float = setting(13.0, "tokens to train on, in millions; 0 exports what there is", 0.0, 1e6)
+    output: str = output_path("models/base", "where the base model goes")
+    work: str = output_path("build", "folder of checkpoint and log (not committed)")
+    held_out_chats: int = setting(200, "chats of each skill for the scores on the card", 1, 1_000_000)
 
 
 def new_model(vocabulary: int) -> Any:
@@ -202,24 +214,20 @@ def save(checkpoint: Path, model, muon, adamw, state: dict) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--million_tokens", type=float, default=13.0, help="tokens in all; 0 exports what there is")
-    parser.add_argument("--output", type=Path, default=Path("models/base"))
-    parser.add_argument("--work", type=Path, default=Path("build"), help="checkpoint and log (not committed)")
-    parser.add_argument("--held_out_chats", type=int, default=200, help="of each skill, for the scores on the card")
-    arguments = parser.parse_args()
-    output = Output("--output", arguments.output, "a base model", is_folder=True)
+    config = parse_settings(BuildConfig, __doc__.splitlines()[0])
+    output = Output("--output", config.output, "a base model", is_folder=True)
     output.check()
-    arguments.work.mkdir(parents=True, exist_ok=True)
+    work = Path(config.work)
+    work.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(os.cpu_count() or 1)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     tokenizer = train_tokenizer()
     model = new_model(len(tokenizer)).to(device)
     encoder = Encoder(tokenizer)
-    tokens = int(arguments.million_tokens * 1e6)
-    state = train(model, encoder, arguments.work / "checkpoint.pt", tokens, arguments.work / "log.jsonl", device)
+    tokens = int(config.million_tokens * 1e6)
+    state = train(model, encoder, work / "checkpoint.pt", tokens, work / "log.jsonl", device)
     with output.writing() as folder:
-        export(model, encoder, state, folder, device, arguments.held_out_chats)
+        export(model, encoder, state, folder, device, config.held_out_chats)
 
 
 def export(model, encoder: Encoder, state: dict, output: Path, device: str, held_out_chats: int) -> None:
@@ -236,4 +244,4 @@ def export(model, encoder: Encoder, state: dict, output: Path, device: str, held
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -9,15 +9,9 @@ from pathlib import Path
 
 import torch
 
-from meeting_agent.base.corpus import (
-    QUESTIONS,
-    SHORT_CHATS,
-    Chat,
-    ask_reading,
-    dialogue_chat,
-    question_chat,
-    random_pair,
-)
+from meeting_agent.base.corpus import SHORT_CHATS
+from meeting_agent.base.dialogues import dialogue_chat
+from meeting_agent.base.questions import QUESTIONS, Chat, ask_reading, question_chat, random_pair
 from meeting_agent.base.readings import READINGS
 from meeting_agent.common.files import write_text
 from meeting_agent.world.prompts import pair_context

@@ -17,7 +17,8 @@ from itertools import pairwise
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from meeting_agent.base.corpus import dialogue_chat, sample_short
+from meeting_agent.base.corpus import sample_short
+from meeting_agent.base.dialogues import dialogue_chat
 from meeting_agent.inference.template import CHAT_TEMPLATE, RESPONSE_TEMPLATE
 from meeting_agent.world.prompts import AGENT_QUESTION, PREDICTION_QUESTION
 from meeting_agent.world.tools import tool_schemas

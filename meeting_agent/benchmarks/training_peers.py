@@ -51,7 +51,8 @@ def training_comparisons(config: BenchmarkConfig) -> Iterator[Comparison]:
             goal = UntilLoss(lambda: completion_loss(model, ours_held_out), until)
             with contextlib.redirect_stdout(io.StringIO()):
                 goals = [goal] if until else []
-                done = sft_training.train(settings, environment, split, model, own_tokenizer, Path(folder), goals)
+                tokenized = sft_training.tokenize(settings, environment, split, model, own_tokenizer)
+                done = sft_training.train(settings, tokenized, model, own_tokenizer, Path(folder), goals)
             return goal.seconds if until else done.seconds
 
     def matrix_product(_: int) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import difflib
 import errno
 import gc
 import io
@@ -48,28 +50,18 @@ def recorded(config: Any) -> dict[str, Any]:
 def parse_settings(cls: type, description: str, arguments: list[str] | None = None) -> Any:
     """Builds `cls` from flags and, below them, from the YAML file that `--config` names.
 
-    Raises InputError for an unknown or unusable flag or key, a value out of range, or a YAML file that cannot be read.
+    Dashes in a flag's name mean underscores. Raises InputError for an unknown or unusable flag or key, a value out of
+    range, or a YAML file that cannot be read.
     """
-    import argparse
-
-    class Parser(argparse.ArgumentParser):
-        def error(self, message: str) -> NoReturn:
-            raise InputError(f"{message}; --help lists what there is")
-
-    parser = Parser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False)
-    parser.add_argument("--config", type=Path, help="YAML file of settings; flags override it")
-    for f in fields(cls):
-        kind = {"int": int, "float": float, "str": str, "bool": bool}[str(f.type)]
-        default = default_of(f)
-        options: dict[str, Any] = {"help": f.metadata["help"], "default": default}
-        if kind is bool:
-            parser.add_argument(f"--{f.name}", action=argparse.BooleanOptionalAction, **options)
-        else:
-            parser.add_argument(f"--{f.name}", type=kind, **options)
-    given, _ = parser.parse_known_args(arguments)
+    parser = settings_parser(cls, description)
+    words = [as_spelled_here(word, cls) for word in (sys.argv[1:] if arguments is None else arguments)]
+    given, _ = parser.parse_known_args(words)
     if given.config is not None:
         parser.set_defaults(**_read_recipe(given.config, cls))
-    values = vars(parser.parse_args(arguments))
+    given, unknown = parser.parse_known_args(words)
+    if unknown:
+        raise InputError(what_was_meant(unknown, cls))
+    values = vars(given)
     values.pop("config")
     for f in fields(cls):
         if f.metadata["range"]:
@@ -77,6 +69,55 @@ def parse_settings(cls: type, description: str, arguments: list[str] | None = No
         if f.metadata.get("path"):
             values[f.name] = _located(values[f.name], str(default_of(f)), f.metadata["path"] == "input")
     return cls(**values)
+
+
+def settings_parser(cls: type, description: str) -> argparse.ArgumentParser:
+    """A parser with a flag for each field of `cls`, and `--config`."""
+    parser = Parser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False)
+    parser.add_argument("--config", type=Path, help="YAML file of settings; flags override it")
+    for f in fields(cls):
+        kind = {"int": int, "float": float, "str": str, "bool": bool}[str(f.type)]
+        options: dict[str, Any] = {"help": f.metadata["help"], "default": default_of(f)}
+        if kind is bool:
+            parser.add_argument(f"--{f.name}", action=argparse.BooleanOptionalAction, **options)
+        else:
+            parser.add_argument(f"--{f.name}", type=kind, **options)
+    return parser
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message}; --help lists what there is")
+
+
+def flags_of(cls: type) -> dict[str, str]:
+    """The flags of `cls` by their names, which have underscores and no dashes."""
+    switches = {f"no_{f.name}": f"--no-{f.name}" for f in fields(cls) if str(f.type) == "bool"}
+    return {"help": "--help", "config": "--config"} | {f.name: f"--{f.name}" for f in fields(cls)} | switches
+
+
+def without_dashes(flag: str) -> str:
+    return flag.lstrip("-").replace("-", "_")
+
+
+def as_spelled_here(word: str, cls: type) -> str:
+    """`--lora-r=4` is `--lora_r=4`; a word that is no flag of `cls` stays as it is."""
+    flag, equals, value = word.partition("=")
+    known = flags_of(cls).get(without_dashes(flag), flag) if flag.startswith("--") else flag
+    return known + equals + value
+
+
+def what_was_meant(unknown: list[str], cls: type) -> str:
+    """Refuses the words that no flag of `cls` takes, and names the flag whose spelling is closest."""
+    flag = next((word.partition("=")[0] for word in unknown if word.startswith("-")), "")
+    if not flag:
+        return f"{unknown[0]!r} belongs to no flag; --help lists what there is"
+    flags = flags_of(cls)
+    if closest := difflib.get_close_matches(without_dashes(flag), flags, n=1):
+        return f"unknown flag {flag}: did you mean {flags[closest[0]]}?"
+    return f"unknown flag {flag}; --help lists what there is"
 
 
 def default_of(f: Field) -> Any:

@@ -1,17 +1,25 @@
 """Says whether a run met the acceptance criteria; exit status 1 if any was missed.
 
-python -m meeting_agent.evaluation.criteria results/metrics.json            # every one
-python -m meeting_agent.evaluation.criteria results/metrics.json --brief    # only the brief's own decide the status
+python -m meeting_agent.evaluation.criteria --metrics results/metrics.json            # every one
+python -m meeting_agent.evaluation.criteria --metrics results/metrics.json --brief    # only the brief's own count
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from meeting_agent.common.files import read_json
-from meeting_agent.common.settings import run_script
+from meeting_agent.common.settings import input_path, parse_settings, run_script, setting
+
+
+@dataclass
+class CriteriaConfig:
+    """Settings of the check."""
+
+    metrics: str = input_path("results/metrics.json", "the metrics that phase 3 wrote")
+    brief: bool = setting(False, "let only the brief's own criteria decide the exit status")
 
 
 def criteria(m: dict) -> list[tuple[str, float, str, float]]:
@@ -92,15 +100,12 @@ def missed(metrics: dict) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("metrics", nargs="?", type=Path, default=Path("results/metrics.json"))
-    parser.add_argument("--brief", action="store_true", help="only the brief's own criteria decide the exit status")
-    arguments = parser.parse_args()
-    metrics = read_json(arguments.metrics, "starter_agentic_rlft.py")
+    config = parse_settings(CriteriaConfig, __doc__.splitlines()[0])
+    metrics = read_json(Path(config.metrics), "starter_agentic_rlft.py")
     failed = missed(metrics)
     for what, measured, comparison, bound in criteria(metrics):
         print(f"{'MISSED' if what in failed else 'ok    '} {what:<53} {measured:>9.4f} {comparison} {bound}")
-    sys.exit(any(what in BRIEF or not arguments.brief for what in failed))
+    sys.exit(any(what in BRIEF or not config.brief for what in failed))
 
 
 if __name__ == "__main__":

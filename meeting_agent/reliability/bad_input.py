@@ -7,18 +7,27 @@ Each case must end with exit status 2 and one line that names the place, without
 
 from __future__ import annotations
 
-import argparse
 import contextlib
-import importlib
 import io
+import runpy
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from meeting_agent.common.files import digest
-from meeting_agent.common.settings import run_script
-from meeting_agent.reliability.bad_input_cases import USUAL, Case, all_cases
-from meeting_agent.reliability.record import RECORD, keep, open_record
+from meeting_agent.common.settings import PROJECT, parse_settings, run_script, setting
+from meeting_agent.reliability.bad_input_cases import all_cases
+from meeting_agent.reliability.bad_input_cases.case import USUAL, Case
+from meeting_agent.reliability.record import keep, open_record, record_setting
+
+
+@dataclass
+class BadInputConfig:
+    """Settings of the harness."""
+
+    cases: int = setting(0, "only so many cases; 0 takes all", 0, 1_000_000)
+    output: str = record_setting()
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -31,11 +40,11 @@ def complaint(case: Case, here: Path) -> str | None:
     before = contents(here)
     given = {name: str(v).format(here=here) for name, v in {**USUAL[case.script], **case.settings}.items()}
     said, status = io.StringIO(), 0
-    arguments = [case.script, *(f"--{name}={value}" for name, value in given.items())]
-    old, sys.argv = sys.argv, arguments
+    script = PROJECT / f"{case.script}.py"
+    old, sys.argv = sys.argv, [str(script), *(f"--{name}={value}" for name, value in given.items())]
     try:
         with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
-            run_script(importlib.import_module(case.script).main)
+            runpy.run_path(str(script), run_name="__main__")
     except SystemExit as end:
         status = int(end.code or 0)
     except Exception as error:  # whatever it is, the user would see a traceback
@@ -53,12 +62,9 @@ def complaint(case: Case, here: Path) -> str | None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output", type=Path, default=RECORD)
-    parser.add_argument("--cases", type=int, help="only so many")
-    arguments = parser.parse_args()
-    record = open_record(arguments.output)
-    cases = all_cases()[: arguments.cases]
+    config = parse_settings(BadInputConfig, __doc__.splitlines()[0])
+    record = open_record(config.output)
+    cases = all_cases()[: config.cases or None]
     refused = 0
     for case in cases:
         with tempfile.TemporaryDirectory() as folder:
@@ -70,4 +76,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

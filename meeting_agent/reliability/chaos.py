@@ -8,7 +8,6 @@ adapters within float tolerance, and no file more or less than the undisturbed r
 
 from __future__ import annotations
 
-import argparse
 import os
 import random
 import shutil
@@ -18,10 +17,12 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
-from meeting_agent.common.files import ADAPTER_WEIGHTS, digest
-from meeting_agent.reliability.record import RECORD, keep, open_record
+from meeting_agent.common.files import ADAPTER_WEIGHTS, InputError, digest
+from meeting_agent.common.settings import parse_settings, run_script, setting
+from meeting_agent.reliability.record import keep, open_record, record_setting
 
 TOLERANCE = 1e-5  # of an adapter's weights
 SAME_BYTES = ("agent_traces.json", "preference_pairs.json")
@@ -46,9 +47,18 @@ PHASES = {
         "--num_eval_scenarios=12",
     ),
 }
-
-
 ONE_THREAD = os.environ | {"OMP_NUM_THREADS": "1"}  # two runs at a time then disturb each other little
+
+
+@dataclass
+class ChaosConfig:
+    """Settings of the harness."""
+
+    kills: int = setting(20, "kills of each phase", 1, 10_000)
+    jobs: int = setting(2, "runs at a time", 1, 64)
+    seed: int = setting(0, "decides when a phase is killed", 0, 2**32 - 1)
+    phases: str = setting(",".join(PHASES), "comma-separated phases to kill")
+    output: str = record_setting()
 
 
 def command(phase: str, inputs: Path, out: Path) -> list[str]:
@@ -125,28 +135,23 @@ def kill_and_compare(phase: str, inputs: Path, work: Path, kills: int, jobs: int
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=20, help="of each phase")
-    parser.add_argument("--jobs", type=int, default=2, help="runs at a time")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--output", type=Path, default=RECORD)
-    parser.add_argument("--phases", nargs="+", choices=PHASES, default=list(PHASES), help="which to kill")
-    arguments = parser.parse_args()
-    record = open_record(arguments.output)
-    rng = random.Random(arguments.seed)
+    config = parse_settings(ChaosConfig, __doc__.splitlines()[0])
+    chosen = config.phases.split(",")
     order = list(PHASES)
-    needed = order[: 1 + max(order.index(phase) for phase in arguments.phases)]
+    if not set(chosen) <= PHASES.keys():
+        raise InputError(f"--phases is {config.phases!r}: give some of {','.join(order)}")
+    record = open_record(config.output)
+    rng = random.Random(config.seed)
+    needed = order[: 1 + max(order.index(phase) for phase in chosen)]
     with tempfile.TemporaryDirectory() as folder:
         work, inputs = Path(folder), Path(folder) / "inputs"
         inputs.mkdir()
         figures = {
-            phase: kill_and_compare(
-                phase, inputs, work, arguments.kills if phase in arguments.phases else 0, arguments.jobs, rng
-            )
+            phase: kill_and_compare(phase, inputs, work, config.kills if phase in chosen else 0, config.jobs, rng)
             for phase in needed
         }
-    keep("chaos", {phase: figures[phase] for phase in arguments.phases}, record)
+    keep("chaos", {phase: figures[phase] for phase in chosen}, record)
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

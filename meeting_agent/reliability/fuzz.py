@@ -9,25 +9,35 @@ million characters, built to make a careless reader slow, are timed.
 
 from __future__ import annotations
 
-import argparse
 import os
 import random
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from operator import itemgetter
-from pathlib import Path
 
 from meeting_agent.agent.answers import last_json_object, parse_recommendation
 from meeting_agent.agent.claims import count_grounded_claims
-from meeting_agent.base.corpus import dialogue_chat
+from meeting_agent.base.dialogues import dialogue_chat
+from meeting_agent.common.settings import parse_settings, run_script, setting
 from meeting_agent.inference.chat_format import to_openai_message
 from meeting_agent.inference.loading import load_tokenizer
 from meeting_agent.inference.prediction import read_probability, read_reason
-from meeting_agent.reliability.record import RECORD, keep, open_record
+from meeting_agent.reliability.record import keep, open_record, record_setting
 
 MARKERS = ("<tool_call>", "</tool_call>", "<start_of_turn>", "<end_of_turn>", "<bos>", "<eos>", "<unk>", "<pad>")
 PIECES = (*MARKERS, "{", "}", "[", "]", '"', "\\", "\\u0000", "0.", "1e999", "NaN", "null", "\n", " ", "\x00", "é", "𝔘")
+
+
+@dataclass
+class FuzzConfig:
+    """Settings of the harness."""
+
+    strings: int = setting(200_000, "broken strings to read", 1, 1_000_000_000)
+    jobs: int = setting(os.cpu_count() or 1, "processes", 1, 1024)
+    seed: int = setting(0, "decides how the strings are broken", 0, 2**32 - 1)
+    output: str = record_setting()
 
 
 def written_by_the_model(rng: random.Random) -> str:
@@ -149,15 +159,10 @@ def fuzz(count: int, seed: int, jobs: int = 1, base: str = "models/base") -> dic
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--strings", type=int, default=200_000)
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--output", type=Path, default=RECORD)
-    arguments = parser.parse_args()
-    record = open_record(arguments.output)
-    keep("fuzz", fuzz(arguments.strings, arguments.seed, arguments.jobs), record)
+    config = parse_settings(FuzzConfig, __doc__.splitlines()[0])
+    record = open_record(config.output)
+    keep("fuzz", fuzz(config.strings, config.seed, config.jobs), record)
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

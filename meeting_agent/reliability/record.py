@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from typing import Any
 
 from meeting_agent.common.files import json_text, read_json
 from meeting_agent.common.outputs import Output
+from meeting_agent.common.settings import output_path
 
-RECORD = Path("results/reliability.json")
+
+def record_setting() -> Any:
+    """The flag of every harness that names the record."""
+    return output_path("results/reliability.json", "where the figures go, beside those of the other harnesses")
 
 
-def open_record(path: Path = RECORD) -> Output:
+def open_record(path: str) -> Output:
     """The record, once it is known that it can be written: before the harness works for hours."""
     output = Output("--output", path, "results")
     output.check()

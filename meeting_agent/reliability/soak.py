@@ -5,22 +5,34 @@ python -m meeting_agent.reliability.soak --scenarios 2000
 
 from __future__ import annotations
 
-import argparse
 import resource
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from data_classes import Trajectory
 from meeting_agent.agent.rollouts import RolloutCollector
 from meeting_agent.agent.summary import summarize
+from meeting_agent.common.settings import input_path, parse_settings, run_script, setting
 from meeting_agent.conference import Conference
 from meeting_agent.evaluation.agent_scores import agent_statistics
 from meeting_agent.inference.predictor import Predictor
-from meeting_agent.reliability.record import RECORD, keep, open_record
+from meeting_agent.reliability.record import keep, open_record, record_setting
 from meeting_agent.world.scenarios import make_scenarios
 
 WARM_UP_BLOCKS = 4  # until then the process still loads and caches
+
+
+@dataclass
+class SoakConfig:
+    """Settings of the harness."""
+
+    sft_model_path: str = input_path("models/sft_prediction_model_gemma_270m", "the adapter that phase 1 wrote")
+    scenarios: int = setting(2000, "scenarios to play once each", 1, 10_000_000)
+    concurrent_agents: int = setting(64, "agents at work together", 1, 1024)
+    seed: int = setting(7, "decides who meets, and the sampling", 0, 2**32 - 1)
+    output: str = record_setting()
 
 
 def resident_mebibytes() -> float:
@@ -59,20 +71,11 @@ def soak(model: str, count: int, at_once: int, seed: int) -> dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="models/sft_prediction_model_gemma_270m")
-    parser.add_argument("--scenarios", type=int, default=2000)
-    parser.add_argument("--concurrent_agents", type=int, default=64)
-    parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--output", type=Path, default=RECORD)
-    arguments = parser.parse_args()
-    record = open_record(arguments.output)
-    keep(
-        "soak",
-        soak(arguments.model, arguments.scenarios, arguments.concurrent_agents, arguments.seed),
-        record,
-    )
+    config = parse_settings(SoakConfig, __doc__.splitlines()[0])
+    record = open_record(config.output)
+    figures = soak(config.sft_model_path, config.scenarios, config.concurrent_agents, config.seed)
+    keep("soak", figures, record)
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -14,11 +14,11 @@ from meeting_agent.common.processes import this_process
 from meeting_agent.inference.bases import base_of_adapter
 from meeting_agent.training.trackers import guard_reporters
 
-PAIRS = "pairs"  # folder of the training rows among the checkpoints
+PAIRS = "pairs"  # folder of the training rows, inside the folder of the checkpoints
 
 
 class DPOSettings(Protocol):
-    """The settings of phase 3 that training follows; `RLFTConfig` in `starter_agentic_rlft.py` says what they mean."""
+    """The settings of phase 3 that training uses; `RLFTConfig` in `starter_agentic_rlft.py` explains them."""
 
     sft_model_path: str
     seed: int
@@ -38,12 +38,11 @@ class DPOSettings(Protocol):
 
 
 def train(settings: DPOSettings, pairs: list[PreferencePair], checkpoints: Path):
-    """Goes on training the SFT adapter on the pairs; the model, its tokenizer, and what the run left behind.
+    """Continues training the SFT adapter on the pairs; returns the model, its tokenizer and the training metrics.
 
-    A killed run goes on with the last whole checkpoint in the folder `checkpoints`.
+    A killed run continues from the last complete checkpoint in the folder `checkpoints`.
     """
     import torch
-    import trl
     from peft.optimizers import create_loraplus_optimizer
 
     from meeting_agent.inference.loading import load_model, load_tokenizer, position_limit, use_known_pad, with_adapter
@@ -58,7 +57,38 @@ def train(settings: DPOSettings, pairs: list[PreferencePair], checkpoints: Path)
     tokenizer = load_tokenizer(base)
     model = with_adapter(load_model(base, **quantization(settings.use_4bit)), settings.sft_model_path, trainable=True)
     use_known_pad(model, tokenizer)
-    args = trl.DPOConfig(
+    args = training_arguments(settings, checkpoints)
+    optimizer = create_loraplus_optimizer(
+        model, torch.optim.AdamW, lr=settings.learning_rate, loraplus_lr_ratio=settings.loraplus_ratio
+    )
+    dataset = stored_dataset(pairs, tokenizer, checkpoints / PAIRS, position_limit(model))
+    with trying("reading pairs"):
+        trainer = SharedPrefixDPOTrainer(
+            model=model,
+            args=args,
+            train_dataset=dataset,
+            processing_class=tokenizer,
+            data_collator=AgentPreferenceCollator(pad_token_id=tokenizer.pad_token_id),
+            optimizers=(optimizer, None),
+            callbacks=[SignCheckpoints()],
+        )
+    guard_reporters(trainer)
+    try_loss(trainer, 1)
+    if this_process().is_main_process:
+        sign(checkpoints / PAIRS)  # TRL has added the reference's log-probabilities
+    show_progress(trainer, {"loss": "loss", "rewards/margins": "margin"}, every=10)
+    started = time.monotonic()
+    trainer.train(resume_from_checkpoint=last_whole_checkpoint(checkpoints))
+    metrics = TrainingMetrics(trainer.state.log_history, settings.max_steps, time.monotonic() - started)
+    return model, tokenizer, metrics
+
+
+def training_arguments(settings: DPOSettings, checkpoints: Path):
+    """The settings in TRL's form."""
+    import torch
+    import trl
+
+    return trl.DPOConfig(
         output_dir=str(checkpoints),
         beta=settings.beta,
         loss_type=["sigmoid", "sft"],
@@ -84,36 +114,13 @@ def train(settings: DPOSettings, pairs: list[PreferencePair], checkpoints: Path)
         disable_tqdm=True,
         seed=settings.seed,
     )
-    optimizer = create_loraplus_optimizer(
-        model, torch.optim.AdamW, lr=settings.learning_rate, loraplus_lr_ratio=settings.loraplus_ratio
-    )
-    dataset = stored_dataset(pairs, tokenizer, checkpoints / PAIRS, position_limit(model))
-    with trying("reading pairs"):
-        trainer = SharedPrefixDPOTrainer(
-            model=model,
-            args=args,
-            train_dataset=dataset,
-            processing_class=tokenizer,
-            data_collator=AgentPreferenceCollator(pad_token_id=tokenizer.pad_token_id),
-            optimizers=(optimizer, None),
-            callbacks=[SignCheckpoints()],
-        )
-    guard_reporters(trainer)
-    try_loss(trainer, 1)
-    if this_process().is_main_process:
-        sign(checkpoints / PAIRS)  # the reference's log-probabilities are in it by now
-    show_progress(trainer, {"loss": "loss", "rewards/margins": "margin"}, every=10)
-    started = time.monotonic()
-    trainer.train(resume_from_checkpoint=last_whole_checkpoint(checkpoints))
-    metrics = TrainingMetrics(trainer.state.log_history, settings.max_steps, time.monotonic() - started)
-    return model, tokenizer, metrics
 
 
 def preference_dataset(pairs: list[PreferencePair], tokenizer, positions: int | None = None):
-    """The pairs as TRL reads them, each side with a mask over the agent's own tokens, in turns that the template takes.
+    """The pairs as TRL reads them: each side has an assistant mask, and its turns fit the chat template.
 
-    Without those that have more tokens than the base has `positions`; raises InputError where none is left, and, with
-    the ids of the trajectories, for a pair that the template refuses.
+    Leaves out pairs that have more tokens than the base has `positions`. Raises InputError if none is left or if the
+    template refuses a pair; the message then names its trajectories.
     """
     import json
 
@@ -147,8 +154,11 @@ def preference_dataset(pairs: list[PreferencePair], tokenizer, positions: int | 
 
 
 def stored_dataset(pairs: list[PreferencePair], tokenizer, folder: Path, positions: int | None = None):
-    """`preference_dataset` on disk: TRL keeps the reference's log-probabilities beside it, for every process and for a
-    run that goes on after a kill. What such a run left unsigned is made anew."""
+    """Stores `preference_dataset` in `folder` and loads it from there.
+
+    TRL keeps the reference's log-probabilities beside it, so all processes and a continued run share them. If a killed
+    run left the folder unsigned, it is made again.
+    """
     from datasets import load_from_disk
 
     from meeting_agent.training.checkpoints import is_whole

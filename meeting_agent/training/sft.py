@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -13,17 +14,18 @@ from meeting_agent.agent.environment import Environment
 from meeting_agent.agent.tool_calls import no_prediction, tool_schemas
 from meeting_agent.common.files import InputError
 from meeting_agent.common.hardware import quantization, trains_in_bfloat16
+from meeting_agent.common.processes import this_process
 from meeting_agent.inference.prediction import comes_back, target_text
 from meeting_agent.training.rows import dialogue_row, prediction_row
 from meeting_agent.training.split import Split
 from meeting_agent.training.trackers import guard_reporters
 
-# Families whose `out_proj` and `conv1d` are read by a kernel, past any adapter: PEFT refuses to adapt them.
+# In these families a kernel reads `out_proj` and `conv1d` directly, past any adapter, so PEFT refuses to adapt them.
 WITHOUT_OUT_PROJ = ("falcon_h1", "mamba", "mamba2", "falcon_mamba", "nemotron_h")
 
 
 class SFTSettings(Protocol):
-    """The settings of phase 1 that training follows; `SFTConfig` in `starter_sft.py` says what they mean."""
+    """The settings of phase 1 that training uses; `SFTConfig` in `starter_sft.py` explains them."""
 
     base_model_name: str
     sft_data_path: str
@@ -50,7 +52,7 @@ class SFTSettings(Protocol):
 
 
 def load_base_with_adapter(settings: SFTSettings):
-    """The frozen base with a fresh, trainable LoRA adapter on every linear layer, and its tokenizer."""
+    """Loads the base with a new trainable LoRA adapter on every linear layer, and its tokenizer. The base is frozen."""
     import torch
 
     from meeting_agent.inference.loading import load_tokenizer
@@ -94,40 +96,84 @@ def base_with_adapter(settings: SFTSettings, dropout: float):
     return get_peft_model(model, lora)
 
 
-def train(
-    settings: SFTSettings,
-    environment: Environment,
-    split: Split,
-    model,
-    tokenizer,
-    checkpoints: Path,
-    callbacks: Sequence = (),
-) -> TrainingMetrics:
-    """Trains the adapter in place and leaves it at its best epoch; `callbacks` are Transformers' trainer callbacks.
+@dataclass(frozen=True)
+class TokenizedRows:
+    """What phase 1 trains on and what it chooses its best epoch by, as token ids and labels."""
 
-    A killed run goes on with the last whole checkpoint in the folder `checkpoints`.
-    """
-    import torch
-    import trl
-    from datasets import Dataset
-    from peft.optimizers import create_loraplus_optimizer
+    training: list[dict]  # every row in each of its wordings, and the rehearsals
+    selection: list[dict]
+    wordings: int  # of a training row
 
-    from meeting_agent.common.processes import this_process
+
+def tokenize(settings: SFTSettings, environment: Environment, split: Split, model, tokenizer) -> TokenizedRows:
+    """Tokenizes the rows of `split` and leaves out those that are too long; raises InputError if all of them are."""
     from meeting_agent.inference.loading import position_limit
-    from meeting_agent.training.checkpoints import SignCheckpoints, last_whole_checkpoint
-    from meeting_agent.training.dry_run import try_loss
-    from meeting_agent.training.early_stopping import ResumableEarlyStopping
-    from meeting_agent.training.progress import show_progress
-    from meeting_agent.training.raft import RaftTrainer
 
     rows, wordings = training_rows(settings, environment, split, tokenizer)
     selection = [prediction_row(tokenizer, r.input_text, target(r)) for r in split.selection]
     room = min(settings.max_length, position_limit(model) or settings.max_length)
     rows = short_enough(settings, rows, "training", room)
     selection = short_enough(settings, selection, "selection", room)
+    return TokenizedRows(rows, selection, wordings)
+
+
+def train(
+    settings: SFTSettings, rows: TokenizedRows, model, tokenizer, checkpoints: Path, callbacks: Sequence = ()
+) -> TrainingMetrics:
+    """Trains the adapter in place and ends with its best epoch.
+
+    A killed run continues from the last complete checkpoint in the folder `checkpoints`. `callbacks` are trainer
+    callbacks of Transformers.
+    """
+    import torch
+    from datasets import Dataset
+    from peft.optimizers import create_loraplus_optimizer
+
+    from meeting_agent.training.checkpoints import SignCheckpoints, last_whole_checkpoint
+    from meeting_agent.training.dry_run import try_loss
+    from meeting_agent.training.early_stopping import ResumableEarlyStopping
+    from meeting_agent.training.progress import show_progress
+    from meeting_agent.training.raft import RaftTrainer
+
     per_step = settings.per_device_train_batch_size * settings.gradient_accumulation_steps
-    steps_per_epoch = math.ceil(len(rows) / wordings / per_step)  # an epoch sees a row in one of its wordings
-    args = trl.SFTConfig(
+    # An epoch sees a row in one of its wordings.
+    steps_per_epoch = math.ceil(len(rows.training) / rows.wordings / per_step)
+    args = training_arguments(settings, checkpoints, steps_per_epoch)
+    optimizer = create_loraplus_optimizer(
+        model,
+        torch.optim.AdamW,
+        lr=settings.learning_rate,
+        loraplus_lr_ratio=settings.loraplus_ratio,
+        weight_decay=settings.weight_decay,
+    )
+    trainer = RaftTrainer(
+        model=model,
+        args=args,
+        train_dataset=Dataset.from_list(rows.training),
+        eval_dataset=Dataset.from_list(rows.selection),
+        processing_class=tokenizer,
+        optimizers=(optimizer, None),
+        callbacks=[ResumableEarlyStopping(settings.patience), SignCheckpoints(), *callbacks],
+        raft_weight=settings.raft_weight,
+    )
+    guard_reporters(trainer)
+    try_loss(trainer, 2)
+    show_progress(trainer, {"loss": "loss", "eval_loss": "squared error on selection rows"}, every=50)
+    started = time.monotonic()
+    trainer.train(resume_from_checkpoint=last_whole_checkpoint(checkpoints))
+    return TrainingMetrics(
+        history=trainer.state.log_history,
+        best_step=trainer.state.best_global_step or trainer.state.global_step,
+        seconds=time.monotonic() - started,
+    )
+
+
+def training_arguments(settings: SFTSettings, checkpoints: Path, steps_per_epoch: int):
+    """The settings in TRL's form. Every epoch ends with an evaluation and a checkpoint."""
+    import torch
+    import trl
+
+    return trl.SFTConfig(
         output_dir=str(checkpoints),
         max_steps=settings.num_train_epochs * steps_per_epoch,
         per_device_train_batch_size=max(1, settings.per_device_train_batch_size // this_process().num_processes),
@@ -157,39 +203,12 @@ def train(
         disable_tqdm=True,
         seed=settings.seed,
     )
-    optimizer = create_loraplus_optimizer(
-        model,
-        torch.optim.AdamW,
-        lr=settings.learning_rate,
-        loraplus_lr_ratio=settings.loraplus_ratio,
-        weight_decay=settings.weight_decay,
-    )
-    trainer = RaftTrainer(
-        model=model,
-        args=args,
-        train_dataset=Dataset.from_list(rows),
-        eval_dataset=Dataset.from_list(selection),
-        processing_class=tokenizer,
-        optimizers=(optimizer, None),
-        callbacks=[ResumableEarlyStopping(settings.patience), SignCheckpoints(), *callbacks],
-        raft_weight=settings.raft_weight,
-    )
-    guard_reporters(trainer)
-    try_loss(trainer, 2)
-    show_progress(trainer, {"loss": "loss", "eval_loss": "squared error on selection rows"}, every=50)
-    started = time.monotonic()
-    trainer.train(resume_from_checkpoint=last_whole_checkpoint(checkpoints))
-    return TrainingMetrics(
-        history=trainer.state.log_history,
-        best_step=trainer.state.best_global_step or trainer.state.global_step,
-        seconds=time.monotonic() - started,
-    )
 
 
 def training_rows(settings: SFTSettings, environment: Environment, split: Split, tokenizer) -> tuple[list[dict], int]:
-    """Every training row in each of its wordings, and rehearsals; with the number of wordings that a row has.
+    """Returns every training row in each of its wordings plus the rehearsals, and the number of wordings of a row.
 
-    Warns of reasons that are too long to be read back.
+    Prints a warning if a reason is too long for the model to write.
     """
     reasons = {row.target_reason for row in split.train}
     if long := [reason for reason in reasons if not comes_back(tokenizer, reason)]:
@@ -211,7 +230,7 @@ def training_rows(settings: SFTSettings, environment: Environment, split: Split,
 
 
 def short_enough(settings: SFTSettings, rows: list[dict], kind: str, room: int) -> list[dict]:
-    """Rows of at most `room` tokens; a longer one would lose its end, which holds the answer."""
+    """Returns the rows of at most `room` tokens. A longer row would lose its end, which holds the answer."""
     kept = [row for row in rows if len(row["input_ids"]) <= room]
     if not kept:
         shortest = min(len(row["input_ids"]) for row in rows)

@@ -1,10 +1,10 @@
-"""The best accuracy that any predictor could reach, by Monte Carlo over what it cannot see.
+"""The best accuracy that any predictor could reach, by Monte Carlo over the attributes that it cannot see.
 
-For each scenario the hidden attributes are drawn anew, in agreement with what the text says (and, for tools, with
-what their readings say), and the draws vote on whether the meeting succeeds. The vote is the Bayes decision; how
-often it matches the truth is the ceiling. Attributes are independent a priori, so their posterior given the text is
-exact: a stated attribute is confined to what was stated, a silent one keeps its prior. Tool readings carry Gaussian
-noise, so a draw counts with the likelihood of the reading.
+For each scenario we draw the hidden attributes many times, in agreement with the text and, for tools, with their
+readings. The draws vote on whether the meeting succeeds. This vote is the Bayes decision, and the share of meetings
+where it is right is the ceiling. Attributes are independent a priori, so their posterior given the text is exact: a
+stated attribute lies within what was stated, and any other keeps its prior. Tool readings have Gaussian noise, so a
+draw is weighted by the likelihood of the reading.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def _uniform_in_level(rng: np.random.Generator, level: int | None, levels: int, 
 
 
 def _sample_sets(rng: np.random.Generator, options: list[str], stated: tuple[str, ...], size: int, draws: int):
-    """Boolean (draws, len(options)): the stated options and, at random, as many others as are missing."""
+    """Boolean (draws, len(options)): the stated options, filled up to `size` with random others."""
     known = np.array([option in stated for option in options])
     keys = rng.random((draws, len(options))) + known  # stated options outrank all others
     chosen = np.zeros((draws, len(options)), dtype=bool)
@@ -75,24 +75,17 @@ def _sample_energy(rng: np.random.Generator, said: Description, slot: TimeSlot, 
     return np.clip(rest + shift - fatigue - ENERGY_PER_DAY * (slot.day - 1) + ENERGY_OFFSET, 0.0, 1.0)
 
 
-def _weighted(rng: np.random.Generator, values: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
-    """Importance resampling: draws from `values` with probability proportional to `weights`."""
-    if weights is None:
-        return values
-    return rng.choice(values, len(values), p=weights / weights.sum())
+def _given_reading(rng: np.random.Generator, samples: np.ndarray, reading: float) -> np.ndarray:
+    """Resamples `samples` by the likelihood of a tool's `reading` (importance resampling)."""
+    # Without the floor all weights could be zero: a reading clipped at 0 or 1 may be far from every draw.
+    likelihood = np.exp(-0.5 * ((samples - reading) / READING_NOISE_SD) ** 2) + 1e-12
+    return rng.choice(samples, len(samples), p=likelihood / likelihood.sum())
 
 
-def _likelihood(samples: np.ndarray, reading: float) -> np.ndarray:
-    # The floor keeps the weights usable where a reading was clipped at 0 or 1 far from every draw.
-    return np.exp(-0.5 * ((samples - reading) / READING_NOISE_SD) ** 2) + 1e-12
-
-
-def bayes_votes(meeting: Meeting, descriptor: PersonDescriptor, seed: int, draws: int = 400) -> dict[str, float]:
-    """Probability of success above one half given each view of a scenario, in [0, 1], by `draws` draws."""
-    rng = np.random.default_rng([seed, *meeting.scenario_id.encode()])
-    a, b, slot = meeting.person_a, meeting.person_b, meeting.time_slot
-    said_a, said_b = descriptor.describe(a, slot), descriptor.describe(b, slot)
-
+def _sample_topics(
+    rng: np.random.Generator, said_a: Description, said_b: Description, draws: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Interests in common and needs met, given the text: two counts of shape (draws,)."""
     options, needs = all_interests(), all_needs()
     shared = (
         _sample_sets(rng, options, said_a.interests, INTERESTS_PER_PERSON, draws)
@@ -103,42 +96,51 @@ def bayes_votes(meeting: Meeting, descriptor: PersonDescriptor, seed: int, draws
     rows = np.arange(draws)
     a_gets = offers_b[rows, _sample_needs(rng, said_a.seeking, draws)]
     b_gets = offers_a[rows, _sample_needs(rng, said_b.seeking, draws)]
+    return shared, a_gets.astype(int) + b_gets
 
-    def topic_logits(shared_count: np.ndarray, fits: np.ndarray) -> np.ndarray:
-        overlap = np.array([interest_overlap(n) for n in range(INTERESTS_PER_PERSON + 1)])[shared_count]
-        fit = np.array([need_fit(False, False), need_fit(True, False), need_fit(True, True)])[fits]
-        return WEIGHTS["interests"] * (overlap - FACTOR_MEANS["interests"]) + WEIGHTS["needs"] * (
-            fit - FACTOR_MEANS["needs"]
-        )
 
-    topics = topic_logits(shared, a_gets.astype(int) + b_gets)
+def _topic_logits(shared: np.ndarray, needs_met: np.ndarray) -> np.ndarray:
+    overlap = np.array([interest_overlap(n) for n in range(INTERESTS_PER_PERSON + 1)])[shared]
+    fit = np.array([need_fit(False, False), need_fit(True, False), need_fit(True, True)])[needs_met]
+    return WEIGHTS["interests"] * (overlap - FACTOR_MEANS["interests"]) + WEIGHTS["needs"] * (
+        fit - FACTOR_MEANS["needs"]
+    )
+
+
+def _pair_logits(factor: str, samples_a: np.ndarray, samples_b: np.ndarray) -> np.ndarray:
+    return WEIGHTS[factor] * ((samples_a + samples_b) / 2 - FACTOR_MEANS[factor])
+
+
+def bayes_votes(meeting: Meeting, descriptor: PersonDescriptor, seed: int, draws: int = 400) -> dict[str, float]:
+    """Share of `draws` draws, given each of `VIEWS`, in which success has a probability above one half."""
+    rng = np.random.default_rng([seed, *meeting.scenario_id.encode()])
+    a, b, slot = meeting.person_a, meeting.person_b, meeting.time_slot
+    said_a, said_b = descriptor.describe(a, slot), descriptor.describe(b, slot)
+
+    topics = _topic_logits(*_sample_topics(rng, said_a, said_b, draws))
     true_shared = len(set(a.interests) & set(b.interests))
-    true_fits = int(a.seeking in b.offering) + int(b.seeking in a.offering)
-    topics_known = topic_logits(np.full(draws, true_shared), np.full(draws, true_fits))
-
-    def pair_logits(factor: str, samples_a: np.ndarray, samples_b: np.ndarray) -> np.ndarray:
-        return WEIGHTS[factor] * ((samples_a + samples_b) / 2 - FACTOR_MEANS[factor])
+    true_needs_met = int(a.seeking in b.offering) + int(b.seeking in a.offering)
+    topics_known = _topic_logits(np.full(draws, true_shared), np.full(draws, true_needs_met))
 
     energy_a, energy_b = _sample_energy(rng, said_a, slot, draws), _sample_energy(rng, said_b, slot, draws)
-    energy = pair_logits("energy", energy_a, energy_b)
-    energy_known = pair_logits(
+    energy = _pair_logits("energy", energy_a, energy_b)
+    energy_known = _pair_logits(
         "energy",
-        _weighted(rng, energy_a, _likelihood(energy_a, noisy_energy(a, slot))),
-        _weighted(rng, energy_b, _likelihood(energy_b, noisy_energy(b, slot))),
+        _given_reading(rng, energy_a, noisy_energy(a, slot)),
+        _given_reading(rng, energy_b, noisy_energy(b, slot)),
     )
 
     engagement_a = _uniform_in_level(rng, said_a.engagement_level, ENGAGEMENT_LEVELS, draws)
     engagement_b = _uniform_in_level(rng, said_b.engagement_level, ENGAGEMENT_LEVELS, draws)
-    engagement = pair_logits("engagement", engagement_a, engagement_b)
-    engagement_known = pair_logits(
+    engagement = _pair_logits("engagement", engagement_a, engagement_b)
+    engagement_known = _pair_logits(
         "engagement",
-        _weighted(rng, engagement_a, _likelihood(engagement_a, noisy_engagement(a))),
-        _weighted(rng, engagement_b, _likelihood(engagement_b, noisy_engagement(b))),
+        _given_reading(rng, engagement_a, noisy_engagement(a)),
+        _given_reading(rng, engagement_b, noisy_engagement(b)),
     )
-    match = seniority_match(a, b)
-    chemistry = rng.normal(0.0, CHEMISTRY_SD, draws)
-    rest = WEIGHTS["seniority"] * (match - FACTOR_MEANS["seniority"]) + chemistry
 
+    chemistry = rng.normal(0.0, CHEMISTRY_SD, draws)
+    rest = WEIGHTS["seniority"] * (seniority_match(a, b) - FACTOR_MEANS["seniority"]) + chemistry
     logits = {
         "text_only": topics + energy + engagement,
         "text_and_topics": topics_known + energy + engagement,

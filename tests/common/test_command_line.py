@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from meeting_agent.common.files import InputError
 from meeting_agent.common.manifest import RECORD
+from meeting_agent.common.settings import parse_settings
+from starter_sft import SFTConfig
 
 SCRIPTS = ("starter_sft.py", "starter_agentic_traces.py", "starter_agentic_rlft.py")
 
@@ -94,6 +97,57 @@ def test_recipes_are_flags_in_a_file(tmp_path):
     assert "nowhere.csv cannot be read" in run("starter_sft.py", "--config", recipe).stderr
     recipe.write_text("learning_rat: 1\n")
     assert "unknown setting 'learning_rat'" in run("starter_sft.py", "--config", recipe).stderr
+
+
+def test_every_command_takes_its_flags_from_settings():
+    parsing = [path for path in Path("meeting_agent").rglob("*.py") if "argparse" in path.read_text(encoding="utf-8")]
+    assert parsing == [Path("meeting_agent/common/settings.py")]
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--output_model_path", "out/my-model", "--lora_r=4", "--no-bf16", "--gradient_checkpointing"],
+        ["--output-model-path", "out/my-model", "--lora-r=4", "--no_bf16", "--gradient-checkpointing"],
+        [
+            "--output-model_path=out/my-model",
+            "--lora-r",
+            "4",
+            "--no-gradient-checkpointing",
+            "--gradient-checkpointing",
+        ],
+    ],
+)
+def test_dashes_in_the_name_of_a_flag_are_underscores(flags):
+    config = parse_settings(SFTConfig, "", flags)
+    assert (config.output_model_path, config.lora_r) == ("out/my-model", 4)
+    assert (config.bf16, config.gradient_checkpointing) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--output-model-pth", "x"], "unknown flag --output-model-pth: did you mean --output_model_path?"),
+        (["--lora-rank=4"], "unknown flag --lora-rank: did you mean --lora_r?"),
+        (["--learning_rte=1", "--seed=1"], "unknown flag --learning_rte: did you mean --learning_rate?"),
+        (["--no-bf-16"], "unknown flag --no-bf-16: did you mean --no-bf16?"),
+        (["--confg", "x.yaml"], "unknown flag --confg: did you mean --config?"),
+        (["--qwertz", "3"], "unknown flag --qwertz; --help lists what there is"),
+        (["data.csv"], "'data.csv' belongs to no flag; --help lists what there is"),
+        (["--lora_r", "many"], "argument --lora_r: invalid int value: 'many'; --help lists what there is"),
+    ],
+)
+def test_an_unknown_flag_is_one_line_that_says_what_was_meant(flags, message):
+    with pytest.raises(InputError) as refused:
+        parse_settings(SFTConfig, "", flags)
+    assert str(refused.value) == message
+
+
+@pytest.mark.parametrize("program", [["starter_sft.py"], ["-m", "meeting_agent.evaluation.criteria"]])
+def test_an_unknown_flag_is_status_2_and_no_traceback(program):
+    done = run(*program, "--confg", "recipe.yaml")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: unknown flag --confg: did you mean --config?\n"
 
 
 def test_the_watch_for_connections_sees_them(tmp_path):
