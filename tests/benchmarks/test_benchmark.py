@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+
 from meeting_agent.benchmarks.comparisons import figures_of_other_parts
 from meeting_agent.benchmarks.rollout_peers import SequentialEngine, check_holds_no_code, npcpy_trajectory
 from meeting_agent.common.files import InputError

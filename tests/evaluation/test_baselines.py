@@ -15,6 +15,7 @@ from meeting_agent.world.error_patterns import error_patterns
 from meeting_agent.world.training_data import training_meetings
 from meeting_agent.world.training_rows import read_training_rows
 from meeting_agent.world.visible import boosting_baseline
+from tests.records import rollout
 
 ROWS = read_training_rows("data/sft_training_data.csv")[:120]
 SINGLE_WORDS = [TrainingRow(f"pair{i:04d}", i % 10 / 10, "energy", i % 10 / 10) for i in range(60)]

@@ -31,7 +31,8 @@ from trl import chat_template_utils as trl_templates
 import starter_agentic_rlft
 import starter_agentic_traces
 import starter_sft
-from meeting_agent.base.corpus import dialogue_chat, sample_short
+from meeting_agent.base.corpus import sample_short
+from meeting_agent.base.dialogues import dialogue_chat
 from meeting_agent.base.tokenizer import byte_level_bpe
 from meeting_agent.benchmarks.memory import committed_rollouts, write_traces
 from meeting_agent.common.files import InputError, read_json

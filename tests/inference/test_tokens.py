@@ -6,7 +6,7 @@ import statistics
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meeting_agent.base.corpus import dialogue_chat
+from meeting_agent.base.dialogues import dialogue_chat
 from meeting_agent.conference import Conference
 from meeting_agent.inference.digits import PREDICTION_OPENING
 from meeting_agent.inference.loading import load_tokenizer

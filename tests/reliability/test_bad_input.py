@@ -3,6 +3,7 @@
 import pytest
 
 from meeting_agent.common.files import InputError
+from meeting_agent.conference import Conference
 from meeting_agent.reliability.bad_input import complaint
 from meeting_agent.reliability.bad_input_cases import all_cases
 from meeting_agent.training.sft import short_enough

@@ -15,16 +15,17 @@ from icalendar import Calendar
 
 from data_classes import Recommendation, TimeSlot
 from meeting_agent.agent.trajectory_file import TraceFile
-from meeting_agent.common.files import InputError
+from meeting_agent.common.files import InputError, write_csv
 from meeting_agent.scheduling.calibration import Calibration, fit, read_calibration
 from meeting_agent.scheduling.matching import best_matching, best_partners, disjoint_matchings
 from meeting_agent.scheduling.schedule import (
+    COLUMNS,
     ScheduledMeeting,
     Scheduler,
+    csv_row,
     read_date,
     read_slots,
     write_calendar,
-    write_schedule,
 )
 from meeting_agent.scheduling.study import expected_success, summary
 from meeting_agent.world.descriptions import PersonDescriptor
@@ -199,7 +200,7 @@ def meetings():
 
 
 def test_the_csv_has_a_row_a_meeting_and_no_formula(tmp_path, meetings):
-    write_schedule(tmp_path / "schedule.csv", meetings)
+    write_csv(tmp_path / "schedule.csv", COLUMNS, map(csv_row, meetings))
     with (tmp_path / "schedule.csv").open(newline="") as file:
         first, second = csv.DictReader(file)
     assert (first["time_slot"], first["probability"], first["evidence"]) == ("day2_morning", "0.800", "fit_score 0.71")

@@ -13,7 +13,7 @@ from meeting_agent.common.files import InputError, read_json
 from meeting_agent.common.hardware import check_precision, computes_bfloat16
 from meeting_agent.conference import Conference
 from meeting_agent.inference.engine import open_engine
-from meeting_agent.training.sft import load_base_with_adapter, train
+from meeting_agent.training.sft import load_base_with_adapter, tokenize, train
 from meeting_agent.training.split import Split
 from starter_agentic_rlft import RLFTConfig, create_preference_dataset_from_traces, train_model_with_dpo
 from starter_sft import SFTConfig, run_sft_fine_tuning
@@ -27,7 +27,8 @@ def one_step(folder, **settings) -> dict:
     config = SFTConfig(output_model_path=str(folder / "sft"), **(few | settings))
     model, tokenizer = load_base_with_adapter(config)
     split = Split(ROWS, ROWS[:1], ROWS[:1])
-    metrics = train(config, Conference(), split, model, tokenizer, folder / "checkpoints")
+    rows = tokenize(config, Conference(), split, model, tokenizer)
+    metrics = train(config, rows, model, tokenizer, folder / "checkpoints")
     return metrics.history[0]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from meeting_agent.base import corpus
+from meeting_agent.base import corpus, dialogues
 from meeting_agent.world import outcome, people, tools
 
 SECRETS = {
@@ -58,7 +58,7 @@ def without_outcomes(monkeypatch):
 def test_corpus_is_written_without_outcomes(without_outcomes):
     rng = random.Random(0)
     assert all(corpus.sample_short(rng, 0.5) for _ in range(100))
-    assert all(corpus.dialogue_chat(rng) for _ in range(20))
+    assert all(dialogues.dialogue_chat(rng) for _ in range(20))
 
 
 def test_tools_answer_without_outcomes(without_outcomes):
@@ -71,6 +71,6 @@ def test_tools_answer_without_outcomes(without_outcomes):
 
 def test_dialogues_draw_tool_results_that_ignore_the_people():
     """The same results whatever the people: with the pair redrawn and the rest of the stream equal, nothing changes."""
-    results = [corpus.random_result(random.Random(5), tool.__name__) for tool in tools.TOOLS]
-    assert results == [corpus.random_result(random.Random(5), tool.__name__) for tool in tools.TOOLS]
-    assert "pair" not in corpus.random_result.__code__.co_varnames
+    results = [dialogues.random_result(random.Random(5), tool.__name__) for tool in tools.TOOLS]
+    assert results == [dialogues.random_result(random.Random(5), tool.__name__) for tool in tools.TOOLS]
+    assert "pair" not in dialogues.random_result.__code__.co_varnames
