@@ -11,8 +11,8 @@ from meeting_agent.common.hardware import computes_bfloat16
 from meeting_agent.inference.engine import Request
 from meeting_agent.inference.loading import load_model, with_adapter
 from meeting_agent.inference.prediction import chat_text, predict_probabilities
+from meeting_agent.inference.predictor import Predictor
 from meeting_agent.training.bfloat16 import MAX_TOKENS, attention_by_products, use_few_passes
-from meeting_agent.world.predictor import MeetingPredictor
 from meeting_agent.world.scenarios import make_scenarios
 
 ADAPTER = "models/sft_prediction_model_gemma_270m"
@@ -129,7 +129,7 @@ def test_dropout_leaves_out_inputs_of_the_adapter_and_keeps_its_mean(tuned):
 def test_answers_in_bfloat16_are_those_in_full_precision_but_for_rounding():
     scenarios = make_scenarios("evaluation", 777, 64)
     prompts = [s.prediction_prompt for s in scenarios]
-    engines = [MeetingPredictor(ADAPTER, fp32=fp32).engine for fp32 in (True, False)]
+    engines = [Predictor(ADAPTER, fp32=fp32).engine for fp32 in (True, False)]
     assert [next(e.model.parameters()).dtype for e in engines] == [torch.float32, torch.bfloat16]
     exact, rounded = (torch.tensor(predict_probabilities(e, prompts)) for e in engines)
     assert 0 < (exact - rounded).abs().max() < 0.03

@@ -457,11 +457,11 @@ def run(monkeypatch, phase, **settings) -> None:
 
 
 @pytest.fixture(scope="session")
-def tries():
+def rollouts():
     return committed_rollouts(1)
 
 
-def test_all_three_phases(base, tries, tmp_path, monkeypatch):
+def test_all_three_phases(base, rollouts, tmp_path, monkeypatch):
     sft, traces = tmp_path / "sft", tmp_path / "traces.json"
     few = {"max_train_rows": 12, "num_train_epochs": 1, "rehearsal_share": 0.1, "max_length": 8192}
     run(monkeypatch, starter_sft, base_model_name=base, output_model_path=sft, **few)
@@ -475,14 +475,14 @@ def test_all_three_phases(base, tries, tmp_path, monkeypatch):
     assert len(told) == 4
     assert all(trace["messages"][2]["role"] == "assistant" and "failure" not in trace for trace in told)
 
-    write_traces(traces, sft, tries)
+    write_traces(traces, sft, rollouts)
     files = {
         "pairs_path": tmp_path / "pairs.json",
         "adapter_path": tmp_path / "dpo",
         "results_dir": tmp_path / "results",
     }
     few = {"max_steps": 1, "per_device_train_batch_size": 2, "num_eval_scenarios": 4}
-    monkeypatch.setattr(starter_agentic_traces, "MAX_MEETINGS", 3)  # so that four are of two conferences
+    monkeypatch.setattr("meeting_agent.world.scenarios.MAX_MEETINGS", 3)  # so that four are of two conferences
     run(monkeypatch, starter_agentic_rlft, sft_model_path=sft, traces_path=traces, **files, **few)
     step = read_json(tmp_path / "dpo/training_log.json", "starter_agentic_rlft.py")["history"][0]
     assert math.isfinite(step["loss"])

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from meeting_agent.common.files import read_json
+from meeting_agent.agent.trajectory_file import TraceFile
 from meeting_agent.inference.loading import load_tokenizer
 from meeting_agent.inference.template import RESPONSE_TEMPLATE
 from meeting_agent.world.tools import TOOLS, tool_schemas
@@ -80,15 +80,13 @@ def test_agents_on_a_server(served, merged, tmp_path):
     traces = tmp_path / "traces.json"
     flags = [f"--api_url={served}", f"--model={merged}", "--num_scenarios=4", "--samples_per_scenario=2"]
     run("starter_agentic_traces.py", *flags, "--concurrent_agents=4", f"--traces_path={traces}")
-    played = read_json(traces, "starter_agentic_traces.py")
+    played = list(TraceFile(traces))
     assert len(played) == 8
     names = {tool.__name__ for tool in TOOLS}
     good = [
-        trace["completed_naturally"]
-        and set(trace["tools_used"]) <= names
-        and trace["final_recommendation_parsed"] in ("YES", "NO")
+        trace.completed_naturally and set(trace.tools_used) <= names and trace.recommendation in ("YES", "NO")
         for trace in played
-        if trace["tools_used"] and "failure" not in trace
+        if trace.tools_used and trace.failure is None
     ]
     assert sum(good) >= 4  # the server samples without a seed, and one answer in twenty cannot be read
 

@@ -14,6 +14,7 @@ from meeting_agent.common.files import InputError
 from meeting_agent.common.stopping import RunStopped
 from meeting_agent.training.pairs import same_prompt_pairs
 from starter_agentic_traces import AgentToolLoop, TraceConfig
+from tests.records import rollout
 
 KEY = "sk-secret-of-the-user"
 ANSWER = {"role": "assistant", "content": '{"probability": 0.7, "recommendation": "YES", "reasoning": "x"}'}
@@ -99,7 +100,7 @@ def test_a_call_of_an_unknown_tool_with_broken_arguments_is_answered(server):
 
 def test_a_run_stops_when_too_much_fails():
     config = TraceConfig(api_url="http://server", model="m", max_failed_share=0.25)
-    good, bad = {"id": "a"}, {"id": "b", "failure": "Timeout"}
+    good, bad = rollout("a"), rollout("b", failure="Timeout")
     check_failures([good, good, good, bad], config)
     with pytest.raises(InputError, match=r"2 of 4 trajectories \(Timeout 2 times\)"):
         check_failures([good, good, bad, bad], config)
@@ -109,13 +110,13 @@ def test_ctrl_c_ends_agents_at_their_next_message():
     ended = []
     at_work = threading.Barrier(3)  # an agent that has not started yet is never started
 
-    def play_one(job, watch):
+    def play_one(job, go_on):
         at_work.wait(timeout=10)
         if job == 0:
             raise KeyboardInterrupt
         try:
             for _ in range(1000):
-                watch({})
+                go_on({})
                 time.sleep(0.01)
         except RunStopped:
             ended.append(job)
@@ -126,27 +127,23 @@ def test_ctrl_c_ends_agents_at_their_next_message():
 
 
 def test_failed_trajectories_teach_nothing():
-    def trace(i, reward, answer):
-        return {
-            "id": str(i),
-            "scenario_id": "s",
-            "initial_user_prompt": "p",
-            "reward": reward,
-            "final_recommendation_parsed": answer,
-            "tools_used": [answer],
-        }
+    def three(scenario, right, wrong):
+        about = {"scenario_id": scenario, "initial_user_prompt": "p"}
+        return [
+            rollout(f"0{scenario}", right, reward=1.0, tools_used=["a"], **about),
+            rollout(f"1{scenario}", wrong, reward=0.1, tools_used=["b"], **about),
+            rollout(f"2{scenario}", None, reward=-0.75, failure="Timeout", **about),
+        ]
 
-    traces = [trace(0, 1.0, "YES"), trace(1, 0.1, "NO"), trace(2, -0.75, None) | {"failure": "Timeout"}]
-    traces += [t | {"scenario_id": "t", "id": t["id"] + "t"} for t in traces]
-    traces[3]["final_recommendation_parsed"], traces[4]["final_recommendation_parsed"] = "NO", "YES"
+    traces = [*three("s", "YES", "NO"), *three("t", "NO", "YES")]
     rules = {
         "min_gap": 0.5,
         "min_chosen": 1.0,
         "min_advantage_gap": -4.0,
         "call_gap": 0.0,
         "max_uses": 2,
-        "most": 999,
+        "max_pairs": 999,
         "seed": 0,
     }
     used = Counter(t.id for pair in same_prompt_pairs(traces, **rules) for t in pair)
-    assert set(used) == {"0", "1", "0t", "1t"}
+    assert set(used) == {"0s", "1s", "0t", "1t"}

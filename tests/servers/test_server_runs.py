@@ -1,20 +1,21 @@
 """Phase 2 on a server: it works, or ends in one line that holds the server's own words and says what to do."""
 
-import json
 import threading
 from collections import Counter
 
 import pytest
 
-import starter_agentic_traces
 from meeting_agent.agent.answer_tally import AnswerTally, Notes
 from meeting_agent.agent.server_checks import check_failures
 from meeting_agent.agent.trajectory_file import TraceFile
-from meeting_agent.common.files import InputError, read_json
+from meeting_agent.common.files import InputError
+from meeting_agent.common.stopping import RunStopped
+from meeting_agent.conference import Conference
 from meeting_agent.servers.client import plain_api_url
 from meeting_agent.servers.errors import START_WITH_TOOLS, explained, failure_of, scrubbed
-from meeting_agent.world import tools
+from meeting_agent.world.tools import ConferenceTools
 from starter_agentic_traces import AgentToolLoop, TraceConfig, generate_agent_traces_for_training
+from tests.records import rollout
 
 KEY = "sk-secret-of-the-user"
 FINAL = '{"probability": 0.7, "recommendation": "YES", "reasoning": "fine"}'
@@ -39,13 +40,13 @@ def play(tmp_path, monkeypatch):
     """A function that plays two scenarios twice on a server, in blocks of two; gives summary and trajectories."""
     monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.01)  # seconds
 
-    def run(url, **more):
+    def run(url, environment=None, **more):
         path = tmp_path / "traces.json"
         settings = {"num_scenarios": 2, "samples_per_scenario": 2, "concurrent_agents": 2} | more
         summary = generate_agent_traces_for_training(
-            TraceConfig(traces_path=str(path), api_url=url, model="m", **settings)
+            TraceConfig(traces_path=str(path), api_url=url, model="m", **settings), environment
         )
-        return summary, read_json(path, "")
+        return summary, list(TraceFile(path))
 
     return run
 
@@ -70,7 +71,7 @@ def test_a_good_server_needs_no_key_and_no_exact_address(play, serve_answers, ca
     assert summary["settings"]["api_url"] == url
     assert summary["settings"]["max_answer_tokens"] == 777
     assert (keys, limits) == ({"Bearer none"}, {777})
-    assert all(t["final_recommendation_parsed"] == "YES" and t["tools_used"] for t in traces)
+    assert all(t.recommendation == "YES" and t.tools_used for t in traces)
     assert "warning" not in capsys.readouterr().out
 
 
@@ -181,7 +182,7 @@ def test_secrets_are_scrubbed(monkeypatch):
 
 
 def test_check_failures_names_the_first_remedy():
-    block = [{"failure": "Timeout"}, {"failure": "Timeout"}, {"failure": "NotFoundError"}]
+    block = [rollout(failure=kind) for kind in ("Timeout", "Timeout", "NotFoundError")]
     config = TraceConfig(api_url="http://server", model="m")
     with pytest.raises(InputError, match=r"\(Timeout 2 times: slow; NotFoundError\): lower --concurrent_agents"):
         check_failures(block, config, {"Timeout": "slow"})
@@ -194,9 +195,8 @@ def test_some_failures_are_told_at_the_end_and_do_not_stop_phase_3(play, serve_a
         return good(asked, headers) if turns.acquire(blocking=False) else (404, {"error": {"message": "gone"}})
 
     _, traces = play(serve_answers(behave), max_failed_share=1.0, num_scenarios=1)
-    failed = sum("failure" in t for t in traces)
-    assert failed == len(traces)
-    assert list(TraceFile(tmp_path / "traces.json")) == traces  # phase 3 takes them
+    failed = sum(t.failure is not None for t in traces)
+    assert failed == len(traces)  # and phase 3 can read them
     assert f"warning: {failed} trajectories failed and are left out of the pairs (NotFoundError {failed})" in (
         capsys.readouterr().out
     )
@@ -262,19 +262,20 @@ def test_agents_in_process_are_never_stopped_for_what_they_say(tmp_path, capsys)
     out = capsys.readouterr().out
     assert "warning: 2 of 2 answers cannot be read (cut at the limit of 16 tokens 2" in out
     assert START_WITH_TOOLS not in out
-    assert all(t["completed_naturally"] and "cut_by" not in t for t in read_json(tmp_path / "t.json", ""))
+    assert all(t.completed_naturally and t.cut_by is None for t in TraceFile(tmp_path / "t.json"))
 
 
 def test_a_readable_half_is_no_complaint():
-    trace = {"messages": [{"role": "assistant", "content": ""}], "tools_used": ["a"]}
-    good, bad = ([trace | {"final_recommendation_parsed": said}] for said in ("YES", None))
+    good, bad = ([rollout(answer=said, tools_used=["a"])] for said in ("YES", None))
     assert AnswerTally(good + bad, Notes()).complaint(160, True) is None
     assert AnswerTally(good + bad + bad, Notes()).complaint(160, True).startswith("2 of 3 answers")
     assert AnswerTally([], Notes()).complaint(160, True) is None
 
 
-def test_a_tool_that_fails_is_named_at_the_end(play, serve_answers, capsys, monkeypatch):
-    def my_tool(person_a: str, person_b: str, time_slot: str) -> dict:
+class MyTools(ConferenceTools):
+    NAMES = (*ConferenceTools.NAMES, "my_tool")
+
+    def my_tool(self, person_a: str, person_b: str, time_slot: str) -> dict:
         """Fails.
 
         Args:
@@ -284,12 +285,12 @@ def test_a_tool_that_fails_is_named_at_the_end(play, serve_answers, capsys, monk
         """
         raise KeyError("x")
 
-    monkeypatch.setattr(starter_agentic_traces, "TOOLS", [*tools.TOOLS, my_tool])
 
+def test_a_tool_that_fails_is_named_at_the_end(play, serve_answers, capsys):
     def behave(asked, _headers):
         return answer(FINAL) if asked["messages"][-1]["role"] == "tool" else answer("", "tool_calls", call("my_tool"))
 
-    summary, _ = play(serve_answers(behave))
+    summary, _ = play(serve_answers(behave), environment=Conference(toolset=MyTools))
     assert summary["tool_failures"] == {"my_tool": 4}
     assert "warning: tool my_tool failed 4 times: KeyError: 'x'" in capsys.readouterr().out
 
@@ -299,13 +300,13 @@ def test_a_tool_that_fails_is_named_at_the_end(play, serve_answers, capsys, monk
 
 def test_a_stop_and_a_bug_of_the_watcher_come_through(serve_answers):
     agent = AgentToolLoop("balanced", "m", "openai", serve_answers(good))
-    for stop in (KeyboardInterrupt, starter_agentic_traces.RunStopped, ZeroDivisionError):
+    for stop in (KeyboardInterrupt, RunStopped, ZeroDivisionError):
 
-        def watch(_message, stop=stop):
+        def stop_at_once(_message, stop=stop):
             raise stop
 
         with pytest.raises(stop):
-            agent.run("Should they meet?", watch=watch)
+            agent.run("Should they meet?", on_message=stop_at_once)
 
 
 def test_causes_that_go_in_circles_have_an_end():
@@ -321,7 +322,7 @@ def test_answers_that_were_cut_have_no_probability(play, serve_answers):
         return good(asked, headers) if next(turns) < 5 else answer(FINAL, "length")
 
     _, traces = play(serve_answers(behave))
-    cut = [t for t in traces if "cut_by" in t]
+    cut = [t for t in traces if t.cut_by]
     assert len(cut) == 2
-    assert all(t["final_probability"] is None and t["reward"] == -1.0 and not t["completed_naturally"] for t in cut)
-    assert json.dumps(cut[0]["cut_by"]) == '"length"'
+    assert all(t.probability is None and t.reward == -1.0 and not t.completed_naturally for t in cut)
+    assert cut[0].cut_by == "length"
