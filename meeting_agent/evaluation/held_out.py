@@ -108,7 +108,7 @@ def warn_if_unreadable(held_out: HeldOut, what: str) -> None:
     for name in held_out.rollouts:
         if all(p is None for p in held_out.probabilities[name]):
             print(
-                f"warning: no answer of the agents on {what} can be read: take a base that knows its words", flush=True
+                f"warning: no answer of the agents on {what} can be read: use a base that knows its words", flush=True
             )
 
 

@@ -110,7 +110,7 @@ def prepare(tokenizer) -> None:
     if not is_prepared and not _keep_own_format(tokenizer):
         _give_our_format(tokenizer)
     if tokenizer.pad_token is None:
-        raise InputError("this model's tokenizer has neither a padding token nor an end-of-text token: take another")
+        raise InputError("this model's tokenizer has neither a padding token nor an end-of-text token: use another")
     tokenizer.one_call_a_turn = not _shows_two_calls(tokenizer)
 
 
@@ -263,7 +263,7 @@ def _give_our_format(tokenizer) -> None:
     plain = Turn("<|", "|>\\n", tokenizer.eos_token or "", "assistant")
     turn = next((t for t in TURNS if t.opening in vocabulary and t.closing in vocabulary), plain)
     if not turn.closing:
-        raise InputError("this model's tokenizer has no token to end a turn with: take another model")
+        raise InputError("this model's tokenizer has no token to end a turn with: use another model")
 
     def header(role: str) -> str:
         return f"{turn.opening}{role}{turn.middle}"

@@ -149,10 +149,10 @@ def check_tokens(rows: Iterable[list[int]], model, tokenizer) -> None:
         raise InputError(
             f"the text holds {tokenizer.convert_ids_to_tokens(unknown)!r}, for which this base has no embedding (its "
             f"tokenizer has {len(tokenizer)} tokens, it has {known}): call resize_token_embeddings({len(tokenizer)}) "
-            "and save the base again, or take the token out of its tokenizer"
+            "and save the base again, or remove the token from its tokenizer"
         )
 
 
 def too_long(tokens: int, positions: int) -> str:
     """The error message for a text that does not fit into a base."""
-    return f"a text of {tokens} tokens does not fit into the {positions} positions of this base: take one with more"
+    return f"a text of {tokens} tokens does not fit into the {positions} positions of this base: use one with more"

@@ -42,7 +42,7 @@ def trying(what: str) -> Iterator[None]:
         says = (str(error).splitlines() or [""])[0]
         raise InputError(
             f"{what} fails with this base, as a dry run shows: {type(error).__name__}: {says} "
-            f"({Path(place.filename).name}:{place.lineno}); take another base"
+            f"({Path(place.filename).name}:{place.lineno}); use another base"
         ) from error
 
 

@@ -39,7 +39,7 @@ def assistant_tokens(tokenizer, messages: list[dict], tools: list[dict] | None) 
     text = render(tokenizer, messages, tools)
     turns = assistant_spans(tokenizer, text)
     if len(turns) != sum(message["role"] == "assistant" for message in messages):
-        raise InputError("this model's chat template hides the turns of a conversation: take another base model")
+        raise InputError("this model's chat template hides the turns of a conversation: use another base model")
     encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
     tokens = encoded["offset_mapping"]
     mask = [int(any(last > start and first < end for start, end in turns)) for first, last in tokens]
