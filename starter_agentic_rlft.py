@@ -176,10 +176,7 @@ def trace_summary(config: RLFTConfig) -> dict:
 
 
 def check_origin(config: RLFTConfig, task: Environment) -> None:
-    """Raises InputError unless the adapter in `sft_model_path` produced the trajectories, with the same inputs.
-
-    Prints a warning if the trajectories changed after phase 2 wrote them.
-    """
+    """Refuses trajectories of another adapter than the one that trains on; says if they were changed since."""
     check_base(Path(config.sft_model_path))
     origin = trace_summary(config).get("sha256", {})
     if origin.get("adapter") != digest(Path(config.sft_model_path) / ADAPTER_WEIGHTS):
@@ -342,7 +339,7 @@ def evaluate_model_performance(
 def play_evaluation(
     config: RLFTConfig, task: Environment, predictor: Predictor, groups: list[list[Scenario]]
 ) -> UnfinishedRollouts:
-    """Collects one rollout per held-out scenario with the policy before DPO ("sft"), then one after DPO ("dpo")."""
+    """Every held-out scenario once by the policy before DPO ("sft"), then once by the aligned one ("dpo")."""
     from meeting_agent.agent.blocks import UnfinishedRollouts
     from meeting_agent.common.processes import this_process
     from meeting_agent.evaluation.held_out import play_held_out
