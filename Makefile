@@ -13,7 +13,7 @@ SHELL := /bin/bash
 
 .PHONY: run test check replicate base export bench memory bad_input chaos fuzz injection soak
 
-# Install PyTorch first, so that no other package installs a version with CUDA.
+# PyTorch first: with it installed, nothing else pulls in its CUDA packages.
 .venv/ready: requirements.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check "$$(grep '^torch==' requirements.txt)"

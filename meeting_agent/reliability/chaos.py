@@ -2,8 +2,8 @@
 
     python -m meeting_agent.reliability.chaos --kills 20
 
-Each phase runs with small settings. After the restart, trajectories and pairs must be byte-equal, adapters must be equal
-within float tolerance, and the set of files must be the same as after the undisturbed run.
+Each phase runs with small settings. After the restart, trajectories and pairs must be byte-equal, adapters equal within
+float tolerance, and the set of files must be the same as after the undisturbed run.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pathlib import Path
 from meeting_agent.common.files import ADAPTER_WEIGHTS, digest
 from meeting_agent.reliability.record import RECORD, keep, open_record
 
-TOLERANCE = 1e-5  # maximum difference of an adapter's weights
+TOLERANCE = 1e-5  # of an adapter's weights
 SAME_BYTES = ("agent_traces.json", "preference_pairs.json")
 PHASES = {
     "sft": ("starter_sft.py", "--max_train_rows=160", "--num_train_epochs=4", "--output_model_path={out}/sft"),
@@ -48,7 +48,7 @@ PHASES = {
 }
 
 
-ONE_THREAD = os.environ | {"OMP_NUM_THREADS": "1"}  # so that two parallel runs hardly slow each other down
+ONE_THREAD = os.environ | {"OMP_NUM_THREADS": "1"}  # two runs at a time then disturb each other little
 
 
 def command(phase: str, inputs: Path, out: Path) -> list[str]:

@@ -30,7 +30,7 @@ def resident_mebibytes() -> float:
 
 
 def soak(model: str, count: int, at_once: int, seed: int) -> dict:
-    """Collects one rollout of `count` scenarios. Returns counts, memory in MiB and its relative growth after warm-up."""
+    """Collects one rollout of `count` scenarios. Returns counts, memory in MiB and its relative growth."""
     started = time.monotonic()
     conference, predictor = Conference(), Predictor(model)
     collector = RolloutCollector(conference, predictor, make_scenarios("traces", seed, count), 1.0, seed)
