@@ -325,10 +325,10 @@ def evaluate_model_performance(
     warn_if_unreadable(held_out, config.meetings or "the held-out scenarios")
     metrics = run_metrics(recorded(config), task, held_out, trace_summary(config), pairs, dpo)
     metrics["timing"]["evaluation_seconds"] = time.monotonic() - started
-    played = evaluation_output(config)
-    with played.writing() as folder:
-        write_json_array(folder / played.path.name, (rollout.to_json() for rollout in unfinished.trajectories()))
-    write_results(results_output(config), metrics, held_out, traces, TraceFile(played.path))
+    rollouts = evaluation_output(config)
+    with rollouts.writing() as folder:
+        write_json_array(folder / rollouts.path.name, (rollout.to_json() for rollout in unfinished.trajectories()))
+    write_results(results_output(config), metrics, held_out, traces, TraceFile(rollouts.path))
     unfinished.delete()
     with adapter_output(config).writing(whole=False) as folder:
         write_text(folder / "README.md", model_card(config, dpo, metrics["phases"]["dpo"]))

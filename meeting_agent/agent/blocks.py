@@ -57,10 +57,10 @@ class UnfinishedRollouts:
         self.is_main = processes.is_main_process
         if self.is_main:
             for torn in [path for path in self._blocks() if not is_whole(path)]:  # for example after a power cut
-                print(f"warning: {torn} is damaged: its trajectories are played again", flush=True)
+                print(f"warning: {torn} is damaged: its trajectories are made again", flush=True)
                 torn.unlink()
             if kept := len(self._blocks()):
-                print(f"Goes on after {kept} blocks of trajectories of an unfinished run.", flush=True)
+                print(f"Resumes after {kept} finished blocks of trajectories of an earlier run.", flush=True)
         processes.wait_for_everyone()
 
     def _blocks(self) -> list[Path]:

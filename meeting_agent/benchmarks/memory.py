@@ -136,7 +136,8 @@ def train_tokenizer():
         ),
     )
     tokens = sum(len(pieces.encode(text).ids) for text in texts)
-    print(f"{sum(map(len, texts)) / tokens:.1f} characters a token, {tokens / len(texts):.0f} tokens a row", flush=True)
+    per_token, per_row = sum(map(len, texts)) / tokens, tokens / len(texts)
+    print(f"{per_token:.1f} characters per token, {per_row:.0f} tokens per row", flush=True)
     return PreTrainedTokenizerFast(
         tokenizer_object=pieces,
         pad_token="<pad>",

@@ -20,7 +20,7 @@ def check_precision(bf16: bool, fp16: bool, fp32: bool) -> None:
     import torch
 
     if fp16 and not torch.cuda.is_available():
-        raise InputError("--fp16 needs a GPU: on this machine take --bf16, or none of them")
+        raise InputError("--fp16 needs a GPU: on this machine use --bf16 or neither")
     if bf16 and not computes_bfloat16():
         print("warning: this machine has no instructions for bfloat16: --bf16 will take many times as long", flush=True)
 

@@ -136,7 +136,7 @@ def use_known_pad(model, tokenizer) -> None:
 @functools.cache  # a base is loaded several times in a phase
 def warn_of_pad(token: str) -> None:
     if is_first_process():
-        print(f"warning: the base has no embedding for the padding token {token}: pads with another", flush=True)
+        print(f"warning: the base has no embedding for the padding token {token}: uses another to pad", flush=True)
 
 
 def check_tokens(rows: Iterable[list[int]], model, tokenizer) -> None:

@@ -54,13 +54,13 @@ class Batcher:
         self._unfinished, self._stopped, self._broken = len(jobs), False, None
         with ThreadPoolExecutor(len(jobs)) as pool:
             try:
-                played = [pool.submit(self._at_work, job) for job in jobs]
+                futures = [pool.submit(self._at_work, job) for job in jobs]
                 while batch := self._next_batch():
                     self._answer(batch)
             except BaseException:
                 self._stop()
                 raise
-        return [job.result() for job in played]
+        return [future.result() for future in futures]
 
     def submit(self, request: Request) -> Future:
         """A future for the engine's answer to one request. It holds RunStopped if the run was stopped."""

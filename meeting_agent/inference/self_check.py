@@ -39,9 +39,9 @@ def fastest_way(passes: ForwardPasses, probe: list[int], may_reuse: bool) -> Way
         return Way(reuses=True, plain=False)
     together = agrees(passes, probe, turns=1)
     if may_reuse and together:
-        say(model_type, "what it has read cannot be kept between turns: each turn is read anew")
+        say(model_type, "the prefix cache cannot be used: each turn reads the whole conversation again")
     if not together:
-        say(model_type, "conversations are read with Transformers' own generate, those of one length together: slower")
+        say(model_type, "conversations are read with Transformers' own generate in batches of equal length: slower")
     return Way(reuses=False, plain=not together)
 
 

@@ -63,7 +63,7 @@ def main() -> None:
     if people:
         run_agent(config, predictor, people, said, slot)
     else:
-        print("The agent looks people up: give --attendees and two names to see it at work.")
+        print("The agent needs records of people: give --attendees and two names to run it.")
 
 
 def slot_of(text: str) -> TimeSlot:

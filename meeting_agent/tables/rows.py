@@ -97,7 +97,7 @@ def read_table(
     header = grid.header(columns)
     positions = grid.positions(header, columns, optional)
     if not all(map(is_empty, grid.rows[:header])):
-        print(f"{path}: the column names are in line {header + 1}, what stands above is not read", flush=True)
+        print(f"{path}: the column names are in line {header + 1}; the lines above it are not read", flush=True)
     width = len(grid.rows[header])
     rows: list[Row] = []
     garbled: list[str] = []
@@ -118,7 +118,7 @@ def read_table(
         rows.append(Row(where, fields))
     if garbled:
         print(
-            f"warning: {garbled[0]}, whose letters some program garbled ({len(garbled)} such fields): save it anew "
+            f"warning: {garbled[0]}, whose letters some program garbled ({len(garbled)} such fields): save it again "
             "from the source, as UTF-8",
             flush=True,
         )
@@ -149,7 +149,7 @@ def _checked(where: str, name: str, text: str, longest: int, several_lines: bool
         raise InputError(f"{where}: {name} has {len(text)} characters: shorten it to {longest}")
     text = clean_text(text)
     if control := (CONTROLS_BUT_LINES if several_lines else CONTROLS).search(text):
-        raise InputError(f"{where}: {name} holds the control character {control[0]!r}: take it out")
+        raise InputError(f"{where}: {name} holds the control character {control[0]!r}: remove it")
     if SPREADSHEET_ERROR.fullmatch(text):
-        raise InputError(f"{where}: {name} is {text!r}, a spreadsheet's error: mend the formula and save again")
+        raise InputError(f"{where}: {name} is {text!r}, a spreadsheet's error: correct the formula and save again")
     return text

@@ -78,7 +78,7 @@ def _guarded(reporter: Any, event: str) -> Any:
             if event == "on_train_begin":
                 raise InputError(f"{says}: see to it, or leave out --report_to") from None
             reporter.has_failed = True
-            print(f"warning: {says}: training goes on without", flush=True)
+            print(f"warning: {says}: training continues without it", flush=True)
             return None
 
     return guarded

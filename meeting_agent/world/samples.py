@@ -48,7 +48,7 @@ class SampleConfig:
 
 
 def main() -> None:
-    config = parse_settings(SampleConfig, "Writes sample files of one's own attendees and meetings.")
+    config = parse_settings(SampleConfig, "Writes sample files of attendees and past meetings.")
     rng = random.Random(f"samples-{config.seed}")
     first, second = "sample_attendees.csv", "sample_meetings.csv"
     path = Path(config.folder) / first
