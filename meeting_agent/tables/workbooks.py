@@ -29,7 +29,7 @@ def is_workbook(data: bytes) -> bool:
 def workbook_grid(data: bytes, path: Path) -> Grid:
     """The cells of the first visible sheet that is not empty. Raises InputError for any other kind of file."""
     if data.startswith(COMPOUND):
-        what = "has a password: remove it" if ENCRYPTED in data else f"is an old Excel workbook (.xls): {SAVE}"
+        what = "has a password: take that off" if ENCRYPTED in data else f"is an old Excel workbook (.xls): {SAVE}"
         raise InputError(f"{path} {what}")
     _check_archive(data, path)
     try:
