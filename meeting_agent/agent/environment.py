@@ -82,7 +82,7 @@ class Environment(Protocol):
     ) -> dict[str, list[float]]:
         """Baseline -> its probability for each of `scenarios`, in [0, 1]; may be empty.
 
-        The baselines know the task and are fitted on `fitted`, the training part of `rows`.
+        The baselines know the task and are fitted on `fitted`, a part of `rows`.
         """
 
     def error_patterns(
