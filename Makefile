@@ -1,11 +1,12 @@
-# make run             the whole pipeline into models/, trajectories/ and results/
-# make run OUT=folder  the same into a folder of your own
-# make run PROCESSES=1 in one process instead of two
-# make test            the tests
-# make bench ARGS=...  flags for what the target starts; so for all targets from replicate on
+# make run             runs the whole pipeline into models/, trajectories/ and results/
+# make run OUT=folder  runs it into a folder of your own
+# make run PROCESSES=1 runs it in one process instead of two
+# make test            runs the tests
+# make check           runs linter, formatter and type checker
+# make bench ARGS=...  passes flags to the command; so do all other targets below `check`
 PYTHON ?= python3.11
 BIN := .venv/bin
-# Two processes of one thread each get more out of two cores than one of two threads; a GPU wants one process.
+# On two cores, two processes with one thread each are faster than one process with two threads. A GPU needs one process.
 PROCESSES ?= $(if $(shell command -v nvidia-smi),1,2)
 PHASE := $(BIN)/$(if $(filter 1,$(PROCESSES)),python,accelerate launch --multi_gpu --num_processes $(PROCESSES) --num_machines 1 --mixed_precision no --dynamo_backend no)
 SHELL := /bin/bash

@@ -1,8 +1,8 @@
 """The records that pass between the phases, and the course's public names.
 
-Records are dataclasses and enums, typed, with a line on what each field holds. This module imports nothing of the
-package; `ConferenceSimulator` and the other public names below are looked up where they are first used (PEP 562).
-Importing it loads neither torch nor npcpy.
+Each record is a typed dataclass or enum with a comment on what each field holds. This module imports nothing from the
+package. `ConferenceSimulator` and the other names in `PUBLIC` are imported on first use (PEP 562), so importing this
+module loads neither torch nor npcpy.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class PersonType(Enum):
     EXECUTIVE = "executive"
 
 
-# Rungs on the career ladder, 1 (entry) to 5 (top): only their differences matter.
+# Career level of each role, from 1 (entry) to 5 (top). Only the difference between two people matters.
 SENIORITY = {
     PersonType.JUNIOR_ENGINEER: 1,
     PersonType.JUNIOR_FOUNDER: 2,
@@ -44,7 +44,7 @@ SENIORITY = {
 
 
 class TimeSlot(Enum):
-    """Three days of three sessions; `label` is how prompts write it ("Day1 Morning")."""
+    """The nine sessions of a three-day conference. Prompts use `label`, for example "Day1 Morning"."""
 
     DAY1_MORNING = "day1_morning"
     DAY1_AFTERNOON = "day1_afternoon"
@@ -75,7 +75,7 @@ class Person:
 
     person_id: int
     name: str
-    person_type: PersonType | str  # of one's own attendees also words of their own; `seniority` then has a value
+    person_type: PersonType | str  # a user's own attendee may have a free-text role; it then needs `seniority`
     interests: tuple[str, ...]
     seeking: str
     offering: tuple[str, ...]
@@ -84,57 +84,58 @@ class Person:
     meetings_today: int
     introversion: float
     engagement: float
-    # No part of the repr, which seeds the descriptions: the simulator's people, who have none, keep theirs.
+    # Left out of the repr because the repr seeds the descriptions. Simulated people have no value of their own, and
+    # their descriptions must not change.
     seniority: int | None = field(default=None, repr=False)
 
     @property
     def rung(self) -> int:
-        """1 (entry) to 5 (top): the attendee's own, or else the role's."""
+        """The career level from 1 (entry) to 5 (top): the person's own `seniority`, or else the level of the role."""
         return SENIORITY[PersonType(self.person_type)] if self.seniority is None else self.seniority
 
 
 @dataclass(frozen=True)
 class Meeting:
-    """Two attendees in a slot, with the truth nobody at the conference knows beforehand."""
+    """Two attendees, a time slot and the true outcome, which agents never see."""
 
     scenario_id: str
     person_a: Person
     person_b: Person
     time_slot: TimeSlot
-    success_probability: float
-    reason: str
+    success_probability: float  # in [0, 1]
+    reason: str  # the factor that decides
 
 
 @dataclass(frozen=True)
 class TrainingRow:
     """One row of `data/sft_training_data.csv`; both probabilities lie in [0, 1]."""
 
-    input_text: str
-    target_probability: float
+    input_text: str  # the prompt
+    target_probability: float  # what the model is trained to write
     target_reason: str
-    ground_truth_prob: float
+    ground_truth_prob: float  # what the model is scored against
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """One question to an agent, and how it truly ends."""
+    """One question to an agent, with its true outcome."""
 
     scenario_id: str
     persona: str  # name of the system prompt
     system_prompt: str
     user_prompt: str
-    prediction_prompt: str  # what the phase 1 model is asked about the same
-    arguments: dict[str, str]  # what every tool is called with: a small model need not copy it
-    success_probability: float  # in [0, 1]; NaN where nobody knows
-    reason: str  # the factor that decides; empty where nobody knows
-    subject: Any = None  # what the environment keeps behind it, such as a `Meeting`
+    prediction_prompt: str  # the same question as the phase 1 model is asked it
+    arguments: dict[str, str]  # arguments of every tool call; the engine fills them in for the model
+    success_probability: float  # in [0, 1]; NaN if unknown
+    reason: str  # the factor that decides; empty if unknown
+    subject: Any = None  # the environment's own record of the scenario, such as a `Meeting`
 
 
 @dataclass(frozen=True)
 class Recommendation:
-    """What can be read of an agent's closing answer."""
+    """The parsed final answer of an agent. A part that cannot be read is None."""
 
-    recommendation: str | None  # YES, NO or whatever else it says, in capitals
+    recommendation: str | None  # YES, NO or any other word that the agent wrote, in capitals
     probability: float | None  # in [0, 1]
     reasoning: str | None
 
@@ -143,7 +144,10 @@ class Recommendation:
 
     @classmethod
     def from_json(cls, value: Any) -> Recommendation | None:
-        """From the object of a trajectory file, or the plain string of older ones; raises ValueError for others."""
+        """Reads the object of a trajectory file, or the plain string of older files.
+
+        Raises ValueError for anything else.
+        """
         if value is None:
             return None
         if isinstance(value, str):
@@ -159,26 +163,26 @@ class Recommendation:
 
 @dataclass
 class Trajectory:
-    """What one agent did with one scenario, as phase 2 and the evaluation write it."""
+    """One rollout: what one agent did in one scenario. Phase 2 and the evaluation write it."""
 
-    id: str  # scenario, policy and sample: unique in a file
+    id: str  # made of scenario, policy and sample; unique in a file
     scenario_id: str
     system_prompt_name: str  # the persona
     sample_index: int  # 0 for the first rollout of a scenario
     initial_user_prompt: str
-    messages: list[dict]  # OpenAI's chat format: system prompt, question, then what the agent and its tools said
-    tools_used: list[str]  # in call order
-    total_iterations: int | None  # turns of the agent
-    completed_naturally: bool  # whether it ended with an answer of its own
-    tokens: int | None  # that the agent wrote
-    final_recommendation_parsed: Recommendation | None  # None where nothing can be read
+    messages: list[dict]  # OpenAI's chat format: system prompt, question, then turns of the agent and tool results
+    tools_used: list[str]  # names of the called tools, in call order
+    total_iterations: int | None  # number of the agent's turns
+    completed_naturally: bool  # whether the agent ended with a final answer
+    tokens: int | None  # number of tokens that the agent wrote
+    final_recommendation_parsed: Recommendation | None  # None if nothing can be read
     ground_truth: float | None  # the true probability of success, in [0, 1]
     true_outcome: str  # YES or NO
-    policy: str  # who played: "sft" is the phase 1 model, "dpo" the aligned one
-    seed: int | None  # of the sampling
+    policy: str  # the policy that acted: "sft" is the phase 1 model, "dpo" is the policy after DPO
+    seed: int | None  # seed of the sampling
     reward: float  # in [-1, 1]
-    failure: str | None = None  # the kind of error, where a server failed for good
-    cut_by: str | None = None  # "length" or "content_filter", where an answer is not whole
+    failure: str | None = None  # the kind of error, if the server failed and retries did not help
+    cut_by: str | None = None  # "length" or "content_filter", if the final answer is incomplete
 
     @property
     def recommendation(self) -> str | None:
@@ -195,7 +199,7 @@ class Trajectory:
 
     @classmethod
     def from_json(cls, value: Any) -> Trajectory:
-        """From an object of a trajectory file; raises ValueError naming the field that cannot be used."""
+        """Reads one object of a trajectory file. Raises ValueError that names the unusable field."""
         if not isinstance(value, dict):
             raise ValueError("is no object")
         for name, kind in TRAJECTORY_FIELDS.items():
@@ -226,7 +230,7 @@ class Trajectory:
         )
 
 
-# What a trajectory file must hold, and what stands for the rest where another program wrote it.
+# Fields that every trajectory in a file must have, and defaults for the fields that other programs may leave out.
 TRAJECTORY_FIELDS: dict[str, Any] = {
     "id": str,
     "scenario_id": str,
@@ -251,17 +255,17 @@ TRAJECTORY_DEFAULTS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class PreferencePair:
-    """Two trajectories of one prompt, in TRL's conversational preference format with tools."""
+    """A chosen and a rejected trajectory of one prompt, in TRL's conversational preference format with tools."""
 
     scenario_id: str
     chosen_id: str
     rejected_id: str
     prompt: list[dict]  # system prompt and question
-    chosen: list[dict]  # what the better agent and its tools said
-    rejected: list[dict]
-    tools: list[dict]  # OpenAI schemas
+    chosen: list[dict]  # turns and tool results of the better trajectory
+    rejected: list[dict]  # the same of the worse trajectory
+    tools: list[dict]  # OpenAI tool schemas
     chosen_reward: float  # in [-1, 1]
-    rejected_reward: float
+    rejected_reward: float  # in [-1, 1]
 
     @classmethod
     def of(cls, chosen: Trajectory, rejected: Trajectory, tools: list[dict]) -> PreferencePair:
@@ -283,18 +287,18 @@ class PreferencePair:
 
 @dataclass
 class TrainingMetrics:
-    """What a training run leaves behind: one entry of the trainer's log for each logged step or epoch."""
+    """The result of a training run."""
 
-    history: list[dict]
-    best_step: int
-    seconds: float
+    history: list[dict]  # the trainer's log: one entry for each logged step or epoch
+    best_step: int  # the step whose weights were kept
+    seconds: float  # duration of the training
 
     def curve(self, key: str) -> list[tuple[float, float]]:
-        """(step, value) of every log entry that has `key`."""
+        """(step, value) for every log entry that has `key`."""
         return [(entry["step"], entry[key]) for entry in self.history if key in entry]
 
 
-# Where the course's other public names live.
+# The course's other public names, and the module of each.
 PUBLIC = {
     "ConferenceSimulator": "meeting_agent.world.simulator",
     "PersonDescriptor": "meeting_agent.world.descriptions",

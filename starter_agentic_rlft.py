@@ -1,17 +1,20 @@
-"""Phase 3: preference pairs, DPO, and the evaluation of every phase on scenarios that none has seen.
+"""Phase 3: preference pairs, DPO, and the evaluation of every phase on held-out scenarios.
 
     python starter_agentic_rlft.py
     python starter_agentic_rlft.py --max_steps 100 --beta 0.3 --num_eval_scenarios 1000
     python starter_agentic_rlft.py --attendees people.csv --meetings past.csv  # your own, as in phase 2
 
-Pairs come from the same prompt: what the agent did well against what it did badly there. One outcome is mostly luck, so
-the better side's tools must also have earned more over all trajectories, or be the same and used with fewer faults, and
-lengths are controlled (Park et al., 2024). DPO (Rafailov et al., 2023) over whole trajectories follows ETO (Song et
-al., ACL 2024). The SFT adapter goes on training, its frozen copy is the reference, and only tokens that the agent wrote
-count: tool answers are masked. Cross-entropy of the chosen side joins DPO (Iterative RPO, Pang et al., 2024): alone,
-DPO pushes both sides' likelihood down until some answers break. Some rejected sides are made up: the chosen one, a good
-try or a dialogue of the base's corpus, with a claim that no tool made, which DPO would otherwise come to like. What a
-preference says nothing about is masked too: the verdict, and all of a rejected side but its faults.
+Each pair holds a good and a bad rollout of the same prompt. One outcome is mostly luck. So the chosen rollout's tools
+must also have a higher mean reward over all trajectories, or both rollouts used the same tools and the chosen one made
+fewer faults. Lengths are controlled (Park et al., 2024).
+
+DPO (Rafailov et al., 2023) over whole trajectories follows ETO (Song et al., ACL 2024). Training continues with the SFT
+adapter; its frozen copy is the reference. We add cross-entropy on the chosen rollout (Iterative RPO, Pang et al.,
+2024), because DPO alone lowers the likelihood of both rollouts until some answers break.
+
+We mask tool results, the verdict, and everything in the rejected rollout except its faults. Some rejected rollouts are
+made up: each is a copy of a good rollout or of a dialogue from the base's corpus, with one claim that no tool returned.
+Without them DPO teaches the policy to invent claims.
 """
 
 from __future__ import annotations
@@ -69,45 +72,51 @@ class RLFTConfig:
 
     sft_model_path: str = input_path("models/sft_prediction_model_gemma_270m", "the adapter that phase 1 wrote")
     traces_path: str = input_path("trajectories/agent_traces.json", "the trajectories that phase 2 wrote")
-    pairs_path: str = output_path("trajectories/preference_pairs.json", "where the preference pairs go")
-    adapter_path: str = output_path("models/dpo_aligned_adapter", "where the aligned adapter goes")
-    results_dir: str = output_path("results", "where metrics, report, plots and page go")
-    seed: int = setting(42, "decides the choice and the order of pairs", 0, 2**32 - 1)
-    beta: float = setting(0.1, "DPO's beta: how much straying from the SFT policy costs", 1e-3, 10.0)
-    sft_weight: float = setting(0.5, "weight of the chosen side's cross-entropy beside DPO; 0 is plain DPO", 0.0, 1e3)
-    learning_rate: float = setting(5e-6, "rate of the adapter's A matrices", 1e-8, 1e-2)
-    loraplus_ratio: float = setting(256.0, "LoRA+: how much faster the B matrices learn; 1 is plain LoRA", 1.0, 1000.0)
-    max_steps: int = setting(60, "optimizer steps", 1, 100000)
-    per_device_train_batch_size: int = setting(
-        8, "pairs at once; processes of one machine share them, for less memory take 1", 1, 1024
+    pairs_path: str = output_path("trajectories/preference_pairs.json", "file for the preference pairs")
+    adapter_path: str = output_path("models/dpo_aligned_adapter", "folder for the aligned adapter")
+    results_dir: str = output_path("results", "folder for metrics, report, plots and page")
+    seed: int = setting(42, "seed of the choice and the order of pairs", 0, 2**32 - 1)
+    beta: float = setting(0.1, "DPO's beta: a higher value keeps the policy closer to the SFT policy", 1e-3, 10.0)
+    sft_weight: float = setting(0.5, "weight of the chosen rollout's cross-entropy; 0 is plain DPO", 0.0, 1e3)
+    learning_rate: float = setting(5e-6, "learning rate of the adapter's A matrices", 1e-8, 1e-2)
+    loraplus_ratio: float = setting(
+        256.0, "LoRA+: learning rate of the B matrices divided by that of the A matrices; 1 is plain LoRA", 1.0, 1000.0
     )
-    gradient_accumulation_steps: int = setting(1, "such batches per step; with 1 pair at once take 8", 1, 1024)
-    gradient_checkpointing: bool = setting(False, "compute activations twice instead of keeping them: less memory")
-    bf16: bool = setting(False, "train in bfloat16; without a flag a GPU that has it does")
+    max_steps: int = setting(60, "number of optimizer steps", 1, 100000)
+    per_device_train_batch_size: int = setting(
+        8, "pairs per batch, shared by the processes of one machine; use 1 to save memory", 1, 1024
+    )
+    gradient_accumulation_steps: int = setting(1, "batches per optimizer step; use 8 if a batch is 1 pair", 1, 1024)
+    gradient_checkpointing: bool = setting(False, "recompute activations instead of keeping them: saves memory")
+    bf16: bool = setting(False, "train in bfloat16; this is the default on a GPU that supports it")
     fp16: bool = setting(False, "train in float16, for older GPUs")
     fp32: bool = setting(False, "train and answer in full precision")
     use_4bit: bool = setting(False, "QLoRA: load the base in 4 bits while training")
-    min_reward_gap: float = setting(0.05, "minimum reward gap of the two sides; 0.5 leaves out mere faults", 1e-6, 2.0)
+    min_reward_gap: float = setting(
+        0.05, "minimum reward gap within a pair; 0.5 leaves out pairs that differ only in small faults", 1e-6, 2.0
+    )
     min_advantage_gap: float = setting(
         0.03, "minimum advantage gap between the two tool sets; -4 disables it", -4.0, 4.0
     )
-    min_chosen_reward: float = setting(1.0, "minimum reward of the chosen side; 1 is right without a fault", -1.0, 1.0)
-    call_gap: float = setting(0.8, "calls that the chosen side makes more than the rejected one, on average", -5.0, 5.0)
+    min_chosen_reward: float = setting(
+        1.0, "minimum reward of the chosen rollout; 1 is a correct answer without a fault", -1.0, 1.0
+    )
+    call_gap: float = setting(0.8, "mean of the chosen rollouts' calls minus the rejected ones' calls", -5.0, 5.0)
     grounding_share: float = setting(
-        0.15, "trajectories against themselves with a made-up claim, as a share of all trajectories' pairs", 0.0, 0.9
+        0.15, "share of rollout pairs whose rejected side is a copy of the chosen one with a made-up claim", 0.0, 0.9
     )
     dialogue_share: float = setting(
-        0.5, "dialogues of the base's corpus against themselves with a made-up claim, for each played pair", 0.0, 10.0
+        0.5, "pairs of a corpus dialogue and its copy with a made-up claim, per pair of two rollouts", 0.0, 10.0
     )
-    max_uses: int = setting(4, "played pairs that one trajectory may occur in", 1, 1000)
-    max_pairs: int = setting(1400, "maximum number of played pairs", 2, 1_000_000)
-    num_eval_scenarios: int = setting(1200, "held-out scenarios of the evaluation", 1, 100_000)
-    eval_seed: int = setting(9511, "decides who meets in the evaluation", 0, 2**32 - 1)
+    max_uses: int = setting(4, "maximum number of pairs of two rollouts that one rollout occurs in", 1, 1000)
+    max_pairs: int = setting(1400, "maximum number of pairs of two rollouts", 2, 1_000_000)
+    num_eval_scenarios: int = setting(1200, "number of held-out scenarios of the evaluation", 1, 100_000)
+    eval_seed: int = setting(9511, "seed of the evaluation's meetings", 0, 2**32 - 1)
     data_seed: int = setting(42, "seed that the training data was made with (for the boosting baseline)", 0, 2**32 - 1)
     eval_temperature: float = setting(0.0, "sampling temperature of the evaluated agents; 0 is greedy", 0.0, 5.0)
-    report_to: str = setting("none", "where losses are reported too: tensorboard, wandb, or what Transformers offers")
+    report_to: str = setting("none", "tracker that also gets the losses: tensorboard, wandb or another of Transformers")
     attendees: str = input_path("", "CSV of your own attendees to evaluate on; needs --meetings, both as in phase 2")
-    meetings: str = input_path("", "CSV of their past meetings; those that phase 2 did not play are evaluated")
+    meetings: str = input_path("", "CSV of their past meetings; the evaluation uses those that phase 2 left out")
     overwrite: bool = overwrite_setting()
 
 
@@ -143,7 +152,7 @@ def pairs_output(config: RLFTConfig) -> Output:
 
 
 def evaluation_output(config: RLFTConfig) -> Output:
-    """Trajectories of the evaluation, beside the pairs that it belongs to: no other pairs can share them."""
+    """The file of the evaluation's trajectories. Its name derives from the pairs' file, so no two runs share it."""
     pairs = Path(config.pairs_path)
     path, kind = pairs.with_name("evaluation_traces.json"), f"the evaluation of {pairs.name}"
     return Output("the evaluation beside --pairs_path", path, kind, overwrite=config.overwrite)
@@ -168,9 +177,9 @@ def trace_summary(config: RLFTConfig) -> dict:
 def create_preference_dataset_from_traces(
     traces: Iterable[Trajectory], config: RLFTConfig, environment: Environment | None = None
 ) -> list[PreferencePair]:
-    """Pairs in TRL's conversational preference format with tools; also written to `pairs_path`.
+    """Makes pairs in TRL's conversational preference format with tools, and writes them to `pairs_path`.
 
-    `traces` is gone through several times, one trajectory in memory at a time.
+    Iterates over `traces` several times with one trajectory in memory at a time. Raises InputError if no pair is found.
     """
     from meeting_agent.training.pairs import preference_pairs
 
@@ -194,9 +203,9 @@ def create_preference_dataset_from_traces(
 
 
 def train_model_with_dpo(pairs: list[PreferencePair], config: RLFTConfig) -> TrainingMetrics:
-    """Goes on training the SFT adapter on the pairs; leaves adapter, tokenizer, card and log in `adapter_path`.
+    """Trains the SFT adapter further on the pairs and writes adapter, tokenizer, card and log to `adapter_path`.
 
-    Under `accelerate launch` the processes share every batch, and the first one writes.
+    Under `accelerate launch` all processes share every batch, and the first process writes the files.
     """
     from meeting_agent.training.dpo import train
 
@@ -207,13 +216,13 @@ def train_model_with_dpo(pairs: list[PreferencePair], config: RLFTConfig) -> Tra
 
 
 def checkpoint_folder(config: RLFTConfig) -> Path:
-    """Where a run with these settings, pairs and phase 1 adapter keeps its checkpoints."""
+    """The checkpoint folder of a run with these settings, pairs and phase 1 adapter."""
     made_from = Path(config.pairs_path), Path(config.sft_model_path) / ADAPTER_WEIGHTS
     return adapter_output(config).unfinished_run(fingerprint(recorded(config), *made_from))
 
 
 def save_adapter(config: RLFTConfig, base: str, model, tokenizer, metrics: TrainingMetrics) -> None:
-    """Writes adapter, tokenizer, model card and training log, which names the bytes that the adapter was made from."""
+    """Writes adapter, tokenizer, model card and training log. The log holds SHA-256 digests of the inputs."""
     log = asdict(metrics) | {"settings": recorded(config)}
     log["sha256"] = digests(sft=Path(config.sft_model_path) / ADAPTER_WEIGHTS, pairs=Path(config.pairs_path))
     with adapter_output(config).writing() as folder:
@@ -240,7 +249,10 @@ def model_card(config: RLFTConfig, metrics: TrainingMetrics, evaluation: dict) -
 
 
 def try_evaluation(config: RLFTConfig, task: Environment) -> None:
-    """Tries in seconds what the evaluation will need: the earlier phases' records, baselines, the engine's answers."""
+    """Checks in seconds that the evaluation can run: the earlier phases' records, the baselines and the engine.
+
+    Raises InputError if a check fails.
+    """
     from meeting_agent.evaluation.baselines import fitted_baselines, missing_rows
     from meeting_agent.training.dry_run import try_agent, try_predictions
 
@@ -262,9 +274,10 @@ def evaluate_model_performance(
     dpo: TrainingMetrics,
     environment: Environment | None = None,
 ) -> dict:
-    """Scores base, SFT, agent and aligned agent on the same held-out scenarios; writes metrics, report, plots and page.
+    """Scores base, SFT model and the agents before and after DPO on the same held-out scenarios.
 
-    Under `accelerate launch` each process plays its share of the scenarios; all but the first then return nothing.
+    Writes metrics, report, plots and page, and returns the metrics. Under `accelerate launch` each process runs its
+    share of the scenarios; only the first process writes, the others return an empty dict.
     """
     from meeting_agent.evaluation.baselines import fitted_baselines
     from meeting_agent.evaluation.held_out import held_out_answers, warn_if_unreadable
@@ -286,10 +299,10 @@ def evaluate_model_performance(
     warn_if_unreadable(held_out, config.meetings or "the held-out scenarios")
     metrics = run_metrics(recorded(config), task, held_out, trace_summary(config), pairs, dpo)
     metrics["timing"]["evaluation_seconds"] = time.monotonic() - started
-    played = evaluation_output(config)
-    with played.writing() as folder:
-        write_json_array(folder / played.path.name, (rollout.to_json() for rollout in unfinished.trajectories()))
-    write_results(results_output(config), metrics, held_out, traces, TraceFile(played.path))
+    rollouts = evaluation_output(config)
+    with rollouts.writing() as folder:
+        write_json_array(folder / rollouts.path.name, (rollout.to_json() for rollout in unfinished.trajectories()))
+    write_results(results_output(config), metrics, held_out, traces, TraceFile(rollouts.path))
     unfinished.delete()
     with adapter_output(config).writing(whole=False) as folder:
         write_text(folder / "README.md", model_card(config, dpo, metrics["phases"]["dpo"]))

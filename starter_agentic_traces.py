@@ -1,12 +1,13 @@
-"""Phase 2: agent trajectories. npcpy agents, run by the phase 1 model, look things up before they recommend.
+"""Phase 2: agent trajectories. npcpy agents, driven by the phase 1 model, call tools before they recommend.
 
     python starter_agentic_traces.py                                   # 720 scenarios x 4 samples, in process
     python starter_agentic_traces.py --num_scenarios 20                # a quick look
     python starter_agentic_traces.py --attendees people.csv --meetings past.csv         # your own, not the simulator's
     python starter_agentic_traces.py --api_url http://localhost:8000/v1 --model qwen3   # any OpenAI-compatible server
 
-Each scenario gets one of seven advisor personas and is played several times: the samples differ only in what the agent
-did, which is what phase 3 compares. Agents run in threads and are answered in batches by one engine in this process.
+Each scenario gets one of seven advisor personas. Several rollouts are sampled per scenario. They have the same prompt,
+so phase 3 can compare what the agents did. Agents run in threads, and one engine in this process answers them in
+batches.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ __all__ = [
     "system_prompt_configurations",
 ]
 
-POLICY = "sft"  # who plays: the phase 1 model
+POLICY = "sft"  # the policy that acts is the phase 1 model
 
 
 @dataclass
@@ -71,23 +72,23 @@ class TraceConfig:
     """Settings of phase 2."""
 
     sft_model_path: str = input_path("models/sft_prediction_model_gemma_270m", "the adapter that phase 1 wrote")
-    traces_path: str = output_path("trajectories/agent_traces.json", "where the trajectories go")
-    num_scenarios: int = setting(720, "meetings to consider", 1, 10_000_000)
-    samples_per_scenario: int = setting(4, "how often each is played", 1, 64)
+    traces_path: str = output_path("trajectories/agent_traces.json", "file for the trajectories")
+    num_scenarios: int = setting(720, "number of meetings that agents are asked about", 1, 10_000_000)
+    samples_per_scenario: int = setting(4, "number of rollouts per scenario", 1, 64)
     temperature: float = setting(0.7, "sampling temperature of the agents", 0.0, 5.0)
     max_answer_tokens: int = setting(
-        MAX_ANSWER_TOKENS, "tokens that an agent may write in one turn; models that think need more", 16, 8192
+        MAX_ANSWER_TOKENS, "maximum number of tokens in one turn of an agent; reasoning models need more", 16, 8192
     )
     concurrent_agents: int = setting(
-        CONCURRENT_AGENTS, "agents at work together; a killed run keeps such blocks", 1, 1024
+        CONCURRENT_AGENTS, "number of agents that run together; a killed run keeps every finished group", 1, 1024
     )
-    seed: int = setting(42, "decides who meets, the personas and the sampling", 0, 2**32 - 1)
-    fp32: bool = setting(False, "answer in full precision, also where the machine has bfloat16")
+    seed: int = setting(42, "seed of the meetings, the personas and the sampling", 0, 2**32 - 1)
+    fp32: bool = setting(False, "answer in full precision, even on hardware that supports bfloat16")
     api_url: str = setting("", "OpenAI-compatible server to run the agents on instead of the phase 1 model")
     model: str = setting("", "name of the model on that server")
     max_failed_share: float = setting(0.1, "share of a block's trajectories that the server may fail in", 0.0, 1.0)
     attendees: str = input_path("", "CSV of your own attendees instead of the simulator's; needs --meetings")
-    meetings: str = input_path("", "CSV of their past meetings, a part of which phase 3 keeps for the evaluation")
+    meetings: str = input_path("", "CSV of their past meetings; phase 3 keeps some of them for the evaluation")
     overwrite: bool = overwrite_setting()
 
 
@@ -97,11 +98,11 @@ def main() -> None:
 
 
 def generate_agent_traces_for_training(config: TraceConfig, environment: Environment | None = None) -> dict:
-    """Plays every scenario; writes `traces_path` and its summary, prints and returns the summary.
+    """Collects all rollouts, writes them to `traces_path`, and writes, prints and returns their summary.
 
-    Without an `environment` it is the conference. Under `accelerate launch` each process plays its share of the blocks,
-    and the first one puts them together. Trajectories go to disk as they are finished, so that memory does not grow
-    with their number.
+    The default environment is the conference. Under `accelerate launch` each process runs its share of the blocks, and
+    the first process joins them. Finished trajectories go to disk at once, so memory does not grow with their number.
+    Raises InputError for unusable settings and for a server that fails too often.
     """
     task: Environment = environment or Conference(config.attendees, config.meetings)
     config = checked_config(config)
@@ -110,7 +111,7 @@ def generate_agent_traces_for_training(config: TraceConfig, environment: Environ
         check_server(task, first, config)
     started = time.monotonic()
     processes = this_process()
-    # Before anything is written: the adapter may be broken.
+    # Loaded before anything is written, because the adapter may be broken.
     predictor = Predictor(config.sft_model_path, fp32=config.fp32)
     if not config.api_url:
         try_first_turns(task, first, predictor)
@@ -143,7 +144,10 @@ def play_all(
     notes: Notes,
     processes,
 ) -> float | None:
-    """Plays what is not on disk yet; the moment at which the first agents were ready, None if none were needed."""
+    """Runs the blocks that are not on disk yet.
+
+    Returns the time (`time.monotonic`) at which the first agents were ready, or None if no block was missing.
+    """
     samples, at_once = config.samples_per_scenario, config.concurrent_agents
     ready: list[float] = []
 
@@ -171,7 +175,7 @@ def play_all(
 def write_traces(
     config: TraceConfig, unfinished: UnfinishedRollouts, summary: dict, made_from: dict, started: float
 ) -> None:
-    """Writes the trajectories and their summary, which gets the seconds and the bytes that it belongs to."""
+    """Writes the trajectories and their summary. Adds `seconds` and the inputs' SHA-256 digests to the summary."""
     output = traces_output(config)
     with output.writing() as folder:
         traces, summary_path = (folder / name for name in output.names)
@@ -182,7 +186,7 @@ def write_traces(
 
 
 def try_first_turns(task: Environment, scenario: Scenario, predictor: Predictor) -> None:
-    """Answers one prediction and takes an agent's first two turns, before anything is written."""
+    """Makes one prediction and runs an agent's first two turns, so that errors show before anything is written."""
     from meeting_agent.training.dry_run import try_agent, try_predictions
 
     try_predictions(predictor.engine, [scenario.prediction_prompt])
@@ -191,7 +195,10 @@ def try_first_turns(task: Environment, scenario: Scenario, predictor: Predictor)
 
 
 def checked_config(config: TraceConfig) -> TraceConfig:
-    """The settings, with the server's address as the OpenAI client wants it; raises InputError for what cannot be."""
+    """The settings, with the server's address in the form that the OpenAI client expects.
+
+    Raises InputError for settings that do not fit together and for paths that cannot be used.
+    """
     complete_inputs(config.sft_model_path)
     check_adapter(config.sft_model_path)
     if bool(config.api_url) != bool(config.model):
@@ -217,14 +224,14 @@ def traces_output(config: TraceConfig) -> Output:
 
 
 class AgentToolLoop(AgentLoop):
-    """An agent of the conference: its persona decides the system prompt, its tools know no attendees unless given."""
+    """An agent of the conference. `persona` selects the system prompt. The default tools know no attendees."""
 
     def __init__(self, persona: str, model: str, provider: str, *settings, tools: Sequence[Tool] = TOOLS, **more):
         super().__init__(persona, system_prompt_configurations[persona], tools, model, provider, *settings, **more)
 
 
 class AgentTraceCollector(RolloutCollector):
-    """Plays scenarios of the conference."""
+    """Collects rollouts of the conference's scenarios."""
 
     def __init__(self, predictor: Predictor, scenarios: list[Scenario], temperature: float, seed: int, *settings):
         super().__init__(Conference(), predictor, scenarios, temperature, seed, *settings)

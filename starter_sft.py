@@ -1,17 +1,19 @@
-"""Phase 1: supervised fine-tuning. A small language model learns to read a meeting's chances from text.
+"""Phase 1: supervised fine-tuning. A small language model learns to predict a meeting's success from text.
 
     python starter_sft.py                                          # embedded base, data/sft_training_data.csv
     python starter_sft.py --base_model_name google/gemma-3-270m-it # any other causal LM (needs the hub or a path)
     python starter_sft.py --sft_data_path mine.csv --output_model_path models/mine
 
-Audits whether the labels can be learned at all, splits the rows, trains a LoRA adapter with TRL's `SFTTrainer`, keeps
-the epoch that reads the selection rows best, and reports on test rows that took no part in either.
+The script first audits whether the labels can be learned at all. It splits the rows into training, selection and test
+rows. It trains a LoRA adapter with TRL's `SFTTrainer`, keeps the epoch with the lowest error on the selection rows, and
+reports on the test rows.
 
 The loss is cross-entropy on the completion plus RAFT (Lukasik et al., ICLR 2025): the squared error between the target
 and the expectation over the model's own digit distribution. Cross-entropy alone treats 0.71 and 0.21 as equally far
-from 0.70. LoRA+ (Hayou et al., 2024) and rsLoRA (Kalajdzievski, 2023) give a model of a few million parameters the
-step size it needs while `learning_rate` stays in the usual range. Some rows are chats from the base's own corpus, so
-that the model unlearns neither acting nor reading while it learns to predict (experience replay).
+from 0.70. LoRA+ (Hayou et al., 2024) multiplies the learning rate of the B matrices by 16. rsLoRA (Kalajdzievski, 2023)
+scales the update by alpha / sqrt(rank), which is 8 here instead of 2. Both let a model of a few million parameters
+learn fast enough while `learning_rate` stays in the usual range. Some rows are chats from the base's own corpus, so
+that the model does not forget how to call tools and read results (experience replay).
 """
 
 from __future__ import annotations
@@ -48,34 +50,36 @@ class SFTConfig:
 
     base_model_name: str = input_path("models/base", "folder or hub name of a causal LM")
     sft_data_path: str = input_path("data/sft_training_data.csv", "CSV with the four columns of the training data")
-    output_model_path: str = output_path("models/sft_prediction_model_gemma_270m", "where the adapter goes")
-    seed: int = setting(42, "decides the split, the order of rows and the adapter's first weights", 0, 2**32 - 1)
+    output_model_path: str = output_path("models/sft_prediction_model_gemma_270m", "folder for the adapter")
+    seed: int = setting(42, "seed of the split, the order of rows and the adapter's initial weights", 0, 2**32 - 1)
     lora_r: int = setting(16, "rank of the adapter", 1, 256)
-    lora_alpha: int = setting(32, "scale of the adapter, twice the rank", 1, 1024)
-    lora_dropout: float = setting(0.15, "dropout before the adapter", 0.0, 0.9)
-    num_train_epochs: int = setting(10, "epochs at most; early stopping usually ends sooner", 1, 1000)
-    patience: int = setting(3, "epochs without a better selection error before training stops", 1, 1000)
-    learning_rate: float = setting(5e-5, "rate of the adapter's A matrices", 1e-7, 1e-1)
-    loraplus_ratio: float = setting(16.0, "LoRA+: how much faster the B matrices learn; 1 is plain LoRA", 1.0, 1000.0)
+    lora_alpha: int = setting(32, "alpha of the adapter, usually twice the rank", 1, 1024)
+    lora_dropout: float = setting(0.15, "dropout on the adapter's input", 0.0, 0.9)
+    num_train_epochs: int = setting(10, "maximum number of epochs; early stopping usually ends sooner", 1, 1000)
+    patience: int = setting(3, "number of epochs without a better selection error before training stops", 1, 1000)
+    learning_rate: float = setting(5e-5, "learning rate of the adapter's A matrices", 1e-7, 1e-1)
+    loraplus_ratio: float = setting(
+        16.0, "LoRA+: learning rate of the B matrices divided by that of the A matrices; 1 is plain LoRA", 1.0, 1000.0
+    )
     weight_decay: float = setting(0.01, "AdamW's weight decay", 0.0, 1.0)
     per_device_train_batch_size: int = setting(
-        16, "rows at once; processes of one machine share them, for less memory take 1", 1, 4096
+        16, "rows per batch, shared by the processes of one machine; use 1 to save memory", 1, 4096
     )
-    gradient_accumulation_steps: int = setting(1, "such batches per step; with 1 row at once take 16", 1, 4096)
-    gradient_checkpointing: bool = setting(False, "compute activations twice instead of keeping them: less memory")
-    bf16: bool = setting(False, "train in bfloat16: without a flag a machine that has it does")
+    gradient_accumulation_steps: int = setting(1, "batches per optimizer step; use 16 if a batch is 1 row", 1, 4096)
+    gradient_checkpointing: bool = setting(False, "recompute activations instead of keeping them: saves memory")
+    bf16: bool = setting(False, "train in bfloat16; this is the default on hardware that supports it")
     fp16: bool = setting(False, "train in float16, for older GPUs")
-    fp32: bool = setting(False, "train and answer in full precision")
+    fp32: bool = setting(False, "train and predict in full precision")
     raft_weight: float = setting(
-        20.0, "weight of the squared error of the expected probability; 0 is cross-entropy", 0.0, 1e4
+        20.0, "weight of the squared error of the expected probability; 0 is plain cross-entropy", 0.0, 1e4
     )
-    max_length: int = setting(2048, "tokens at most of a row; longer rows are left out", 1, 131_072)
+    max_length: int = setting(2048, "maximum number of tokens per row; longer rows are left out", 1, 131_072)
     rehearsal_share: float = setting(
-        0.15, "chats of the base's corpus among the rows; at 0 the model forgets its tools", 0.0, 0.9
+        0.15, "share of chats from the base's corpus among the rows; at 0 the model forgets its tools", 0.0, 0.9
     )
-    max_train_rows: int = setting(0, "use only this many rows; 0 is all", 0, 10_000_000)
+    max_train_rows: int = setting(0, "maximum number of rows to use; 0 uses all", 0, 10_000_000)
     use_4bit: bool = setting(False, "QLoRA: load the base in 4 bits")
-    report_to: str = setting("none", "where losses are reported too: tensorboard, wandb, or what Transformers offers")
+    report_to: str = setting("none", "tracker that also gets the losses: tensorboard, wandb or another of Transformers")
     overwrite: bool = overwrite_setting()
 
 
@@ -85,10 +89,10 @@ def main() -> None:
 
 
 def run_sft_fine_tuning(config: SFTConfig, environment: Environment | None = None) -> TrainingMetrics:
-    """Runs the whole phase; leaves adapter, tokenizer, card and `training_log.json` in `output_model_path`.
+    """Runs the whole phase and writes adapter, tokenizer, model card and `training_log.json` to `output_model_path`.
 
-    Without an `environment` the rows are of the conference. Under `accelerate launch` the processes share every batch,
-    and the first one writes.
+    The default environment is the conference. Under `accelerate launch` all processes share every batch, and the first
+    process writes the files. Raises InputError for unusable settings, rows or bases.
     """
     task: Environment = environment or Conference()
     check_config(config)
@@ -128,7 +132,7 @@ def adapter_output(config: SFTConfig) -> Output:
 
 
 def checkpoint_folder(config: SFTConfig) -> Path:
-    """Where a run with these settings, data and base keeps its checkpoints: no other run goes on with them."""
+    """The checkpoint folder of a run with these settings, data and base. No other run resumes from it."""
     made_from = [Path(config.sft_data_path), *weight_files(config.base_model_name)]
     return adapter_output(config).unfinished_run(fingerprint(recorded(config), *made_from))
 
@@ -140,7 +144,7 @@ def check_config(config: SFTConfig) -> None:
 
 
 def try_what_follows(config: SFTConfig, environment: Environment, split: Split, model, tokenizer) -> None:
-    """Takes two rows through all that comes after training, in seconds; raises InputError where that fails."""
+    """Runs every step that follows training on two rows, in seconds. Raises InputError if one fails."""
     from meeting_agent.inference.loading import check_tokens, use_known_pad
     from meeting_agent.training.dry_run import try_adapter, try_agent
 
@@ -154,14 +158,14 @@ def try_what_follows(config: SFTConfig, environment: Environment, split: Split, 
     try:
         try_agent(engine, persona, f"{shortest[0]}\n\nWhat do you recommend?", tools)
     except InputError as error:
-        print(f"warning: this base serves phase 1 only: {error}", flush=True)
+        print(f"warning: this base works for phase 1 only: {error}", flush=True)
 
 
 # ----------------------------------------------------------------------------- results
 
 
 def save(folder: Path, config: SFTConfig, model, tokenizer, metrics: TrainingMetrics, audit) -> None:
-    """Writes adapter, tokenizer and training log, which names the bytes that the adapter was made from."""
+    """Writes adapter, tokenizer and training log. The log holds SHA-256 digests of the data and the base."""
     model.peft_config["default"].base_model_name_or_path = portable_name(config.base_model_name)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -188,10 +192,11 @@ def validate_model(
     fp32: bool = False,
     environment: Environment | None = None,
 ) -> dict:
-    """Scores a model on rows it never saw, and says where it errs.
+    """Scores a model on held-out rows and groups its errors.
 
-    Returns the scores of `score_probabilities`, the share of valid answers under plain greedy decoding, and accuracy
-    and mean absolute error by role pair, by what the text leaves out, by confidence and by deciding factor.
+    Returns the scores of `score_probabilities` plus `reason_accuracy`, `greedy_valid_rate` (the share of valid answers
+    under plain greedy decoding), `greedy_accuracy` and `errors`: the environment's `error_patterns`, a list of groups
+    with their accuracy and mean absolute error.
     """
     from meeting_agent.evaluation.statistics import score_probabilities
     from meeting_agent.inference.prediction import greedy_answers

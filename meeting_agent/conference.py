@@ -1,6 +1,6 @@
-"""The conference as an environment: two people, a slot, and whether they should meet.
+"""The conference as an environment: should two attendees meet in a given time slot?
 
-The one place that puts the world, its records and the embedded base's corpus together.
+Only this module joins the world, its records and the corpus of the embedded base.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from meeting_agent.world.prompts import system_prompt_configurations
 from meeting_agent.world.tools import MAIN_SCORES, TOOL_LABELS, ConferenceTools
 from meeting_agent.world.training_rows import as_asked, read_training_rows, swap_people
 
-FAILING_CALLS = 0.25  # share of the calls in dialogues with made-up claims
+FAILING_CALLS = 0.25  # share of failing calls in the dialogues that get a made-up claim
 
 
 class Conference:
-    """The simulated conference, or one's own attendees with their past meetings (two files)."""
+    """The simulated conference, or a conference of the user's own attendees and their past meetings (two files)."""
 
     name = "meeting"
     personas: Mapping[str, str] = system_prompt_configurations
@@ -39,7 +39,7 @@ class Conference:
         toolset: type[ConferenceTools] = ConferenceTools,
         descriptor: PersonDescriptor | None = None,
     ):
-        """Raises InputError for files that cannot be used. `toolset` may add tools of one's own."""
+        """Raises InputError for files that cannot be used. A subclass of `ConferenceTools` may add tools."""
         self.own = past_meetings.read_own_meetings(attendees, meetings)
         self.inputs = {"attendees": Path(attendees), "meetings": Path(meetings)} if self.own else {}
         self.toolset, self.descriptor = toolset, descriptor or PersonDescriptor()
@@ -50,13 +50,14 @@ class Conference:
         return [replace(row, input_text=as_asked(row.input_text)) for row in read_training_rows(path)]
 
     def variants(self, input_text: str) -> list[str]:
-        """A pair has no order."""
+        """The prompt, and the prompt with the two people swapped: the order of a pair does not matter."""
         return [input_text, swap_people(input_text)]
 
     def rehearsals(self, count: int, seed: int) -> Iterator[tuple[list[dict], bool]]:
-        """Chats of the embedded base's own corpus, half of them tool dialogues.
+        """Chats of the embedded base's own corpus. Half of them are tool dialogues.
 
-        Tool results are random and answers plain readings and means: they say nothing of what makes a meeting succeed.
+        Their tool results are random, and their answers are readings of a text or means of numbers. So they teach
+        nothing about what makes a meeting succeed.
         """
         rng = random.Random(f"rehearsal-{seed}")
         for _ in range(count // 2):
@@ -72,7 +73,7 @@ class Conference:
         return scenarios.conference_sizes(count)
 
     def scenarios(self, purpose: str, seed: int, count: int) -> Iterator[list[Scenario]]:
-        """Meetings of one's own attendees, where there are such, else the simulator's."""
+        """Meetings of the user's own attendees if there are any, else of the simulator."""
         if self.own:
             key = f"own-{seed}" if purpose == "traces" else f"own-{purpose}-{seed}"
             yield scenarios.put_into_words(self._own_meetings(purpose)[:count], key, self.descriptor)
@@ -93,16 +94,19 @@ class Conference:
     # ------------------------------------------------------------------------- phase 3
 
     def dialogues(self, rng: random.Random) -> Iterator[list[dict]]:
-        """Dialogues of the embedded base's corpus in which scores near 0 and 1 and failed calls are common.
+        """Dialogues of the embedded base's corpus with many failed calls and many scores near 0 and 1.
 
-        Trajectories seldom hold these, and they are what agents misquote after DPO. Tool results are random, so that
-        nothing is told about what to look up.
+        Rollouts rarely contain these, and agents misquote them after DPO. Tool results are random, so the dialogues
+        teach nothing about which tool to call.
         """
         while True:
             yield dialogue_chat(rng, lambda: rng.random() ** rng.choice((0.25, 1, 4)), FAILING_CALLS)
 
     def ceilings(self, scenarios: Sequence[Scenario]) -> dict[str, float]:
-        """By Monte Carlo over what is hidden; of one's own meetings the majority alone, for want of their truth."""
+        """Ceilings by Monte Carlo over the hidden attributes.
+
+        The true probabilities of the user's own meetings are unknown, so for them only the majority share is returned.
+        """
         if self.own:
             return {"majority": ceilings.majority_share([s.success_probability for s in scenarios])}
         return ceilings.ceiling_accuracies([s.subject for s in scenarios], self.descriptor)
@@ -115,7 +119,10 @@ class Conference:
         seed: int,
         data_seed: int,
     ) -> dict[str, list[float]]:
-        """Gradient boosting on the attributes that texts state, where rows and scenarios are the simulator's."""
+        """Gradient boosting on the attributes that the texts state.
+
+        Empty unless rows and scenarios come from the simulator.
+        """
         meetings = None if self.own else visible.meetings_behind(rows, fitted, data_seed, self.descriptor)
         if meetings is None:
             return {}

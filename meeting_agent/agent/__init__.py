@@ -1,1 +1,1 @@
-"""Agents: their tool calls, their answers, the file of their trajectories."""
+"""Agents: the loop, tool calls, answers, rollouts and the trajectory file."""

@@ -1,7 +1,7 @@
-"""What the user hears of the agents' answers: how many can be read, what the others look like, which tools failed.
+"""Counts over the agents' answers: how many can be read, what is wrong with the others, which tools failed.
 
-A server without tool calling, or a model that thinks until its answer is cut, fails in no request. Without these lines
-a run would go on for an hour and end with trajectories that teach nothing.
+A server without tool calling raises no error. Neither does a reasoning model whose answer is cut at the token limit.
+The warnings made here tell the user early; otherwise a run would take an hour and produce useless trajectories.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from meeting_agent.agent.tool_calls import failed_tool
 from meeting_agent.common.strict_json import one_line
 from meeting_agent.servers.calls_in_text import looks_like_a_call
 
-READABLE_SHARE = 0.5  # below it the user is told
+READABLE_SHARE = 0.5  # the user is warned below this share
 SHOWN = 120  # characters of an example
 CALL_AS_TEXT = "calls as text that cannot be read"
 ENDLESS = "tool calls without an end"
@@ -26,17 +26,19 @@ ENDLESS = "tool calls without an end"
 
 @dataclass
 class Notes:
-    """What agents leave beside their trajectories, in all threads: words of a server may hold a key, and trajectories
-    in process say as little of a cut answer as they always have."""
+    """Facts about the rollouts that do not go into trajectory files; shared by all threads.
 
-    words: dict[str, str] = field(default_factory=dict)  # the first ones of each kind of failure
-    thought: str = ""  # how an answer that was nothing but thoughts begins
-    cut: int = 0  # conversations that ended at the token limit
-    checked: bool = False  # whether the first block of answers was looked at
+    A server's error message may hold an API key. Rollouts in process do not record that an answer was cut.
+    """
+
+    words: dict[str, str] = field(default_factory=dict)  # kind of failure -> the server's first message of that kind
+    thought: str = ""  # the beginning of an answer that holds only reasoning
+    cut: int = 0  # number of conversations that ended at the token limit
+    checked: bool = False  # whether the first block of answers was checked
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def failed(self, error: Exception) -> str:
-        """The kind of an error; its words are kept."""
+        """The kind of an error. Keeps the first message of each kind."""
         from meeting_agent.servers.errors import failure_of
 
         failure = failure_of(error)
@@ -44,21 +46,21 @@ class Notes:
         return failure.kind
 
     def ended(self, cut_by: str | None, thought: str) -> None:
-        """How a conversation ended."""
+        """Records how a conversation ended."""
         with self._lock:
             self.cut += cut_by == "length"
             self.thought = self.thought or thought
 
 
 class AnswerTally:
-    """Counts over trajectories, one in memory at a time."""
+    """Counts over trajectories, with one of them in memory at a time."""
 
     def __init__(self, trajectories: Iterable[Trajectory], notes: Notes):
         self.n = self.read = self.cut = self.used_no_tool = 0
-        self.failed: Counter[str] = Counter()  # trajectories by the kind of their server's failure
-        self.unread: Counter[str] = Counter()  # answers by what is wrong with them
+        self.failed: Counter[str] = Counter()  # kind of server failure -> number of trajectories
+        self.unread: Counter[str] = Counter()  # what is wrong -> number of unreadable answers
         self.tool_failures: Counter[str] = Counter()
-        self.exceptions: dict[str, str] = {}  # the first of each tool
+        self.exceptions: dict[str, str] = {}  # tool -> its first exception
         self.example = ""
         for trajectory in trajectories:
             self._add(trajectory)
@@ -84,13 +86,14 @@ class AnswerTally:
 
     @property
     def is_hopeless(self) -> bool:
-        """Whether not one answer can be read and not one tool was used."""
+        """Whether no answer can be read and no agent called a tool."""
         return self.n > 0 and self.read == 0 and self.used_no_tool == self.n
 
     def complaint(self, limit: int, on_server: bool) -> str | None:
-        """What most answers look like and what to set, in one line; None if half of them can be read and rest on tools.
+        """One line that says what is wrong with most answers and what to change.
 
-        `limit` is the number of tokens that an answer may have.
+        None if at least half of the answers can be read and at least half of the agents called a tool. `limit` is the
+        maximum number of tokens of an answer.
         """
         if self.read >= READABLE_SHARE * self.n:
             if self.used_no_tool <= READABLE_SHARE * self.n:
@@ -114,7 +117,7 @@ class AnswerTally:
         return "; ".join([*steps, "take an instruction-tuned model"])
 
     def warnings(self, limit: int, on_server: bool) -> list[str]:
-        """What the user should know at the end, a line each."""
+        """The warnings to print at the end of a run, one line each."""
         lines = []
         if complaint := self.complaint(limit, on_server):
             lines.append(complaint)
@@ -127,7 +130,7 @@ class AnswerTally:
 
 
 def warn(line: str) -> None:
-    """Prints a warning that may quote a model, on terminals that cannot show every character too."""
+    """Prints a warning that may quote a model. Escapes characters that the terminal cannot show."""
     encoding = sys.stdout.encoding or "utf-8"
     print(f"warning: {line}".encode(encoding, "backslashreplace").decode(encoding), flush=True)
 

@@ -1,4 +1,4 @@
-"""What a model's closing answer says, and whether it was right."""
+"""Parsing of an agent's final answer, and whether it was right."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ LONGEST_ANSWER = 4_000
 
 
 def get_true_outcome(p: float) -> str:
-    """YES if a probability lies above one half, else NO."""
+    """YES if a probability is greater than 0.5, else NO."""
     return "YES" if p > 0.5 else "NO"
 
 
 def calculate_accuracy_metrics(results: list[dict]) -> dict:
-    """Accuracy in percent over dicts with `is_correct` (bool), with how many there are and how many are correct."""
+    """Accuracy over dicts with `is_correct` (bool).
+
+    Returns `accuracy` in percent (0 to 100; 0 for an empty list), `total_scenarios` and `correct_count`.
+    """
     correct = sum(bool(result["is_correct"]) for result in results)
     total = len(results)
     return {
@@ -28,9 +31,9 @@ def calculate_accuracy_metrics(results: list[dict]) -> dict:
 
 
 def safe_extract_json(text: str) -> dict:
-    """The last JSON object in a model's output; never evaluates anything.
+    """The last JSON object in a model's output, parsed with `json` and never evaluated.
 
-    Raises ValueError where there is none whose `probability` lies in [0, 1].
+    Raises ValueError if there is no object or if the last one has no `probability` in [0, 1].
     """
     found = last_json_object(text)
     if found is None or stated_probability(found) is None:
@@ -39,10 +42,10 @@ def safe_extract_json(text: str) -> dict:
 
 
 def last_json_object(text: object) -> dict | None:
-    """The last JSON object in a text, or None; never raises.
+    """The last JSON object in a text, or None. Never raises.
 
-    Prose, code fences and unfinished objects around it are passed over. Only the last `LONGEST_ANSWER` characters
-    count: a server may send megabytes of brackets.
+    Skips prose, code fences and unfinished objects. Only the last `LONGEST_ANSWER` characters are read, because a
+    server may send megabytes of brackets.
     """
     if not isinstance(text, str):
         return None
@@ -58,7 +61,7 @@ def last_json_object(text: object) -> dict | None:
 
 
 def stated_probability(found: dict) -> float | None:
-    """The `probability` of an object, if it is a number in [0, 1]."""
+    """The `probability` of an object if it is a number in [0, 1], else None."""
     value = found.get("probability")
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value <= 1.0:
         return None
@@ -66,7 +69,7 @@ def stated_probability(found: dict) -> float | None:
 
 
 def parse_recommendation(answer: str) -> Recommendation | None:
-    """What a closing answer recommends; None where nothing of it can be read."""
+    """Parses a final answer. None if neither a recommendation nor a probability can be read."""
     answer = answer[-LONGEST_ANSWER:]
     found = last_json_object(answer) or {}
     said = found.get("recommendation")

@@ -1,4 +1,4 @@
-"""Blocks of rollouts on disk: what a killed run goes on after, and what processes share."""
+"""Blocks of rollouts on disk. A killed run resumes after its finished blocks, and processes share blocks."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from meeting_agent.common.files import fingerprint, read_json, write_json
 from meeting_agent.common.outputs import Output
 from meeting_agent.common.progress import Pace
 
-# How many blocks of trajectories there are, and what plays those of them whose numbers it gets.
+# The number of blocks, and a function that runs the blocks with the given numbers.
 Part = tuple[int, Callable[[list[int]], Iterable[list[Trajectory]]]]
 
 
 def play_missing_blocks(parts: Iterable[Part], total: int, unfinished: UnfinishedRollouts, processes) -> None:
-    """Plays this process's share of the `total` blocks of all parts, without those that are on disk already.
+    """Runs this process's share of the `total` blocks of all parts. Skips blocks that are already on disk.
 
-    Returns when every process (Accelerate's state) has played its share.
+    `processes` is Accelerate's state. Returns when every process has finished its share.
     """
     pace = Pace(unfinished.count(), total)
     first = 0
@@ -30,7 +30,7 @@ def play_missing_blocks(parts: Iterable[Part], total: int, unfinished: Unfinishe
             if (first + block) % processes.num_processes == processes.process_index
             and not unfinished.holds(first + block)
         ]
-        if mine:  # a part that is all there need not be opened
+        if mine:  # do not set up agents for a part whose blocks are all on disk
             for number, block in zip(mine, play(mine), strict=True):
                 unfinished.add(first + number, block)
                 if processes.is_main_process:
@@ -45,9 +45,10 @@ def block_count(scenarios: int, samples: int, at_once: int) -> int:
 
 
 class UnfinishedRollouts:
-    """Finished blocks of a run that goes on, each in a file of its own, in the output's folder for unfinished runs.
+    """The finished blocks of a run in progress, one file each, in the output's folder for unfinished runs.
 
-    A killed run goes on with the blocks that are not there. A run that was `asked` for something else has others.
+    A killed run resumes with the missing blocks. `asked` holds the settings and inputs of the run; a run with other
+    ones has a folder of its own.
     """
 
     def __init__(self, output: Output, asked: dict, processes):
@@ -55,11 +56,11 @@ class UnfinishedRollouts:
         self.folder = output.unfinished_run(fingerprint(asked))
         self.is_main = processes.is_main_process
         if self.is_main:
-            for torn in [path for path in self._blocks() if not is_whole(path)]:  # by a power cut
-                print(f"warning: {torn} is damaged: its trajectories are played again", flush=True)
+            for torn in [path for path in self._blocks() if not is_whole(path)]:  # for example after a power cut
+                print(f"warning: {torn} is damaged: its trajectories are made again", flush=True)
                 torn.unlink()
             if kept := len(self._blocks()):
-                print(f"Goes on after {kept} blocks of trajectories of an unfinished run.", flush=True)
+                print(f"Resumes after {kept} finished blocks of trajectories of an earlier run.", flush=True)
         processes.wait_for_everyone()
 
     def _blocks(self) -> list[Path]:
@@ -78,7 +79,7 @@ class UnfinishedRollouts:
         write_json(self._path(number), [rollout.to_json() for rollout in block], indent=None)
 
     def trajectories(self) -> Iterator[Trajectory]:
-        """All of them in order, one block in memory at a time."""
+        """All trajectories in order, with one block in memory at a time."""
         for path in self._blocks():
             yield from map(Trajectory.from_json, read_json(path, "the phase"))
 
@@ -88,7 +89,7 @@ class UnfinishedRollouts:
 
 
 def is_whole(block: Path) -> bool:
-    """Whether a block can be read from beginning to end."""
+    """Whether the block's file holds complete JSON."""
     try:
         return isinstance(json.loads(block.read_text(encoding="utf-8")), list)
     except (OSError, ValueError, RecursionError):

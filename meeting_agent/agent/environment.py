@@ -1,7 +1,7 @@
-"""What a task is to the method: scenarios, tools, reward, and the text that training needs.
+"""The interface between a task and the method: scenarios, tools, reward, and the text that training needs.
 
-Phases see an `Environment` and nothing of what it is about. The conference (`meeting_agent/conference.py`) is one; a
-test plays another. Nothing of it is global: two can be open in one process.
+The phases see only an `Environment` and know nothing about its subject. `meeting_agent/conference.py` is one
+environment, and the tests use a second one. Environments have no global state, so one process can open two.
 """
 
 from __future__ import annotations
@@ -13,55 +13,64 @@ from typing import Any, Protocol
 
 from data_classes import Scenario, TrainingRow, Trajectory
 
-Tool = Callable[..., Any]  # plain, with type hints and a Google-style docstring, which are its schema
+Tool = Callable[..., Any]  # a function whose schema is made from its type hints and its Google-style docstring
 Predict = Callable[[str], dict]  # prediction prompt -> {"probability", "reason"}
 
 
 class Environment(Protocol):
-    """A task that a small model learns to judge and agents learn to look into."""
+    """A task: a small model learns to predict its outcomes, and agents learn which tools to call for it."""
 
-    name: str  # what its scenarios are, in one word
-    personas: Mapping[str, str]  # system prompts by name
-    main_scores: Mapping[str, str]  # for each tool the field of its result that speaks for or against
-    call_range: tuple[int, int]  # the fewest and the most tool calls of a good trajectory
-    tool_labels: Mapping[str, str]  # what readers of the report see of each tool's name
+    name: str  # one word for a scenario, such as "meeting"
+    personas: Mapping[str, str]  # name -> system prompt
+    main_scores: Mapping[str, str]  # tool -> the field of its result that counts for or against
+    call_range: tuple[int, int]  # minimum and maximum number of tool calls in a good trajectory
+    tool_labels: Mapping[str, str]  # tool -> its label in the report
 
     @property
     def inputs(self) -> dict[str, Path]:
-        """Files of the user's that it reads, by the name of their setting."""
+        """The user's files that the environment reads: setting -> path."""
 
     # -- phase 1
 
     def read_rows(self, path: Path) -> list[TrainingRow]:
-        """The training rows of a file, worded as predictions are asked; raises InputError for what cannot be used."""
+        """The training rows of a file, with prompts worded like `prediction_prompt`.
+
+        Raises InputError for a file that cannot be used.
+        """
 
     def variants(self, input_text: str) -> list[str]:
-        """The same question in other words that must have the same answer, itself among them."""
+        """Other wordings of the same question that must have the same answer, `input_text` included."""
 
     def rehearsals(self, count: int, seed: int) -> Iterator[tuple[list[dict], bool]]:
-        """`count` chats that keep what a base can do (experience replay), each with whether tools are offered in it."""
+        """`count` pairs (messages, whether tools are offered) that keep a base's abilities (experience replay)."""
 
     # -- phase 2
 
     def sizes(self, purpose: str, count: int) -> list[int]:
-        """How many scenarios each list of `scenarios` will hold."""
+        """The length of each list that `scenarios` yields."""
 
     def scenarios(self, purpose: str, seed: int, count: int) -> Iterator[list[Scenario]]:
-        """`count` scenarios for "traces" or "evaluation", which share none, in lists that are played one by one."""
+        """`count` scenarios in lists that are run one after another.
+
+        `purpose` is "traces" or "evaluation"; the two share no scenario.
+        """
 
     def tools(self, scenarios: Sequence[Scenario], predict: Predict) -> list[Tool]:
-        """The tools, bound to what these scenarios are about; one of them may ask the phase 1 model."""
+        """The tools, bound to the subjects of these scenarios. A tool may call `predict`, the phase 1 model."""
 
     def reward(self, trajectory: Trajectory) -> float:
-        """How good a trajectory is, in [-1, 1]."""
+        """The reward of a trajectory, in [-1, 1]."""
 
     # -- phase 3
 
     def dialogues(self, rng: Random) -> Iterator[list[dict]]:
-        """Tool dialogues that end in claims, without end, for pairs with a claim that no tool made; may be none."""
+        """An endless stream of tool dialogues whose final answers hold claims; may be empty.
+
+        Phase 3 makes pairs of a dialogue and its copy with a made-up claim.
+        """
 
     def ceilings(self, scenarios: Sequence[Scenario]) -> dict[str, float]:
-        """The best accuracy that anybody could reach, by what is seen ("text_only", "all_tools"); may be none."""
+        """The best possible accuracy in [0, 1] by kind of information ("text_only", "all_tools"); may be empty."""
 
     def baselines(
         self,
@@ -71,9 +80,15 @@ class Environment(Protocol):
         seed: int,
         data_seed: int,
     ) -> dict[str, list[float]]:
-        """Probabilities of baselines that know the task, fitted on the `fitted` ones of all `rows`; may be none."""
+        """Baseline -> its probability for each of `scenarios`, in [0, 1]; may be empty.
+
+        The baselines know the task and are fitted on `fitted`, a part of `rows`.
+        """
 
     def error_patterns(
         self, prompts: list[str], reasons: list[str], probabilities: list[float], success: list[float]
     ) -> list[dict]:
-        """Accuracy and error by groups of prompts, as {"by", "group", "n", "accuracy", "mae"}; may be none."""
+        """Accuracy and mean absolute error by group of prompts.
+
+        Returns dicts with the keys `by`, `group`, `n`, `accuracy` and `mae`; may be empty.
+        """

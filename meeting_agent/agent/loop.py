@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 MAX_ITERATIONS = 8
 MAX_ANSWER_TOKENS = 160
-# For `MAX_ANSWER_TOKENS`, in proportion for more. The OpenAI client that litellm uses retries twice, with exponential
-# back-off.
+# The timeout for `MAX_ANSWER_TOKENS`. Longer answers get proportionally more time. litellm's OpenAI client retries
+# twice with exponential back-off.
 SERVER_TIMEOUT_SECONDS = 60.0
 
 
@@ -35,7 +35,7 @@ class AgentLoop:
         max_answer_tokens: int = MAX_ANSWER_TOKENS,
         notes: Notes | None = None,
     ):
-        """`notes` take what does not go into trajectories, such as a server's own words for a failure."""
+        """`notes` collects what does not go into trajectories, such as a server's error messages."""
         from npcpy.npc_compiler import NPC
 
         self.npc = NPC(
@@ -60,14 +60,14 @@ class AgentLoop:
     def run(
         self, user_prompt: str, headers: dict[str, str] | None = None, on_message: Callable[[dict], object] = bool
     ) -> dict:
-        """Plays one scenario; never raises for anything that the model, a server or a tool does.
+        """Runs the agent on one scenario. Errors of the model, the server or a tool are never raised.
 
-        `headers` go with every request; `meeting_agent/inference/provider.py` names those that the engine knows.
-        `on_message` is given every message of the agent and its tools as it comes; what it raises comes through, as do
-        RunStopped and Ctrl-C.
-        Returns `messages` (OpenAI chat format), `tools_used`, `total_iterations`, `completed_naturally` and `tokens`;
-        where a server failed for good also `failure`, the kind of error, and where its last answer is not whole
-        `cut_by`, "length" or "content_filter".
+        `headers` are sent with every request; `meeting_agent/inference/provider.py` lists those that the engine reads.
+        `on_message` is called with every new message of the agent and its tools. Its exceptions, RunStopped and Ctrl-C
+        are raised.
+        Returns `messages` (OpenAI chat format), `tools_used`, `total_iterations`, `completed_naturally` and `tokens`.
+        Adds `failure`, the kind of error, if the server failed and retries did not help. Adds `cut_by`, "length" or
+        "content_filter", if the server's last answer is incomplete.
         """
         from meeting_agent.servers.answers import with_own_ids
 
@@ -79,7 +79,7 @@ class AgentLoop:
             iterations += 1
             try:
                 messages, answer = self.ask_again_in_single_calls(messages, headers)
-            except Exception as error:  # litellm has a dozen classes for what a server does, and lets others through
+            except Exception as error:  # litellm raises a dozen classes for server errors and passes on others
                 trouble = {"failure": self.notes.failed(error)}
                 break
             tokens += answer.tokens
@@ -87,7 +87,7 @@ class AgentLoop:
             if not answer.calls:
                 on_message(messages[-1])
                 self.notes.ended(answer.cut_by, answer.thought)
-                # In process a turn that fills its limit counts as complete, as it always has. None such can be read.
+                # In process an answer at the token limit still counts as complete. The reference run depends on this.
                 completed = answer.cut_by is None or not self.on_server
                 trouble = {"cut_by": answer.cut_by} if answer.cut_by and not completed else {}
                 break
@@ -106,14 +106,14 @@ class AgentLoop:
         } | trouble
 
     def opening(self, user_prompt: str) -> list[dict[str, Any]]:
-        """The conversation up to where the agent begins."""
+        """The messages before the agent's first turn."""
         return [
             {"role": "system", "content": self.npc.primary_directive},
             {"role": "user", "content": user_prompt},
         ]
 
     def ask(self, messages: list[dict], headers: dict[str, str] | None = None) -> Answer:
-        """The agent's next turn; raises what npcpy and litellm make of a server's failure."""
+        """The agent's next turn. Raises the exceptions of npcpy and litellm if the server fails."""
         from npcpy.llm_funcs import get_llm_response
 
         from meeting_agent.servers.answers import read_answer
@@ -123,7 +123,7 @@ class AgentLoop:
             from meeting_agent.servers.client import placeholder_key
 
             key = placeholder_key()
-        # What the NPC's own method calls, without making the schemas anew at every turn.
+        # The NPC's own method calls this too, but makes the tool schemas again at every turn.
         response = get_llm_response(
             None,
             npc=self.npc,
@@ -141,8 +141,10 @@ class AgentLoop:
         return read_answer(response["raw_response"], self.npc.tool_map if self.on_server else ())
 
     def ask_again_in_single_calls(self, messages: list[dict], headers: dict | None) -> tuple[list[dict], Answer]:
-        """`ask`, and once more with one call a turn where a server refuses turns of several; the conversation in the
-        form that it took, and the answer."""
+        """Calls `ask`. If the server refuses turns with several tool calls, asks again with one call per turn.
+
+        Returns the messages in the form that the server accepted, and the answer.
+        """
         if self.splits_turns:
             messages = one_call_a_turn(messages)
         try:
@@ -158,5 +160,5 @@ class AgentLoop:
         return apart, answer
 
     def call_tool(self, call: dict) -> str:
-        """The tool's answer as JSON; a call that cannot be answered gets an error that the agent can act on."""
+        """The tool's result as JSON, or an error message that the agent can act on."""
         return answer_call(self.npc.tool_map, call)

@@ -1,4 +1,4 @@
-"""Rollouts: many agents play scenarios at once, in threads, answered in batches by one engine or by a server."""
+"""Rollouts: many agents run at once in threads. One engine answers them in batches, or a server answers them."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from meeting_agent.common.stopping import RunStopped
 from meeting_agent.inference.predictor import Predictor
 
 CONCURRENT_AGENTS = 128
-Job = tuple[Scenario, int]  # a scenario and the index of the sample
-Play = Callable[[list[Job]], list[dict]]  # plays jobs together
+Job = tuple[Scenario, int]  # a scenario and the index of one of its rollouts
+Play = Callable[[list[Job]], list[dict]]  # runs jobs together; returns what `AgentLoop.run` returns for each
 
 
 class RolloutCollector:
-    """Plays scenarios of an environment with many agents at once and keeps what they did."""
+    """Runs many agents at once on the scenarios of an environment and returns their trajectories."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class RolloutCollector:
         self.tools = environment.tools(scenarios, predictor.predict_prompt)
 
     def agents_on(self, engine, api_url: str = "", model: str = "") -> Play:
-        """A function that plays jobs (scenario, sample index) together, with agents on `engine` or a server."""
+        """A function that runs jobs together, with agents on `engine`, or on a server if `api_url` is given."""
         if api_url:
             loops = self.loops(model, "openai", api_url)
             return self.predicting(
@@ -64,9 +64,10 @@ class RolloutCollector:
         return self.predicting(lambda jobs: batcher.play([partial(play_one, job) for job in jobs]))
 
     def predicting(self, play: Play) -> Play:
-        """`play`, with what the phase 1 model will say worked out in one batch, before agents ask one by one.
+        """Wraps `play`: first makes all predictions that the agents may ask for, in one batch.
 
-        Of these jobs alone, and anew: batches of others could give other last digits.
+        The cache is cleared first and only these jobs are predicted, because the last digits of a prediction depend on
+        the other prompts in its batch.
         """
 
         def predict_and_play(jobs: list[Job]) -> list[dict]:
@@ -89,9 +90,10 @@ class RolloutCollector:
         at_once: int = CONCURRENT_AGENTS,
         wanted: Iterable[int] | None = None,
     ) -> Iterator[list[Trajectory]]:
-        """Every scenario `samples` times, in scenario order, as blocks of `at_once` trajectories.
+        """`samples` rollouts of every scenario, in scenario order, in blocks of `at_once` trajectories.
 
-        Blocks share nothing: a run that plays only those whose numbers are `wanted` gives the same ones.
+        `wanted` holds the numbers of the blocks to run; None runs all. Blocks are independent, so a block is the same
+        whichever others run.
         """
         jobs = [(scenario, sample) for scenario in self.scenarios for sample in range(samples)]
         for number in range(math.ceil(len(jobs) / at_once)) if wanted is None else wanted:
@@ -118,7 +120,7 @@ class RolloutCollector:
 
 
 def run_together(play_one: Callable[[Job, Callable[[dict], None]], dict], jobs: list[Job]) -> list[dict]:
-    """Plays jobs in threads; Ctrl-C ends each at its next message, instead of when it has played to its end."""
+    """Runs jobs in threads. After Ctrl-C each job stops at its next message instead of at its end."""
     stopped = threading.Event()
 
     def go_on(_message: dict) -> None:

@@ -1,4 +1,4 @@
-"""What a run on a server looks at before, early and on the way, so that nobody waits an hour for nothing."""
+"""Checks of a server before and during a run, so that a broken set-up stops early."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from meeting_agent.common.files import InputError
 
 
 class ServerSettings(Protocol):
-    """The settings of phase 2 that say how agents are served."""
+    """The settings of phase 2 for agents on a server."""
 
     api_url: str
     model: str
@@ -25,9 +25,10 @@ class ServerSettings(Protocol):
 
 
 def check_failures(block: list[Trajectory], settings: ServerSettings, words: Mapping[str, str] | None = None) -> None:
-    """Stops a run whose server fails too often; the blocks before are kept, and the next start goes on after them.
+    """Raises InputError if the server failed in too many trajectories of a block.
 
-    `words` are the server's own ones for each kind of failure.
+    Earlier blocks are kept, and the next start resumes after them. `words` maps each kind of failure to the server's
+    own message.
     """
     kinds = Counter(t.failure for t in block if t.failure)
     if kinds.total() > settings.max_failed_share * len(block):
@@ -40,9 +41,10 @@ def check_failures(block: list[Trajectory], settings: ServerSettings, words: Map
 
 
 def check_first_block(block: list[Trajectory], settings: ServerSettings, notes: Notes, may_speak: bool) -> None:
-    """Says what is wrong with most answers before an hour has gone; stops where a server's are of no use at all.
+    """Warns after the first block if most answers cannot be used.
 
-    Small bases may talk nonsense at first, so agents in process go on.
+    Raises InputError if a server gave no usable answer and no tool call. Agents in process are only warned about,
+    because small bases may write nonsense at first.
     """
     notes.checked = True
     tally = AnswerTally(block, notes)
@@ -54,7 +56,10 @@ def check_first_block(block: list[Trajectory], settings: ServerSettings, notes: 
 
 
 def check_server(environment: Environment, scenario: Scenario, settings: ServerSettings) -> None:
-    """Lets an agent take one turn: a wrong address, name or key shows in seconds, before anything is written."""
+    """Runs one turn of an agent, so that a wrong address, model name or key shows before anything is written.
+
+    Raises InputError if the server does not answer.
+    """
     from meeting_agent.servers.errors import explained, failure_of, scrubbed
 
     agent = AgentLoop(
@@ -69,7 +74,7 @@ def check_server(environment: Environment, scenario: Scenario, settings: ServerS
     )
     try:
         agent.ask(agent.opening(scenario.user_prompt))
-    except Exception as error:  # litellm has a dozen classes for what a server does, and lets others through
+    except Exception as error:  # litellm raises a dozen classes for server errors, and passes on other exceptions
         failure = failure_of(error)
         causes = explained(settings.api_url, Counter([failure.kind]), {failure.kind: failure.words})
         raise InputError(f"{scrubbed(settings.api_url)} does not answer an agent {causes}") from None

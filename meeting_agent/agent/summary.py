@@ -1,4 +1,4 @@
-"""What pairing and statistics need of a trajectory: far less than the trajectory, of which there may be many."""
+"""Small summaries of trajectories for pairing and statistics; the trajectories themselves may not fit in memory."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from meeting_agent.agent.claims import count_grounded_claims
 
 
 class RolloutSummary(NamedTuple):
-    """One rollout, without what was said."""
+    """One rollout without its messages."""
 
     id: str
-    prompt: tuple[str, int]  # the same for rollouts of one scenario and persona
-    reward: float
-    recommendation: str | None
-    probability: float | None
-    success: float | None  # the true probability
-    outcome: str  # YES or NO
-    completed: bool
-    failed: bool  # by a server, for good
-    tools: tuple[str, ...]  # in call order
-    grounded: int  # claims in the closing answer that a tool made
-    claims: int
-    tokens: int
+    prompt: tuple[str, int]  # scenario and hash of the prompt; rollouts with the same prompt share it
+    reward: float  # in [-1, 1]
+    recommendation: str | None  # YES, NO or another word
+    probability: float | None  # stated by the agent, in [0, 1]
+    success: float | None  # the true probability, in [0, 1]
+    outcome: str  # the true outcome, YES or NO
+    completed: bool  # whether the agent ended with a final answer
+    failed: bool  # whether the server failed
+    tools: tuple[str, ...]  # names of the called tools, in call order
+    grounded: int  # number of grounded claims in the final answer
+    claims: int  # number of all claims in the final answer
+    tokens: int  # number of tokens that the agent wrote
 
     @property
     def tool_set(self) -> frozenset[str]:

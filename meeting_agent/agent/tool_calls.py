@@ -1,7 +1,7 @@
-"""An agent's call of a tool: checked, and answered with the tool's result or an error that the agent can read.
+"""Execution of an agent's tool calls: arguments are checked, and the result or an error goes back to the agent.
 
-A tool may raise or return anything. What goes wrong in the tool itself, not in the call, is told apart by the words of
-the error, so that it can be counted in trajectories.
+A tool may raise or return anything. An error inside the tool itself begins with "tool NAME failed", so that such
+failures can be counted in trajectories.
 """
 
 from __future__ import annotations
@@ -19,27 +19,26 @@ from meeting_agent.common.strict_json import one_line, strict, text_of_error
 from meeting_agent.common.text import listed
 
 MAX_SHOWN = 60  # characters of a name that the model made up
-MAX_WORDS = 200  # characters of an exception's text
+MAX_WORDS = 200  # characters of an exception's message
 FAILED = re.compile(r"tool (\w+) failed: (.+)", re.DOTALL)
 
-# What a type hint asks for, as the agent reads it.
+# Type hints in words that the agent reads.
 KINDS: dict[type, str] = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 
 
 class ToolError(ValueError):
-    """A call that cannot be answered; its message is shown to the agent."""
+    """A tool call that cannot be answered. The agent reads its message."""
 
 
 def no_prediction(_prompt: str) -> dict:
-    """Stands for the phase 1 model where tools are only shown."""
+    """Stands in for the phase 1 model where only the tools' schemas are needed."""
     raise ToolError("no phase 1 model is loaded")
 
 
 def tool_schemas(tools: Sequence[Tool]) -> list[dict]:
-    """OpenAI schemas of tools, made by Transformers from their signatures and Google-style docstrings.
+    """OpenAI schemas of tools. Transformers makes them from signatures and Google-style docstrings.
 
-    The type that a tool returns is left out: OpenAI's format has no field for it, and agents and training must see the
-    same text.
+    The return type is removed: OpenAI's format has no field for it, and agents and training must see the same text.
     """
     from transformers.utils import get_json_schema
 
@@ -50,7 +49,10 @@ def tool_schemas(tools: Sequence[Tool]) -> list[dict]:
 
 
 def answer_call(tools: Mapping[str, Callable[..., dict]], call: dict) -> str:
-    """What the tool answers to a call in OpenAI's form, as JSON; never raises for what the call or the tool does."""
+    """Executes a tool call in OpenAI's format. Returns the result or an error as JSON.
+
+    Errors of the call and of the tool are never raised. Ctrl-C and RunStopped are.
+    """
     name = call["function"]["name"]
     tool = tools.get(name)
     if tool is None:
@@ -65,7 +67,7 @@ def answer_call(tools: Mapping[str, Callable[..., dict]], call: dict) -> str:
         return error_result(str(error))
     except (KeyboardInterrupt, RunStopped):
         raise
-    except BaseException as error:  # a tool of the user's own may do anything, even leave by sys.exit
+    except BaseException as error:  # a user's tool may do anything, even call sys.exit
         return error_result(f"tool {name} failed: {type(error).__name__}: {one_line(text_of_error(error), MAX_WORDS)}")
 
 
@@ -74,7 +76,7 @@ def error_result(words: str) -> str:
 
 
 def failed_tool(message: dict) -> tuple[str, str] | None:
-    """The tool and its exception, where a conversation's message tells of a tool that failed by itself."""
+    """(tool, exception) if a message reports an error inside a tool, else None."""
     if message["role"] != "tool" or " failed: " not in message["content"]:
         return None
     try:
@@ -90,7 +92,7 @@ def failed_tool(message: dict) -> tuple[str, str] | None:
 
 
 def checked_arguments(tool: Callable[..., dict], arguments: object) -> dict:
-    """What a model wrote as a call's arguments; raises ToolError unless the tool's signature takes names and types."""
+    """Returns `arguments` unchanged. Raises ToolError unless their names and types fit the tool's signature."""
     known = inspect.signature(tool).parameters
     hints = typing.get_type_hints(tool)
     needed = {name for name, parameter in known.items() if parameter.default is inspect.Parameter.empty}
@@ -109,7 +111,7 @@ def checked_arguments(tool: Callable[..., dict], arguments: object) -> dict:
 
 
 def _is_of(value: object, kind: object) -> bool:
-    """Whether a JSON value is what a type hint asks for; every value is, where the hint is none that JSON knows."""
+    """Whether a JSON value fits a type hint. Every value fits a hint that has no JSON type."""
     if kind is float:
         return isinstance(value, int | float) and not isinstance(value, bool)
     if any(kind is known for known in KINDS):
@@ -129,7 +131,7 @@ def _is_of(value: object, kind: object) -> bool:
 
 
 def _in_words(kind: object) -> str:
-    """What a type hint asks for, as the agent reads it."""
+    """A type hint in words that the agent reads."""
     origin, parts = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
         return " or ".join(map(_in_words, parts))
@@ -142,8 +144,8 @@ def _in_words(kind: object) -> str:
 
 
 def render_result(result: object) -> str:
-    """A tool's answer as the agent reads it: strict JSON with every fraction at two decimals.
+    """A tool's result as strict JSON, with at least two decimals for every fraction.
 
-    Raises what `strict` raises where it is no JSON.
+    Raises the errors of `strict` if the result cannot be written as JSON.
     """
     return re.sub(r"(\d\.\d)(?=[,}\]])", r"\g<1>0", json.dumps(strict(result), ensure_ascii=False, allow_nan=False))

@@ -1,4 +1,4 @@
-"""Reading trajectories from disk, one at a time: there may be more of them than fit into memory."""
+"""Reads trajectories from disk one at a time, because they may not fit in memory together."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 from data_classes import Trajectory
 from meeting_agent.common.files import ADAPTER_WEIGHTS, InputError, digest, digests, read_json
 
-DEEPEST = 100  # levels of a trajectory file; ours has seven
+DEEPEST = 100  # maximum nesting of a trajectory file; ours has seven levels
 
 
 def companion(path: Path, what: str) -> Path:
-    """The file that goes with `path`. No two files share one.
+    """The companion file of `path`, for example traces.summary.json for traces.json. No two files share one.
 
-    traces.json has traces.summary.json, and traces.2026 has traces.2026-summary.json.
+    traces.2026 has the companion traces.2026-summary.json.
     """
     if path.suffix == ".json":
         return path.with_name(f"{path.stem}.{what}.json")
@@ -23,9 +23,9 @@ def companion(path: Path, what: str) -> Path:
 
 
 class TraceFile:
-    """The trajectories in a JSON array on disk; every loop over it reads the file anew.
+    """The trajectories in a JSON array on disk. Every iteration reads the file again.
 
-    Raises InputError that names the first trajectory, and the field, that cannot be used.
+    Raises InputError that names the first unusable trajectory and its field.
     """
 
     def __init__(self, path: Path, written_by: str = "starter_agentic_traces.py"):
@@ -81,7 +81,10 @@ def check_origin(path: Path, adapter: Path, inputs: Mapping[str, Path]) -> None:
 
 
 def not_too_deep(events: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
-    """The events of a JSON parser; raises ValueError where a file nests so deeply that paths would fill the memory."""
+    """Passes on the events of a JSON parser. Raises ValueError if the nesting is deeper than `DEEPEST`.
+
+    The parser keeps the path of every level, so deep nesting would fill the memory.
+    """
     depth = 0
     for event, value in events:
         depth += event.startswith("start_")

@@ -1,1 +1,1 @@
-"""The embedded base model: its corpus, its tokenizer and its training. It never meets an outcome."""
+"""The embedded base model: its corpus, its tokenizer and its training. It is never trained on outcomes."""

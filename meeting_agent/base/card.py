@@ -1,4 +1,4 @@
-"""What the base model can do on text it never saw, and the card that says so."""
+"""Scores of the base model on held-out text, and its model card."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from meeting_agent.world.prompts import pair_context
 
 
 def skill_chats() -> dict[str, Callable[[random.Random], Chat]]:
-    """One maker of chats for each skill of the corpus."""
+    """Skill of the corpus -> a function that makes a chat for it."""
     questions = {name: (lambda rng, name=name: question_chat(rng, [name])) for name in QUESTIONS}
     readings = {f"reading: {name}": (lambda rng, name=name: reading_chat(rng, name)) for name in READINGS}
     others = {name: make for name, make in SHORT_CHATS.items() if name not in ("pair", "means first")}
@@ -26,7 +26,7 @@ def skill_chats() -> dict[str, Callable[[random.Random], Chat]]:
 
 
 def reading_chat(rng: random.Random, name: str) -> Chat:
-    """A pair in full and one question about it, with nothing asked before."""
+    """A chat with the full text of a pair and a single question about it."""
     pair = random_pair(rng)
     question, answer = ask_reading(rng, pair, name)
     context = pair_context(pair.said_a.text, pair.said_b.text, pair.slot)
@@ -35,10 +35,10 @@ def reading_chat(rng: random.Random, name: str) -> Chat:
 
 @torch.inference_mode()
 def comprehension_scores(model, encoder, device: str, chats: int) -> dict[str, dict[str, float]]:
-    """Scores by skill on `chats` fresh chats each, with earlier answers given (teacher forcing).
+    """Scores by skill, on `chats` new chats per skill with teacher forcing.
 
-    Returns for every skill `token_accuracy` of the model's own turns in [0, 1] and, where it writes numbers, the
-    root mean squared error `rmse` of the expected value and the share of variance explained `r2` (at most 1).
+    Returns for every skill `token_accuracy` on assistant turns, in [0, 1]. If the skill has numbers, also the root mean
+    squared error of the expected value (`rmse`) and the share of explained variance (`r2`, at most 1).
     """
     digits = torch.tensor(encoder.digits, device=device)
     steps = torch.arange(10, device=device) / 10 + 0.045

@@ -1,6 +1,6 @@
 """Muon (Jordan et al., 2024) in float32.
 
-`torch.optim.Muon` orthogonalises in bfloat16, which CPUs without bfloat16 instructions emulate a hundred times slower.
+`torch.optim.Muon` orthogonalises in bfloat16. CPUs without bfloat16 instructions emulate it, a hundred times slower.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ ITERATIONS = 5
 
 
 def orthogonalised(matrix: torch.Tensor) -> torch.Tensor:
-    """The nearest semi-orthogonal matrix, approximately: singular values end up between 0.7 and 1.2."""
+    """Approximately the nearest semi-orthogonal matrix: its singular values lie between 0.7 and 1.2."""
     a, b, c = QUINTIC
     x = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
     x = x / (x.norm() + 1e-7)
@@ -24,7 +24,7 @@ def orthogonalised(matrix: torch.Tensor) -> torch.Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum, then orthogonalised updates; for matrices only."""
+    """Momentum with orthogonalised updates, for matrices only."""
 
     def __init__(self, params, lr: float, momentum: float = 0.95, weight_decay: float = 0.01):
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})

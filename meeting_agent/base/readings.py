@@ -1,4 +1,4 @@
-"""What an attentive reader would judge from two descriptions: numeric readings in [0, 1], none of them an outcome."""
+"""Readings: numbers in [0, 1] that an attentive reader would estimate from two descriptions. None is an outcome."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _middle(level: int | None, levels: int) -> float:
 
 
 def energy_reading(said: Description, slot: TimeSlot) -> float:
-    """Energy in the slot as far as the text tells."""
+    """The expected energy in the slot, in [0, 1], given the text."""
     group = range(MAX_MEETINGS_A_DAY + 1) if said.meetings_level is None else MEETINGS_PER_LEVEL[said.meetings_level]
     meetings = sum(group) / len(group)
     types = CHRONOTYPES if said.chronotype is None else (said.chronotype,)
@@ -66,7 +66,7 @@ def shared_interests(pair: Pair) -> list[str]:
 
 
 def interests_reading(pair: Pair) -> float:
-    """Topic overlap: what both texts name, and a guess at what they leave out."""
+    """Expected topic overlap in [0, 1]: the shared interests in both texts plus an estimate of the unstated ones."""
     shared = len(shared_interests(pair))
     named_a, named_b = len(pair.said_a.interests), len(pair.said_b.interests)
     others = len(all_interests())
@@ -77,7 +77,7 @@ def interests_reading(pair: Pair) -> float:
 
 
 def gets_reading(seeker: Description, giver: Description) -> float:
-    """Chance that the giver offers what the seeker looks for."""
+    """The probability that the giver offers what the seeker looks for."""
     needs = len(all_needs())
     if seeker.seeking is None:
         return OFFERS_PER_PERSON / needs
@@ -92,7 +92,7 @@ def needs_reading(pair: Pair) -> float:
     return one * (a * (1 - b) + b * (1 - a)) + both * a * b
 
 
-# Every reading of a pair by the words that questions use for it.
+# The words of a question -> its reading of a pair.
 READINGS = {
     "energy of A": lambda p: energy_reading(p.said_a, p.slot),
     "energy of B": lambda p: energy_reading(p.said_b, p.slot),

@@ -1,9 +1,9 @@
 """The base model's tokenizer: byte-level BPE whose merges may cross spaces (SuperBPE, Liu et al., COLM 2025).
 
-A phrase that occurs often becomes one token, so a prompt costs about a third of the tokens that word pieces would,
-and so does every step that reads it: training, agents, DPO. Text of any other kind falls back to words and bytes.
-Digits stand alone, since numbers are read from the model's distribution over them. A JSON key keeps its quotes and
-colon, so that `{"probability": ` ends where its number begins.
+A frequent phrase becomes one token. So a prompt has about a third of the tokens that word pieces would need, which
+makes training, agents and DPO faster. Other text falls back to words and bytes. Every digit is a token, because numbers
+are read from the model's distribution over digits. A JSON key keeps its quotes and colon, so that a token ends before
+the number in `{"probability": `.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from meeting_agent.world.tools import tool_schemas
 SPECIAL_TOKENS = ["<pad>", "<eos>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_turn>", "<tool_call>", "</tool_call>"]
 WORD_VOCABULARY = 2048
 VOCABULARY = 3072
-FEWEST_OCCURRENCES = 100  # of a pair of tokens that becomes one
+FEWEST_OCCURRENCES = 100  # minimum count of a pair of tokens that is merged
 TRAINING_CHATS = 6000
 WORDS = r" ?[\p{L}_'-]+|\d| ?[^\s\p{L}\p{N}]+|\s+"
-# What phrases may span, first match first: digits; JSON keys; "and", the joint of a list; runs of words up to it or to
-# a full stop; other marks; space.
+# The longest pieces that a token may span; the first match counts: a digit; a JSON key; "and" in a list; words up to
+# "and" or a full stop; other marks; space.
 PHRASES = (
     r"\d"
     r'|[{,} "]*"[a-z_]+": ?[{"\[]*'
@@ -42,7 +42,7 @@ PHRASES = (
 
 
 def training_texts() -> Iterator[str]:
-    """The corpus in small, with the prompts that every phase repeats."""
+    """A small sample of the corpus, and the prompts that every phase repeats."""
     rng = random.Random(0)
     for _ in range(500):
         yield from (PREDICTION_QUESTION, AGENT_QUESTION, "model\n", "user\n", "system\n", "tool\n")
@@ -70,9 +70,9 @@ def byte_level_bpe(model: models.BPE, pieces: str) -> Tokenizer:
 
 
 def phrase_merges(words: Tokenizer, texts: list[str], limit: int) -> list[tuple[str, str]]:
-    """The second stage: the most frequent pairs of tokens inside a phrase, merged one after the other.
+    """The second stage: merges the most frequent pair of tokens inside phrases, again and again.
 
-    A full stop joins whole sentences only: the last word of a list stays the token it is elsewhere.
+    A full stop is merged only into whole sentences, so that the last word of a list is the same token as elsewhere.
     """
     pieces = byte_level_bpe(models.BPE(), PHRASES).pre_tokenizer
     counts: Counter[str] = Counter()
@@ -105,7 +105,7 @@ def merged(tokens: tuple[str, ...], pair: tuple[str, str]) -> tuple[str, ...]:
 
 
 def train_tokenizer() -> PreTrainedTokenizerFast:
-    """Words first, then phrases of them; with the chat template and its way back."""
+    """Trains merges of words, then merges of phrases. Sets the chat template and the response template."""
     texts = list(training_texts())
     words = byte_level_bpe(models.BPE(), WORDS)
     words.train_from_iterator(

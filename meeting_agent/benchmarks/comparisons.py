@@ -1,11 +1,11 @@
-"""Speed, side by side: each of our ways against the usual one, in alternation on this machine.
+"""Compares the speed of our implementations with the usual ones, in alternation on this machine.
 
     python -m meeting_agent.benchmarks.comparisons            # into results/benchmark.json and benchmark.png
     python -m meeting_agent.benchmarks.comparisons --quick    # fewer and smaller repeats
     python -m meeting_agent.benchmarks.comparisons --parts training,inference
 
-A repeat runs ours and then the peer, so that what else the machine does meets both. A ratio is the median over the
-repeats, its range the smallest and the largest. `rollout_peers.py` and `training_peers.py` hold the usual ways.
+Every repeat runs ours and then the peer, so that other load on the machine affects both. A ratio is the median over the
+repeats; its range is the smallest and the largest ratio. `rollout_peers.py` and `training_peers.py` hold the peers.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def figures_of_other_parts(output: Path, origin: dict) -> dict:
-    """What `output` holds already; nothing, and a warning, if that was not measured like this."""
+    """The results that `output` already holds. Empty, with a warning, if they were measured under other conditions."""
     if not output.exists():
         return {}
     known = read_json(output, "python -m meeting_agent.benchmarks.comparisons")
@@ -78,7 +78,7 @@ def line(found: dict) -> str:
 
 
 def draw(path: Path, found: list[dict]) -> None:
-    """Ratios with their ranges and bars, on a logarithmic scale."""
+    """Plots the ratios with their ranges and bars on a logarithmic scale."""
     import matplotlib
 
     matplotlib.use("Agg")

@@ -1,4 +1,4 @@
-"""How time and memory of rollouts (phase 2) and of the evaluation (phase 3) grow with the number of scenarios."""
+"""Measures how time and memory of phase 2 and of phase 3's evaluation grow with the number of scenarios."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ from meeting_agent.common.files import read_json
 from meeting_agent.common.machine import peak_mebibytes
 
 SIZES, QUICK_SIZES = (100, 1_000, 10_000), (32, 64)
-# As little training as there can be before the evaluation, so that it takes neither its time nor its memory.
+# The least possible training before the evaluation, so that training does not affect its time and memory.
 BARELY_TRAINED = ("--max_steps=1", "--per_device_train_batch_size=1", "--max_pairs=8", "--dialogue_share=0")
 
 
 def growth(sft_model_path: str, traces_path: str, sizes: tuple[int, ...]) -> list[dict]:
-    """Phase 2 with one sample a scenario, then phase 3's evaluation, in one process with each number of scenarios.
+    """Runs phase 2 (one rollout per scenario) and phase 3's evaluation in one process for each number of scenarios.
 
-    traces_path: trajectories of that adapter, for phase 3 to take its few pairs from.
-    Returns for each the phase, the scenarios, the seconds of start-up, in all and for each scenario after the start-up,
-    and the peak memory in MiB. What one scenario takes counts as the evaluation's start-up: loading models, fitting
-    baselines.
-    Raises InputError if a phase fails.
+    `traces_path` holds trajectories of the adapter, from which phase 3 makes its few pairs.
+    Returns rows with `phase`, `scenarios`, `start_up_seconds`, `seconds` (total), `seconds_each` (per scenario, after
+    the start-up) and `peak_mib` (peak memory in MiB). The evaluation's start-up is its time for a single scenario; it
+    is mostly loading models and fitting baselines. Raises InputError if a phase fails.
     """
     rows = [rollouts(sft_model_path, size) for size in sizes]
     start_up = evaluation(sft_model_path, traces_path, 1)["seconds"]

@@ -1,4 +1,4 @@
-"""One comparison: ours and the usual way, in alternation on this machine."""
+"""One comparison: our implementation and a peer, in alternation on this machine."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ class BenchmarkConfig:
     recipe: str = input_path("recipes/embedded", "folder with the settings of the phases")
     pairs_path: str = input_path("trajectories/preference_pairs.json", "preference pairs to train on")
     traces_path: str = input_path("trajectories/agent_traces.json", "trajectories of that adapter")
-    output: str = output_path("results/benchmark.json", "where the figures go; the plot goes beside it")
+    output: str = output_path("results/benchmark.json", "file for the results; the plot goes beside it")
     quick: bool = setting(False, "fewer and smaller repeats")
     parts: str = setting(
-        "training,inference,processes,growth", "comma-separated parts to run; the others keep figures measured alike"
+        "training,inference,processes,growth", "comma-separated parts to run; other parts keep their earlier results"
     )
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """`ours` and `peer` do some work and return its rate in `unit`; they get the number of the repeat.
+    """`ours` and `peer` take the number of the repeat, do some work and return its rate in `unit`.
 
-    `also` is what else belongs to the figures, such as the loss that both reach.
+    `bar` is the smallest ratio that meets the target. `also` holds further results, such as the loss that both reach.
     """
 
     name: str
@@ -43,14 +43,14 @@ class Comparison:
 
 
 def rate(amount: float, work: Callable[[], object]) -> float:
-    """`amount` by the seconds that `work` takes."""
+    """`amount` per second of `work`."""
     started = time.perf_counter()
     work()
     return amount / (time.perf_counter() - started)
 
 
 def measured(comparison: Comparison, repeats: int) -> dict:
-    """Medians and the ratio's range over `repeats`; repeat 0 warms both sides up and does not count."""
+    """Medians and the range of the ratio over `repeats`. Repeat 0 is a warm-up and does not count."""
     rates = [(comparison.ours(i), comparison.peer(i)) for i in range(repeats + 1)][1:]
     ratios = [ours / peer for ours, peer in rates]
     return {

@@ -1,10 +1,10 @@
-"""How much memory each phase takes with a base of Gemma 3 270M's shape, under the flags for small machines.
+"""Measures the peak memory of each phase with a base of Gemma 3 270M's shape and the flags for small machines.
 
     python -m meeting_agent.benchmarks.memory
 
-Weights are random: their number counts, not what they know. Each phase is its real script in a process of its own, with
-a few rows, scenarios and pairs, since memory grows with the rows at once and not with their number. Phase 3 gets
-committed trajectories, because random weights call no tools.
+The weights are random, because memory depends only on their number. Each phase is the real script in its own process
+with a few rows, scenarios and pairs: memory grows with the batch size, not with the size of the data. Phase 3 gets
+committed trajectories, because a model with random weights calls no tools.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from meeting_agent.common.outputs import Output
 from meeting_agent.common.settings import output_path, parse_settings, run_script, setting
 
 SMALL_MACHINE = ("--per_device_train_batch_size=1", "--gradient_checkpointing")
-VOCABULARY = 1000  # of the tokenizer made here: as many characters a token as in a large vocabulary, about four
+VOCABULARY = 1000  # of the tokenizer made here; gives about four characters per token, like a large vocabulary
 
 
 @dataclass
 class MemoryConfig:
     """Settings of the measurement."""
 
-    output: str = output_path("results/memory.json", "where the numbers go")
-    num_hidden_layers: int = setting(18, "layers of the base; fewer for a quick try", 1, 1000)
-    vocab_size: int = setting(262_144, "size of its vocabulary; fewer for a quick try", 2000, 10_000_000)
+    output: str = output_path("results/memory.json", "file for the results")
+    num_hidden_layers: int = setting(18, "layers of the base; use fewer for a quick run", 1, 1000)
+    vocab_size: int = setting(262_144, "size of the vocabulary; use a smaller one for a quick run", 2000, 10_000_000)
 
 
 def main() -> None:
@@ -83,14 +83,14 @@ def measure(folder: Path, config: MemoryConfig) -> dict:
 
 
 def peak(script: str, *flags: str) -> float:
-    """Peak resident memory in GiB of one phase's process; raises InputError if it fails."""
+    """The peak resident memory in GiB of one phase's process. Raises InputError if it fails."""
     gib = round(peak_mebibytes(script, *flags) / 1024, 2)
     print(f"{script}: {gib} GiB at most\n", flush=True)
     return gib
 
 
 def write_base(folder: Path, settings: MemoryConfig) -> int:
-    """A base model with Gemma 3 270M's configuration and random weights; returns how many."""
+    """Writes a base model with Gemma 3 270M's configuration and random weights. Returns the number of parameters."""
     import torch
     from transformers import AutoModelForCausalLM, Gemma3TextConfig
 
@@ -118,7 +118,7 @@ def write_base(folder: Path, settings: MemoryConfig) -> int:
 
 
 def train_tokenizer():
-    """Word pieces of about the usual length, so that rows have about as many tokens as with Gemma's own tokenizer."""
+    """A tokenizer with about as many tokens per row as Gemma's own."""
     from tokenizers import models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -136,7 +136,8 @@ def train_tokenizer():
         ),
     )
     tokens = sum(len(pieces.encode(text).ids) for text in texts)
-    print(f"{sum(map(len, texts)) / tokens:.1f} characters a token, {tokens / len(texts):.0f} tokens a row", flush=True)
+    per_token, per_row = sum(map(len, texts)) / tokens, tokens / len(texts)
+    print(f"{per_token:.1f} characters per token, {per_row:.0f} tokens per row", flush=True)
     return PreTrainedTokenizerFast(
         tokenizer_object=pieces,
         pad_token="<pad>",
@@ -148,19 +149,19 @@ def train_tokenizer():
 
 
 def committed_rollouts(each: int) -> list[dict]:
-    """Rollouts of the committed run, right and wrong ones of the same prompts: `each` right ones for either answer."""
+    """Rollouts of the committed run: `each` right ones for YES and for NO, and wrong ones of the same prompts."""
     pairs = read_json(Path("trajectories/preference_pairs.json"), "starter_agentic_rlft.py")
     by_id = {trajectory.id: trajectory for trajectory in TraceFile(Path("trajectories/agent_traces.json"))}
-    played = [(by_id[p["chosen_id"]], by_id[p["rejected_id"]]) for p in pairs if p["rejected_id"] in by_id]
+    of_rollouts = [(by_id[p["chosen_id"]], by_id[p["rejected_id"]]) for p in pairs if p["rejected_id"] in by_id]
     found: dict[str, Trajectory] = {}
     for answer in ("YES", "NO"):
-        right = [(c, r) for c, r in played if c.recommendation == answer != r.recommendation]
+        right = [(c, r) for c, r in of_rollouts if c.recommendation == answer != r.recommendation]
         found |= {trajectory.id: trajectory for pair in right[:each] for trajectory in pair}
     return [trajectory.to_json() for trajectory in found.values()]
 
 
 def write_traces(path: Path, sft: Path, traces: list[dict]) -> None:
-    """A hand-off to phase 3 with these trajectories, as if phase 2 had played them with the adapter in `sft`."""
+    """Writes the trajectories with a summary, as if phase 2 had made them with the adapter in `sft`."""
     summary = read_json(Path("trajectories/agent_traces.summary.json"), "starter_agentic_traces.py")
     write_json(path, traces)
     summary["sha256"] = {"adapter": digest(sft / ADAPTER_WEIGHTS), "traces": digest(path)}

@@ -1,4 +1,4 @@
-"""The usual ways of answering and playing, which a reader would write first, and the comparisons of ours with them."""
+"""Simple implementations of inference and rollouts, which most people would write first, compared with ours."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from meeting_agent.inference.predictor import Predictor
 from meeting_agent.inference.prefix_cache import PrefixCache
 from meeting_agent.world.scenarios import make_scenarios
 
-LAST_BENCHMARK_SEED = 900_000  # scenarios differ from repeat to repeat, so that nothing is answered from memory
+LAST_BENCHMARK_SEED = 900_000  # every repeat has other scenarios, so that no cache helps
 
 
 # ----------------------------------------------------------------------------- inference
 
 
 class SequentialEngine:
-    """The engine's interface over Hugging Face's `generate`: one conversation at a time, read anew at every turn."""
+    """The engine's interface with Hugging Face's `generate`: one conversation at a time, without a prefix cache."""
 
     def __init__(self, engine: Engine):
         self.model, self.tokenizer, self.device = engine.model, engine.tokenizer, engine.device
@@ -57,7 +57,7 @@ class SequentialEngine:
 
 
 def check_holds_no_code(model_path: str) -> None:
-    """Raises InputError unless adapter and base are folders here that bring no code for the peer to run."""
+    """Raises InputError unless adapter and base are local folders without code that the peer would run."""
     for folder in (Path(model_path), Path(base_of_adapter(Path(model_path)))):
         configurations = "".join(p.read_text(encoding="utf-8") for p in folder.glob("*.json"))
         if not folder.is_dir() or any(folder.rglob("*.py")) or '"auto_map"' in configurations:
@@ -68,11 +68,11 @@ def check_holds_no_code(model_path: str) -> None:
 
 
 def npcpy_trajectory(model_path: str, tokenizer, scenario: Scenario, tools: list[Tool]) -> list[dict]:
-    """One scenario by npcpy's own `lora` provider, which loads base and adapter at every turn.
+    """One rollout with npcpy's own `lora` provider, which loads base and adapter at every turn.
 
-    It gives the chat template no tools and drops the markers of a call from the answer, so the tools are listed in the
-    system prompt here, and calls known by their JSON. It also loads with `trust_remote_code=True`, which is npcpy's own
-    choice: `check_holds_no_code` comes first.
+    The provider passes no tools to the chat template and drops the markers of a call. So we list the tools in the
+    system prompt and recognize calls by their JSON. The provider also loads with `trust_remote_code=True`, so
+    `check_holds_no_code` must run first.
     """
     loop = AgentLoop(scenario.persona, scenario.system_prompt, tools, model_path, "lora")
     opening = [{"role": "system", "content": loop.npc.primary_directive}]
@@ -97,7 +97,7 @@ def inference_comparisons(config: BenchmarkConfig) -> Iterator[Comparison]:
     check_holds_no_code(config.sft_model_path)
     environment, predictor = Conference(), Predictor(config.sft_model_path)
     engine = predictor.engine
-    sequential = SequentialEngine(Predictor(config.sft_model_path, fp32=True).engine)  # the faster type there
+    sequential = SequentialEngine(Predictor(config.sft_model_path, fp32=True).engine)  # fp32 is faster for this peer
     many, few = (128, 2) if config.quick else (256, 4)
     seeds = itertools.count(LAST_BENCHMARK_SEED)
 
@@ -150,9 +150,9 @@ def inference_comparisons(config: BenchmarkConfig) -> Iterator[Comparison]:
 
 
 def process_comparisons(config: BenchmarkConfig) -> Iterator[Comparison]:
-    """Phase 2 under `accelerate launch` with two processes of one thread each, against one such process.
+    """Phase 2 under `accelerate launch` with two processes of one thread each, compared with one such process.
 
-    Start-up is left out: it would say how long a run was chosen, and `growth` has it.
+    The start-up does not count, because its share depends on the length of the run. `growth` measures it.
     """
     count = 48 if config.quick else 192
     launch = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes=2"]

@@ -1,4 +1,4 @@
-"""The usual ways of training with the same libraries, and the comparisons of ours with them."""
+"""The usual ways of training with the same libraries, compared with ours."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def training_comparisons(config: BenchmarkConfig) -> Iterator[Comparison]:
     ours_held_out = [prediction_row(tokenizer, *p) for p in held_out]
 
     def our_sft(until: float = 0.0) -> float:
-        """Seconds that phase 1 takes for one epoch, or until its held-out loss is at most `until`."""
+        """The seconds of one epoch of phase 1, or of training until the held-out loss is at most `until`."""
         with tempfile.TemporaryDirectory() as folder:
             settings = SimpleNamespace(**vars(sft) | {"num_train_epochs": 1, "rehearsal_share": 0.0})
             model, own_tokenizer = load_base_with_adapter(settings)
@@ -85,7 +85,7 @@ def training_comparisons(config: BenchmarkConfig) -> Iterator[Comparison]:
 
 
 class UntilLoss(TrainerCallback):
-    """Ends training once `loss()`, taken at every step, is at most `goal`; the taking does not count as time."""
+    """Ends training when `loss()` is at most `goal`. It is computed at every step, and that time does not count."""
 
     def __init__(self, loss: Callable[[], float], goal: float):
         self.loss, self.goal = loss, goal
@@ -108,7 +108,7 @@ class UntilLoss(TrainerCallback):
 
 
 def completion_loss(model, rows: list[dict]) -> float:
-    """Mean cross-entropy of the answers' tokens; rows as `prediction_row` makes them."""
+    """The mean cross-entropy of the completions' tokens. `rows` have the format of `prediction_row`."""
     import torch
 
     longest = max(len(r["input_ids"]) for r in rows)
@@ -123,9 +123,9 @@ def completion_loss(model, rows: list[dict]) -> float:
 
 
 def course_sft(base: str, prompts: list[tuple[str, str]], held_out: list[tuple[str, str]]) -> tuple[float, float]:
-    """Seconds and held-out loss of an epoch of TRL's `SFTTrainer` as courses set it up.
+    """Seconds and held-out loss of one epoch of TRL's `SFTTrainer` with the settings of typical courses.
 
-    Batch 2 x 4, eager attention, padding, loss on all of the text, plain LoRA at the usual rate.
+    Batch 2 x 4, eager attention, padding, loss on the whole text, plain LoRA at the usual learning rate.
     """
     import trl
     from datasets import Dataset
@@ -163,7 +163,7 @@ def course_sft(base: str, prompts: list[tuple[str, str]], held_out: list[tuple[s
 
 
 def default_dpo(base: str, adapter: str, pairs: list[PreferencePair]) -> float:
-    """Pairs per second of TRL's `DPOTrainer` with its defaults: batch 1 x 2, the reference computed at every step."""
+    """Pairs per second of TRL's `DPOTrainer` with its defaults: batch 1 x 2, reference computed at every step."""
     import trl
     from datasets import Dataset
 
@@ -191,7 +191,7 @@ def default_dpo(base: str, adapter: str, pairs: list[PreferencePair]) -> float:
 
 
 def recipe(config: BenchmarkConfig, phase: str) -> SimpleNamespace:
-    """The default settings of a phase, as the recipe of the embedded base has them written out."""
+    """The default settings of a phase, from the recipe of the embedded base."""
     import yaml
 
     path = Path(config.recipe) / f"{phase}.yaml"

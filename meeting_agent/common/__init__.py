@@ -1,1 +1,1 @@
-"""What every part needs: files and who they belong to, settings, text, processes, hardware."""
+"""Shared basics: files and their ownership, settings, text, processes, hardware."""

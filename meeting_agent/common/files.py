@@ -1,7 +1,7 @@
-"""Files between the phases: written whole or not at all, read with one clear line when something is wrong.
+"""Reading and writing of the files between the phases. Writes are atomic; read errors become one clear line.
 
-These functions replace what is there: they write into folders of our own. Where a user said where things go,
-`outputs.py` decides what may be replaced.
+These functions replace existing files, so they are for our own folders. For paths that a user gave, `outputs.py`
+decides what may be replaced.
 """
 
 from __future__ import annotations
@@ -21,20 +21,21 @@ BASE_WEIGHTS = "model.safetensors"
 
 
 class InputError(Exception):
-    """Something the user gave cannot be used; the message names it and says what to do."""
+    """An input of the user cannot be used. The message names the input and says how to fix it."""
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path` that takes its place when the block ends well, with its bytes on the disk.
+    """Yields a temporary path beside `path`. It replaces `path` if the block ends without an error.
 
-    Always the same name: what a killed run left there, the next one overwrites.
+    Its bytes are on the disk before the replacement. The temporary name is always the same, so the next run overwrites
+    what a killed run left.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
         yield temporary
-        with temporary.open("rb") as file:  # else a power cut may leave the name without the bytes
+        with temporary.open("rb") as file:  # otherwise a power cut may leave the name without the bytes
             os.fsync(file.fileno())
         temporary.replace(path)
     finally:
@@ -51,12 +52,12 @@ def write_json(path: Path, value: object, indent: int | None = 1) -> None:
 
 
 def json_text(value: object, indent: int | None = 1) -> str:
-    """A value as our files hold it."""
+    """A value as JSON in the format of our files."""
     return json.dumps(value, indent=indent, ensure_ascii=False) + "\n"
 
 
 def write_json_array(path: Path, items: Iterable[object]) -> None:
-    """What `write_json` writes of a list, item by item: the list need not fit into memory."""
+    """Writes the same file as `write_json` for a list, item by item, so that the list need not fit into memory."""
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
         opening = "["
         for item in items:
@@ -67,7 +68,7 @@ def write_json_array(path: Path, items: Iterable[object]) -> None:
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
-    """A table in UTF-8 with its header, commas between fields and a line feed after each row, on every system."""
+    """Writes a CSV in UTF-8 with a header, commas and line feeds, the same on every system."""
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
@@ -81,18 +82,18 @@ def digest(path: Path) -> str:
 
 
 def digests(**paths: Path) -> dict[str, str]:
-    """SHA-256 of those of the named files that exist: a hub name has no file here."""
+    """Name -> SHA-256 for those paths that exist. A hub name has no local file."""
     return {name: digest(path) for name, path in paths.items() if path.is_file()}
 
 
 def fingerprint(settings: dict, *inputs: Path) -> str:
-    """Short name of a run: the same for the same settings and the same bytes in the files among `inputs`."""
+    """A short name (12 hexadecimal digits) that depends on the settings and on the bytes of the files in `inputs`."""
     parts = [json.dumps(settings, sort_keys=True), *(digest(path) for path in inputs if path.is_file())]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 
 def read_json(path: Path, written_by: str) -> Any:
-    """Reads a hand-off; raises InputError that names the phase to run when it is missing or broken."""
+    """Reads a JSON file of an earlier phase. If it is missing or broken, raises InputError that names `written_by`."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""What ran where: the machine, the versions of the libraries, and how much memory a command takes."""
+"""Describes the machine and the library versions, and measures the peak memory of a command."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def versions() -> dict[str, str]:
 
 
 def peak_mebibytes(*command: str, quiet: bool = False) -> float:
-    """Runs a Python script to its end and returns the most memory that it held, in MiB.
+    """Runs a Python script and returns its peak memory in MiB.
 
     Raises InputError if the script fails.
     """

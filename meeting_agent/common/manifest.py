@@ -1,10 +1,10 @@
-"""The record of a folder: which of its files we wrote. Only these are ever replaced or deleted.
+"""The record of the files that we wrote into a folder. We replace and delete only these files.
 
-The record lies in the folder itself, as `.meeting_agent.json`. For every file it holds the kind of output and the
-SHA-256 of what was written. A file that is not in the record, or whose bytes are others by now, belongs to the user.
+The record is the file `.meeting_agent.json` in the folder. For every file it holds the kind of output and the SHA-256
+of what we wrote. A file that is not in the record, or whose bytes changed, belongs to the user.
 
-While new files take their places, the record also names them, as a journal. A run that is killed in between is
-finished by the next start: `finish_moving`.
+While new files are moved into place, the record also lists them as a journal. If a run is killed during the move, the
+next start finishes the move: `finish_moving`.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ ABOUT = "Files in this folder that the meeting agent wrote. It replaces and dele
 
 @dataclass
 class Moving:
-    """Files on their way from the folder `source` to their places; `whole` deletes older files of their kind."""
+    """A move of files from the staging folder into place that has begun."""
 
-    source: str
-    kind: str
-    whole: bool
-    files: dict[str, str]  # name: SHA-256
+    source: str  # the staging folder, relative to the target folder
+    kind: str  # kind of output
+    whole: bool  # whether older files of the same kind are deleted
+    files: dict[str, str]  # name -> SHA-256
 
 
 @dataclass
 class Manifest:
-    """The record of one folder; `files` maps a name, relative to the folder, to (kind, SHA-256)."""
+    """The record of one folder. `files` maps a name relative to the folder to (kind, SHA-256)."""
 
     folder: Path
     files: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -45,14 +45,14 @@ class Manifest:
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
-        """The record in `folder`; an empty one where there is none, or none of ours."""
+        """The record in `folder`. Empty if there is none or if it is not one of ours."""
         try:
             found = json.loads((folder / RECORD).read_text(encoding="utf-8"))
             files = {name: (str(entry["kind"]), str(entry["sha256"])) for name, entry in found["files"].items()}
             moving = Moving(**found["moving"]) if found.get("moving") else None
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return cls(folder)
-        # The folder may come from a stranger: no name in it may lead out of it.
+        # The folder may come from a stranger, so no name in its record may lead out of it.
         names = [*files, *(moving.files if moving else ())]
         if not all(map(_stays_inside, names)) or (moving and not _is_staging(folder, moving.source)):
             return cls(folder)
@@ -60,11 +60,11 @@ class Manifest:
 
     @property
     def is_in_the_way(self) -> bool:
-        """Whether a file of the record's name is there that is none of ours."""
+        """Whether the folder holds a file with the record's name that is not one of ours."""
         return os.path.lexists(self.folder / RECORD) and not self.files
 
     def kind_of(self, name: str) -> str | None:
-        """The kind of a file that we wrote and nobody has changed since; None for any other file."""
+        """The kind of a file that we wrote and that has not changed since. None for any other file."""
         kind, known = self.files.get(name, (None, None))
         path = self.folder / name
         if kind is None or path.is_symlink() or not path.is_file() or not _lies_in(path, self.folder):
@@ -74,7 +74,7 @@ class Manifest:
         return kind if digest(path) == known else None
 
     def save(self, scratch: Path) -> None:
-        """Writes the record; it takes shape in `scratch`, a folder of ours on the same disk."""
+        """Writes the record atomically. `scratch` is a folder of ours on the same disk for the temporary file."""
         value: dict[str, Any] = {"about": ABOUT}
         value["files"] = {name: {"kind": kind, "sha256": sha} for name, (kind, sha) in sorted(self.files.items())}
         if self.moving:
@@ -87,9 +87,9 @@ class Manifest:
 def move_into_place(folder: Path, source: Path, kind: str, whole: bool, overwrite: bool) -> None:
     """Moves every file of the staging folder `source` to the same name in `folder`, and records them.
 
-    Either all of them take their places or, after a kill, `finish_moving` completes it. With `whole`, unchanged files
-    of the same kind that were not written anew are deleted. Without `overwrite`, raises InputError where a file would
-    be replaced that is not ours; nothing has been moved then.
+    If the run is killed during the move, `finish_moving` completes it. With `whole`, unchanged older files of the same
+    kind that are not among the new files are deleted. Without `overwrite`, raises InputError before anything is moved
+    if a file that is not ours would be replaced.
     """
     manifest = Manifest.read(folder)
     if manifest.is_in_the_way:
@@ -120,9 +120,9 @@ def move_into_place(folder: Path, source: Path, kind: str, whole: bool, overwrit
 
 
 def finish_moving(folder: Path) -> bool:
-    """Completes what a killed run had begun; False where there was nothing to do.
+    """Completes the move that a killed run had begun. Returns False if there was none.
 
-    Raises InputError where files are missing by now.
+    Raises InputError if files of the move are missing.
     """
     manifest = Manifest.read(folder)
     moving = manifest.moving
@@ -153,7 +153,7 @@ def finish_moving(folder: Path) -> bool:
 
 
 def _is_staging(folder: Path, source: str) -> bool:
-    """Whether files may wait there: in a folder for unfinished runs, inside `folder` or, of its name, beside it."""
+    """Whether `source` is a valid staging folder: in a folder for unfinished runs, inside or beside `folder`."""
     beside = f"../.{folder.resolve().name}.unfinished/ready"
     return source == beside or bool(re.fullmatch(r"\.([^/]+\.)?unfinished/ready", source))
 
@@ -168,7 +168,7 @@ def _lies_in(path: Path, folder: Path) -> bool:
 
 
 def move(source: Path, target: Path) -> None:
-    """Renames; where a file is itself a mount point, as in containers, writes its bytes instead."""
+    """Renames a file. If the target is a mount point (as in containers), copies the bytes instead."""
     try:
         os.replace(source, target)
     except OSError as error:
@@ -180,13 +180,13 @@ def move(source: Path, target: Path) -> None:
 
 
 def sync_file(path: Path) -> None:
-    """Waits until the bytes of a file are on the disk: a rename can be there before them after a power cut."""
+    """Flushes a file to the disk. Otherwise a power cut could keep a rename but lose the bytes."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
 
 
 def sync_folder(path: Path) -> None:
-    """The same for the names in a folder, where the system offers it."""
+    """Flushes the names in a folder to the disk, if the system supports it."""
     with contextlib.suppress(OSError):
         handle = os.open(path, os.O_RDONLY)
         try:

@@ -1,8 +1,8 @@
-"""Where a run writes: checked before any work, written file by file, and nothing of the user's ever touched.
+"""The outputs of a run: paths are checked before any work, and the user's own files are never touched.
 
-An output is a folder, or a file with those that go with it. Links are followed, and a mount point is as good as any
-folder: nothing is ever swapped by renaming a folder. What an unfinished run keeps lies beside the output, in
-`.NAME.unfinished`, or in `.unfinished` inside a folder that is a mount point. It goes when that run is complete.
+An output is a folder, or a file with its companion files. Links are followed. Folders are never swapped by renaming, so
+an output may be a mount point. An unfinished run keeps its state beside the output in `.NAME.unfinished`, or in
+`.unfinished` inside the output if that is a mount point. The state is deleted when the run is complete.
 """
 
 from __future__ import annotations
@@ -18,14 +18,17 @@ from meeting_agent.common.files import InputError, write_text
 from meeting_agent.common.manifest import RECORD, Manifest, finish_moving, move_into_place
 from meeting_agent.common.processes import is_first_process
 
-# What systems and version control leave in folders; we neither read nor write it.
+# Files of operating systems and version control, which we ignore.
 LITTER = re.compile(r"\.DS_Store|Thumbs\.db|desktop\.ini|\.nfs.*|\.gitkeep|\.gitignore|\.gitattributes")
 MARK = ".meeting_agent.unfinished"
 MARK_SAYS = "Unfinished runs keep their checkpoints here, each in a folder that goes when the run is complete.\n"
 
 
 class Output:
-    """One place that a run writes to; `flag` is the setting that names it, `kind` says what it holds."""
+    """One output of a run.
+
+    `flag` is the setting that names it, `kind` describes its content, and `beside` holds the names of companion files.
+    """
 
     def __init__(
         self,
@@ -46,9 +49,9 @@ class Output:
         self.unfinished = self.path / ".unfinished" if apart else self.path.with_name(f".{self.path.name}.unfinished")
 
     def check(self, inputs: Mapping[str, str] | None = None) -> None:
-        """Raises InputError unless this output can be written, and overwrites nothing that is not ours.
+        """Raises InputError unless this output can be written without overwriting files that are not ours.
 
-        `inputs` are what the run reads: {flag: path}. Completes what a killed run had begun to write.
+        `inputs` maps flags to the paths that the run reads. Completes the move of a killed run first.
         """
         self._check_type()
         self._check_inputs(inputs or {})
@@ -116,22 +119,22 @@ class Output:
         )
 
     def unfinished_run(self, name: str) -> Path:
-        """Where the run `name` (its fingerprint) keeps what it needs to go on after a kill."""
+        """The folder in which the run `name` (its fingerprint) keeps the state that it needs to resume after a kill."""
         if is_first_process():
             self._mark_unfinished()
         return self.unfinished / name
 
     def remove_unfinished(self, name: str) -> None:
-        """Deletes what the run `name` kept: it is complete."""
+        """Deletes the state of the run `name`, which is complete."""
         if is_marked(self.unfinished):
             remove_tree(self.unfinished / name)
             self._close_unfinished()
 
     @contextlib.contextmanager
     def writing(self, whole: bool | None = None) -> Iterator[Path]:
-        """An empty folder; when the block ends well, its files take their places together.
+        """Yields an empty folder. If the block ends without an error, its files are moved into place together.
 
-        With `whole`, by default for a folder, files of an earlier run that were not written anew are deleted.
+        With `whole` (the default for a folder), files of an earlier run that are not among the new files are deleted.
         """
         finish_moving(self.folder)
         self._mark_unfinished()
@@ -142,12 +145,12 @@ class Output:
             yield ready
             move_into_place(self.folder, ready, self.kind, self.is_folder if whole is None else whole, self.overwrite)
         finally:
-            if Manifest.read(self.folder).moving is None:  # else the next start needs what is left
+            if Manifest.read(self.folder).moving is None:  # otherwise the next start needs the remaining files
                 remove_tree(ready)
                 self._close_unfinished()
 
     def write(self, text: str) -> None:
-        """Writes an output of one file."""
+        """Writes an output that is a single file."""
         with self.writing() as folder:
             write_text(folder / self.path.name, text)
 
@@ -156,7 +159,7 @@ class Output:
         (self.unfinished / MARK).write_text(MARK_SAYS, encoding="utf-8")
 
     def _close_unfinished(self) -> None:
-        """Deletes the folder where no run keeps anything in it."""
+        """Deletes the folder for unfinished runs if no run keeps state in it."""
         if self.unfinished.is_dir() and {p.name for p in self.unfinished.iterdir()} <= {MARK, RECORD}:
             for name in (RECORD, MARK):
                 (self.unfinished / name).unlink(missing_ok=True)
@@ -164,7 +167,7 @@ class Output:
 
 
 def check_outputs(outputs: Sequence[Output], inputs: Mapping[str, str]) -> None:
-    """`check` of each, and that no two outputs are in each other's way."""
+    """Checks every output, and raises InputError if two outputs overlap."""
     for number, one in enumerate(outputs):
         for other in outputs[:number]:
             places = [[o.path] if o.is_folder else [o.folder / name for name in o.names] for o in (one, other)]
@@ -178,7 +181,7 @@ def check_outputs(outputs: Sequence[Output], inputs: Mapping[str, str]) -> None:
 
 
 def complete_inputs(*paths: str) -> None:
-    """Completes what a killed run had begun to write where this run reads; raises InputError where it cannot."""
+    """Completes the moves of killed runs in the folders that this run reads. Raises InputError if that fails."""
     for path in paths:
         place = followed("an input", Path(path))
         folder = place if place.is_dir() else place.parent
@@ -191,11 +194,11 @@ def complete_inputs(*paths: str) -> None:
             ) from None
 
 
-# ----------------------------------------------------------------------------- places
+# ----------------------------------------------------------------------------- paths
 
 
 def followed(flag: str, path: Path) -> Path:
-    """The absolute path that a name stands for, links followed."""
+    """The absolute path with links resolved. Raises InputError for a path that cannot be resolved."""
     try:
         return path.expanduser().resolve()
     except (OSError, RuntimeError, ValueError) as error:
@@ -203,7 +206,7 @@ def followed(flag: str, path: Path) -> Path:
 
 
 def same(a: Path, b: Path) -> bool:
-    """Whether two absolute paths are one place."""
+    """Whether two absolute paths are the same file or folder."""
     return a == b or (a.exists() and b.exists() and os.path.samefile(a, b))
 
 
@@ -213,7 +216,7 @@ def inside(path: Path, folder: Path) -> bool:
 
 
 def check_writable(*paths: Path) -> None:
-    """Raises InputError unless files can be made where `paths` are to be: better now than after the work."""
+    """Raises InputError unless files can be created at `paths`, so that a run fails before its work and not after."""
     for path in paths:
         places = [path] if path.is_dir() else path.absolute().parents
         folder = next(place for place in places if place.exists())
@@ -224,10 +227,10 @@ def check_writable(*paths: Path) -> None:
 
 
 def stands_apart(folder: Path) -> bool:
-    """Whether a folder is a mount point, or may be written while what is beside it may not."""
+    """Whether a folder is a mount point, or is writable in a parent folder that is not."""
     import psutil
 
-    mounted = {partition.mountpoint for partition in psutil.disk_partitions(all=True)}  # links of folders among them
+    mounted = {partition.mountpoint for partition in psutil.disk_partitions(all=True)}  # includes bind mounts
     if not folder.name or os.path.ismount(folder) or str(folder) in mounted:
         return True
     return folder.is_dir() and not os.access(folder.parent, os.W_OK)
@@ -238,7 +241,7 @@ def is_marked(folder: Path) -> bool:
 
 
 def files_in(folder: Path) -> Iterator[tuple[Path, str | None]]:
-    """Every file below a folder with its kind; None for what is not ours, or no longer as we wrote it."""
+    """(path, kind) for every file below a folder. The kind is None for a file that is not ours or has changed."""
     manifests: dict[Path, Manifest] = {}
 
     def kind_of(path: Path) -> str | None:
@@ -262,7 +265,7 @@ def files_in(folder: Path) -> Iterator[tuple[Path, str | None]]:
 
 
 def remove_tree(path: Path) -> None:
-    """Deletes a file or a folder of ours with all that is in it; a link alone, never what it leads to."""
+    """Deletes a file or folder of ours with its content. Of a link, deletes only the link."""
     import shutil
 
     if path.is_dir() and not path.is_symlink():

@@ -1,4 +1,4 @@
-"""Which of several processes this is: `accelerate launch` and `torchrun` start them, the phases share the work."""
+"""The process's place among several: `accelerate launch` or `torchrun` starts them, and the phases share the work."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def this_process() -> PartialState:
-    """Accelerate's state, of one process where nothing launched more; on CPUs processes talk over gloo."""
+    """Accelerate's state. A single process if no launcher started more. On CPUs, processes communicate with gloo."""
     import torch
     from accelerate import PartialState
 
@@ -18,5 +18,5 @@ def this_process() -> PartialState:
 
 
 def is_first_process() -> bool:
-    """Whether this is the process that writes and prints, told from what the launcher set, before torch is loaded."""
+    """Whether this process writes and prints. Reads the launcher's variable, so torch need not be loaded."""
     return os.environ.get("RANK", "0") == "0"

@@ -1,4 +1,4 @@
-"""How long the rest of some work will take."""
+"""Estimates the remaining time of some work."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 
 
 class Pace:
-    """Tells how long the rest will take, from what was done since this run started, at `done` of `total`."""
+    """Estimates the remaining time from the work done since it was created, which started at `done` of `total`."""
 
     def __init__(self, done: int, total: int):
         self.first, self.total, self.started = done, total, time.monotonic()

@@ -22,28 +22,28 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 
 def setting(default: Any, help: str, low: float | None = None, high: float | None = None) -> Any:
-    """A dataclass field with its one line of help and, for a number, the values it may take."""
+    """A dataclass field with one line of help and, for a number, its range [low, high]."""
     return field(default=default, metadata={"help": help, "range": None if low is None else (low, high)})
 
 
 def input_path(default: str, help: str) -> Any:
-    """A dataclass field that names a file or a folder that the run reads."""
+    """A dataclass field for the path of a file or folder that the run reads."""
     return field(default=default, metadata={"help": help, "range": None, "path": "input"})
 
 
 def output_path(default: str, help: str) -> Any:
-    """The same of one that the run writes."""
+    """A dataclass field for the path of a file or folder that the run writes."""
     return field(default=default, metadata={"help": help, "range": None, "path": "output"})
 
 
 def overwrite_setting() -> Any:
-    """The flag that lets a run replace files that are not ours. It says nothing of how a run works: not recorded."""
-    says = "replace files that are in the way of an output, also where they are not ours"
+    """The flag that lets a run replace files that are not ours. It does not affect results, so it is not recorded."""
+    says = "replace files at the place of an output, even if this program did not write them"
     return field(default=False, metadata={"help": says, "range": None, "recorded": False})
 
 
 def recorded(config: Any) -> dict[str, Any]:
-    """The settings that make a run what it is, by name."""
+    """Name -> value of all settings that affect the results of a run."""
     return {f.name: getattr(config, f.name) for f in fields(config) if f.metadata.get("recorded", True)}
 
 
@@ -125,9 +125,9 @@ def default_of(f: Field) -> Any:
 
 
 def _located(name: str, default: str, is_input: bool) -> str:
-    """A path as the run may use it whatever the working directory: defaults lie in the project's folder.
+    """Resolves a path for any working directory. Defaults are relative to the project's folder.
 
-    In the project's folder itself, and for a name on the hub, it is what was given.
+    In the project's folder, and for a name on the hub, the path is returned as given.
     """
     if not name or Path.cwd() == PROJECT:
         return os.path.expanduser(name)
@@ -170,7 +170,7 @@ def check_range(name: str, value: float, low: float, high: float) -> None:
         raise InputError(f"--{name} is {value}: give a value in {low}..{high}")
 
 
-# Set before the libraries are imported: no progress bars, no telemetry, no price list from the network.
+# Set before the libraries are imported: no progress bars, no telemetry, no download of a price list.
 QUIET = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
@@ -183,11 +183,11 @@ QUIET = {
 
 
 def run_script(main: Callable[[], None]) -> None:
-    """Runs a phase; what the user got wrong is one line on stderr and exit status 2."""
+    """Runs a command. An InputError or a failed write becomes one line on stderr and exit status 2."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # redirected on Windows: what its code page lacks is escaped
+        if isinstance(stream, io.TextIOWrapper):  # redirected output on Windows may not encode every character
             stream.reconfigure(errors="backslashreplace")
-    gc.set_threshold(10_000)  # imports leave hardly any garbage: looking for it took a quarter of the start-up
+    gc.set_threshold(10_000)  # imports leave little garbage, and collecting it took a quarter of the start-up
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     warnings.filterwarnings("ignore", category=UserWarning)
@@ -201,7 +201,7 @@ def run_script(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         print("stopped: start again with the same command to go on", file=sys.stderr)
         sys.exit(130)
-    except BrokenPipeError:  # whoever read the output, `head` say, has enough
+    except BrokenPipeError:  # the reader of the output, such as `head`, has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except Exception as error:
@@ -212,7 +212,10 @@ def run_script(main: Callable[[], None]) -> None:
 
 
 def failed_write(error: Exception) -> str | None:
-    """What a full disk or the like said, if that is what stopped the run: libraries report it in three ways."""
+    """The message if a failed write (for example a full disk) stopped the run, else None.
+
+    Libraries report failed writes in three ways.
+    """
     text = str(error)
     if isinstance(error, OSError) and error.errno in (
         errno.ENOSPC,

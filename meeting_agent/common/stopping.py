@@ -1,4 +1,4 @@
-"""What ends agents when a run is stopped."""
+"""The exception that ends agents when a run is stopped."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from __future__ import annotations
 class RunStopped(BaseException):
     """Ends an agent at once when its run is stopped.
 
-    No Exception: litellm wraps those that a provider raises, and agents take them for a server's failure.
+    It is a BaseException because litellm wraps every Exception of a provider, and agents treat those as server errors.
     """
 
     def __init__(self) -> None:

@@ -1,5 +1,4 @@
-"""What others made, as it can be written down: any value as strict JSON (no NaN, no lone surrogates, no types of
-Python's own), any text as one line."""
+"""Makes untrusted values safe to write: any value as strict JSON (no NaN, no lone surrogates), any text as one line."""
 
 from __future__ import annotations
 
@@ -15,17 +14,18 @@ from pathlib import PurePath
 from typing import Any
 from uuid import UUID
 
-DEEPEST = 50  # levels; a value that holds itself has no end
-MAX_BITS = 1000  # of a whole number; larger ones are no floats, which readers make of them
+DEEPEST = 50  # maximum nesting; a value that holds itself would have no end
+MAX_BITS = 1000  # of a whole number; many JSON readers parse numbers as floats, which hold no larger ones
 AS_TEXT = (PurePath, UUID, timedelta)
 
 
 def strict(value: Any, depth: int = 0) -> Any:
-    """`value` in dicts, lists, text, numbers, booleans and None; equal to it where it consists of these already.
+    """Converts a value to dicts, lists, text, numbers, booleans and None. Leaves these types unchanged.
 
-    NaN and infinity become None, lone surrogates U+FFFD. Numpy arrays and numbers, dataclasses, dates, sets (sorted,
-    so that equal sets give equal text), enums, decimals, paths and Pydantic's models get their usual form. Raises
-    ValueError where it nests more than `DEEPEST` levels deep, TypeError for anything else.
+    NaN and infinity become None, lone surrogates become U+FFFD. Numpy arrays and numbers, dataclasses, dates, sets
+    (sorted, so that equal sets give equal text), enums, decimals, paths and Pydantic's models get their usual form.
+    Raises ValueError for more than `DEEPEST` levels or a whole number of more than `MAX_BITS` bits, and TypeError for
+    any other type.
     """
     if depth > DEEPEST:
         raise ValueError(f"more than {DEEPEST} levels, or a value that holds itself")
@@ -33,7 +33,7 @@ def strict(value: Any, depth: int = 0) -> Any:
         return strict(value.value, depth + 1)
     if isinstance(value, str):
         return whole_characters(value)
-    if value is None or isinstance(value, int):  # a bool among them
+    if value is None or isinstance(value, int):  # includes bool
         if value is not None and value.bit_length() > MAX_BITS:
             raise ValueError("a number of more than 300 digits")
         return value
@@ -48,9 +48,9 @@ def strict(value: Any, depth: int = 0) -> Any:
         return value.isoformat()
     if isinstance(value, AS_TEXT):
         return whole_characters(str(value))
-    if callable(getattr(value, "tolist", None)):  # numpy, torch and pandas, which need not be imported for that
+    if callable(getattr(value, "tolist", None)):  # numpy, torch and pandas, without importing them
         return strict(value.tolist(), depth + 1)
-    if callable(getattr(value, "model_dump", None)):  # Pydantic, likewise
+    if callable(getattr(value, "model_dump", None)):  # Pydantic, without importing it
         return strict(value.model_dump(), depth + 1)
     if isinstance(value, Set):
         return sorted((strict(v, depth + 1) for v in value), key=repr)
@@ -60,14 +60,14 @@ def strict(value: Any, depth: int = 0) -> Any:
 
 
 def _key(key: Any) -> Any:
-    """A key that `json.dumps` writes: its own kinds as they are, any other as text."""
+    """A dictionary key that `json.dumps` accepts. Other types become text."""
     if isinstance(key, str):
         return whole_characters(key)
     return key if key is None or isinstance(key, int | float) else str(strict(key))
 
 
 def whole_characters(text: str) -> str:
-    """`text` as UTF-8 can hold it: halves of a character that belong together are joined, others become U+FFFD."""
+    """The text in a form that UTF-8 can encode: surrogate pairs are joined, lone surrogates become U+FFFD."""
     if text.isascii():
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
@@ -81,7 +81,7 @@ def one_line(text: str, limit: int) -> str:
 
 
 def text_of_error(error: BaseException) -> str:
-    """An exception's text; "" where even that raises."""
+    """The message of an exception. "" if reading the message raises."""
     try:
         return str(error)
     except Exception:  # `__str__` of a tool's own exception may raise anything

@@ -1,1 +1,1 @@
-"""Scores with their uncertainty, baselines, criteria, replications."""
+"""Evaluation: scores with confidence intervals, baselines, acceptance criteria, replications."""

@@ -1,7 +1,7 @@
-"""The learnability audit: how much of a label simple methods can read from the text, before anything is trained.
+"""The learnability audit: can a simple model predict the labels from the text, before anything is trained?
 
-TF-IDF with a linear model, cross-validated. If even the correlation's interval includes zero, the labels carry no
-signal that words reveal, and training would fit noise.
+It cross-validates a linear model on TF-IDF features. If the interval of the correlation includes zero, the words carry
+no signal about the labels, and training would fit noise.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ MAX_FOLDS = 5
 
 @dataclass(frozen=True)
 class Audit:
-    """Cross-validated accuracy and correlation, with 95% intervals, against the majority class."""
+    """Cross-validated accuracy and correlation with 95% intervals, and the majority class for comparison."""
 
     rows: int
-    majority: float
-    accuracy: float
+    majority: float  # share of the more frequent outcome, in [0.5, 1]
+    accuracy: float  # in [0, 1]
     accuracy_ci95: tuple[float, float]
-    correlation: float
+    correlation: float  # Pearson's, in [-1, 1]
     correlation_ci95: tuple[float, float]
 
     @property
@@ -50,7 +50,7 @@ class Audit:
 
 
 def text_pipeline(estimator):
-    """TF-IDF of words and word pairs that occur in two texts or more, then `estimator`."""
+    """A scikit-learn pipeline: TF-IDF of words and word pairs that occur in at least two texts, then `estimator`."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.pipeline import make_pipeline
 
@@ -58,7 +58,7 @@ def text_pipeline(estimator):
 
 
 def has_vocabulary(texts: list[str]) -> bool:
-    """Whether any word occurs in two of the texts: `text_pipeline` raises ValueError otherwise."""
+    """Whether any word occurs in two of the texts. If not, fitting `text_pipeline` raises ValueError."""
     words_of = text_pipeline(None).named_steps["tfidfvectorizer"].build_analyzer()
     seen: set[str] = set()
     for text in texts:
@@ -70,9 +70,9 @@ def has_vocabulary(texts: list[str]) -> bool:
 
 
 def audit_learnability(rows: list[TrainingRow], seed: int = 0) -> Audit | None:
-    """Audits rows; None when there are too few (under 20) for an honest answer.
+    """Audits rows. None for fewer than 20 rows, which are too few for a reliable answer.
 
-    Intervals are percentile bootstraps over rows (Efron and Tibshirani, 1993).
+    Intervals are 95% percentile bootstraps over rows (Efron and Tibshirani, 1993).
     """
     from sklearn.linear_model import Ridge
     from sklearn.model_selection import KFold, cross_val_predict

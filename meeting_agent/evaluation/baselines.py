@@ -1,4 +1,4 @@
-"""What any language model has to beat: words counted on the same rows, and what knows the task."""
+"""Baselines that a language model must beat: TF-IDF on the same rows, and baselines that know the task."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from meeting_agent.training.split import read_rows, split_rows
 
 
 def tfidf_baseline(train: list[TrainingRow], texts: list[str], seed: int) -> list[float]:
-    """P(YES) of each text by TF-IDF + logistic regression (scikit-learn) fitted on the training rows.
+    """P(YES) in [0, 1] for each text, by TF-IDF + logistic regression (scikit-learn) fitted on the training rows.
 
-    Where the rows all end alike or no word occurs in two of them, it is the share of YES among them.
+    If all rows have the same outcome or no word occurs in two of them, returns the share of YES for every text.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -31,7 +31,10 @@ def tfidf_baseline(train: list[TrainingRow], texts: list[str], seed: int) -> lis
 
 
 def missing_rows(log: dict) -> str | None:
-    """Why no baseline can be fitted: the rows that phase 1's `log` names are gone or changed. None if all is well."""
+    """A message if no baseline can be fitted because phase 1's rows are gone or changed. None otherwise.
+
+    `log` is the training log of phase 1.
+    """
     data = Path(log["settings"]["sft_data_path"])
     known = log.get("sha256", {}).get("data")
     if not data.is_file():
@@ -44,9 +47,10 @@ def missing_rows(log: dict) -> str | None:
 def fitted_baselines(
     environment: Environment, log: dict, scenarios: list[Scenario], seed: int, data_seed: int
 ) -> dict[str, Sequence[float | None]]:
-    """P(YES) of every scenario by each baseline: counted words, and those that know the task.
+    """Baseline -> P(YES) for every scenario, by TF-IDF and by the environment's own baselines.
 
-    They are fitted on the rows that phase 1 trained on, of which its `log` tells. None where those rows are gone.
+    They are fitted on the rows that phase 1 trained on, which its training log `log` names. Empty if those rows are
+    gone or changed.
     """
     if missing_rows(log):
         return {}

@@ -1,4 +1,4 @@
-"""The evaluation: every phase answers the same held-out scenarios, and is scored on them."""
+"""The evaluation: every phase answers the same held-out scenarios and is scored on them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from meeting_agent.evaluation.statistics import paired_comparison, score_probabi
 from meeting_agent.inference.engine import Engine
 from meeting_agent.inference.predictor import Predictor
 
-# What is compared with what on the same scenarios, as (after, before).
+# Pairs (after, before) that are compared on the same scenarios.
 COMPARISONS = (
     ("sft", "base"),
     ("sft", "tfidf_logistic"),
@@ -32,8 +32,8 @@ COMPARISONS = (
     ("dpo", "agent"),
     ("dpo", "sft"),
 )
-PHASES = {"sft": "agent", "dpo": "dpo"}  # what metrics and report call a policy that acts as an agent
-Probabilities = Sequence[float | None]  # None where nothing could be read
+PHASES = {"sft": "agent", "dpo": "dpo"}  # policy -> its name as an agent in metrics and report
+Probabilities = Sequence[float | None]  # None if an answer could not be read
 
 
 def play_held_out(
@@ -47,9 +47,9 @@ def play_held_out(
     unfinished: UnfinishedRollouts,
     processes,
 ) -> None:
-    """Every held-out scenario once by each policy, one policy after the other, as blocks on disk.
+    """Collects one rollout of every held-out scenario per policy, and writes them in blocks to disk.
 
-    A killed run goes on after its finished blocks; how many scenarios there are takes no memory.
+    A killed run resumes after its finished blocks. Memory does not grow with the number of scenarios.
     """
 
     def play(policy: str, scenarios: list[Scenario], wanted: list[int]) -> Iterable[list[Trajectory]]:
@@ -67,13 +67,13 @@ def play_held_out(
 
 @dataclass
 class HeldOut:
-    """What everybody said about the held-out scenarios."""
+    """The answers of all phases and baselines on the held-out scenarios, in the order of the scenarios."""
 
     scenarios: list[Scenario]
-    probabilities: dict[str, Probabilities]  # by phase: base, sft, agent, dpo
-    greedy: Probabilities  # of the phase 1 model, as plain text instead of expectations
-    rollouts: dict[str, list[RolloutSummary]]  # by phase: agent, dpo
-    baselines: dict[str, Probabilities]
+    probabilities: dict[str, Probabilities]  # phase (base, sft, agent, dpo) -> probabilities
+    greedy: Probabilities  # of the phase 1 model with plain greedy decoding, without RAIL
+    rollouts: dict[str, list[RolloutSummary]]  # phase (agent, dpo) -> rollouts
+    baselines: dict[str, Probabilities]  # baseline -> probabilities
 
     @property
     def success(self) -> list[float]:
@@ -87,7 +87,7 @@ def held_out_answers(
     trajectories: Iterable[Trajectory],
     baselines: dict[str, Probabilities],
 ) -> HeldOut:
-    """Answers of base and phase 1 model, beside what agents have played."""
+    """Makes the predictions of base and phase 1 model, and joins them with the agents' rollouts."""
     from meeting_agent.inference.prediction import greedy_answers, predict_probabilities
 
     rollouts: dict[str, list[RolloutSummary]] = {"agent": [], "dpo": []}
@@ -98,22 +98,22 @@ def held_out_answers(
     probabilities: dict[str, Probabilities] = {
         "base": predict_probabilities(base, prompts),
         "sft": sft,
-        **{name: [r.probability for r in played] for name, played in rollouts.items()},
+        **{name: [r.probability for r in summaries] for name, summaries in rollouts.items()},
     }
     return HeldOut(scenarios, probabilities, greedy_answers(predictor.engine, prompts), rollouts, baselines)
 
 
 def warn_if_unreadable(held_out: HeldOut, what: str) -> None:
-    """Warns of agents that never gave an answer that can be read: their base may know none of the words in `what`."""
+    """Warns if no answer of an agent can be read. The base may not know the words in `what`."""
     for name in held_out.rollouts:
         if all(p is None for p in held_out.probabilities[name]):
             print(
-                f"warning: no answer of the agents on {what} can be read: take a base that knows its words", flush=True
+                f"warning: no answer of the agents on {what} can be read: use a base that knows its words", flush=True
             )
 
 
 def held_out_scores(held_out: HeldOut, environment: Environment, seed: int) -> dict:
-    """Ceilings, baselines, phases and comparisons, as `results/metrics.json` holds them."""
+    """Scores of ceilings, baselines and phases, and paired comparisons, in the format of `results/metrics.json`."""
     success, probabilities = held_out.success, held_out.probabilities
     phases = {name: score_probabilities(probabilities[name], success) for name in ("base", "sft")}
     phases["sft"]["greedy"] = score_probabilities(held_out.greedy, success)
@@ -123,9 +123,9 @@ def held_out_scores(held_out: HeldOut, environment: Environment, seed: int) -> d
         [p for p in probabilities["sft"] if p is not None],
         success,
     )
-    phases |= {name: agent_statistics(played, environment.call_range) for name, played in held_out.rollouts.items()}
+    phases |= {name: agent_statistics(found, environment.call_range) for name, found in held_out.rollouts.items()}
     right = {name: is_right(p, success) for name, p in (probabilities | held_out.baselines).items()}
-    right |= {name: was_right(played) for name, played in held_out.rollouts.items()}
+    right |= {name: was_right(rollouts) for name, rollouts in held_out.rollouts.items()}
     ceilings = environment.ceilings(held_out.scenarios)
     return {
         "ceilings": ceilings,
@@ -142,22 +142,25 @@ def held_out_scores(held_out: HeldOut, environment: Environment, seed: int) -> d
         "attainable": {
             name: attainable_share(phases[name]["accuracy"], ceilings, view)
             for name, view in (("sft", "text_only"), ("agent", "all_tools"), ("dpo", "all_tools"))
-            if view in ceilings and ceilings[view] > ceilings["majority"]  # equal on a handful of scenarios
+            if view in ceilings and ceilings[view] > ceilings["majority"]  # they can be equal on few scenarios
         },
     }
 
 
 def attainable_share(accuracy: float, ceilings: dict[str, float], view: str) -> float:
-    """(accuracy - majority) / (ceiling - majority): 0 is guessing, 1 the best anybody could do with that view."""
+    """(accuracy - majority) / (ceiling - majority).
+
+    0 is as good as always giving the majority answer; 1 is the best possible with the information of `view`.
+    """
     return (accuracy - ceilings["majority"]) / (ceilings[view] - ceilings["majority"])
 
 
 def write_scenarios(path: Path, held_out: HeldOut) -> None:
-    """One row a held-out scenario: the truth, and what every phase said."""
+    """Writes a CSV with one row per held-out scenario: the true probability and the answers of every phase."""
     answers = [f"{name}_recommendation" for name in held_out.rollouts]
     rows = []
     for i, scenario in enumerate(held_out.scenarios):
         said = ["" if p[i] is None else f"{p[i]:.4f}" for p in held_out.probabilities.values()]
-        advice = [played[i].recommendation or "" for played in held_out.rollouts.values()]
+        advice = [rollouts[i].recommendation or "" for rollouts in held_out.rollouts.values()]
         rows.append([scenario.scenario_id, f"{scenario.success_probability:.4f}", *said, *advice])
     write_csv(path, ["scenario_id", "success_probability", *held_out.probabilities, *answers], rows)

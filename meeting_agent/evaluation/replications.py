@@ -1,4 +1,4 @@
-"""The whole pipeline again with other seeds, each run in its own scratch folder; the table goes into the report.
+"""Repeats the whole pipeline with other seeds, each run in its own scratch folder. The report shows the table.
 
 python -m meeting_agent.evaluation.replications --seeds 5,6 --scratch /tmp/replications
 """
@@ -28,13 +28,13 @@ class ReplicationConfig:
 
     seeds: str = setting("1,2,3,4,5,6", "comma-separated seeds; data, training and evaluation all change")
     recipe: str = input_path("recipes/embedded", "folder with the settings of the three phases")
-    scratch: str = output_path("build/replications", "where the runs go; a finished run is not repeated")
-    jobs: int = setting(2, "runs at a time, each on its share of the cores: small models use few cores well", 1, 64)
-    output: str = output_path("results/replications.json", "where the table goes")
+    scratch: str = output_path("build/replications", "folder for the runs; a finished run is not repeated")
+    jobs: int = setting(2, "number of parallel runs, which share the cores; a small model uses few cores", 1, 64)
+    output: str = output_path("results/replications.json", "file for the table")
 
 
 def phase_commands(recipe: Path, folder: Path, seed: int) -> list[list[str]]:
-    """The data generator and the three scripts of `recipe`, writing everything into `folder`."""
+    """The commands of one run: the data generator and the three scripts with `recipe`. They write into `folder`."""
     data, sft, dpo = folder / "data.csv", folder / "sft", folder / "dpo"
     traces, pairs = folder / "agent_traces.json", folder / "preference_pairs.json"
     phases: list[list[Any]] = [
@@ -65,7 +65,10 @@ def main() -> None:
 
 
 def replication(config: ReplicationConfig, seed: int, threads: int) -> dict:
-    """The row of one seed, unless it is there already by a run of its own; `run.log` holds what that printed."""
+    """The table row of one seed. Runs the pipeline unless the row is already on disk; its output goes to `run.log`.
+
+    Raises InputError if a phase fails.
+    """
     folder = Path(config.scratch) / Path(config.recipe).name / f"seed-{seed}"
     finished = folder / "row.json"
     if not finished.exists():
@@ -83,7 +86,7 @@ def replication(config: ReplicationConfig, seed: int, threads: int) -> dict:
 
 
 def method(settings: dict) -> dict:
-    """The settings that say how phase 3 works, and nothing of seeds and places."""
+    """The settings of phase 3 without seeds and paths."""
     return {k: v for k, v in settings.items() if not k.endswith(("seed", "path", "dir"))}
 
 

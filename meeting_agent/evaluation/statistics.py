@@ -1,4 +1,4 @@
-"""Scores with their uncertainty: accuracy, calibration, intervals, paired comparisons."""
+"""Scores with confidence intervals: accuracy, calibration, paired comparisons."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import numpy as np
 
 RESAMPLES = 2000
 CALIBRATION_BINS = 10
-CONSTANT_WITHIN = 1e-9  # equal numbers have a standard deviation of about 1e-17
+CONSTANT_WITHIN = 1e-9  # rounding may give equal numbers a small range
 
 
 def bootstrap_interval(statistic: Callable[..., float], *samples: np.ndarray, seed: int = 0) -> tuple[float, float]:
     """95% percentile bootstrap interval (Efron and Tibshirani, 1993) of `statistic(*samples)`.
 
-    Samples are of equal length and resampled together: each holds one number of every unit. One unit has no spread.
+    All samples have the same length (units,) and are resampled together. With one unit the interval has width 0.
     """
     from scipy.stats import bootstrap
 
@@ -34,7 +34,7 @@ def bootstrap_interval(statistic: Callable[..., float], *samples: np.ndarray, se
 
 
 def wilson_interval(correct: int, n: int) -> tuple[float, float]:
-    """95% score interval of a share (Wilson, 1927)."""
+    """95% score interval of the share `correct` / `n` (Wilson, 1927), in [0, 1]."""
     from scipy.stats import binomtest
 
     interval = binomtest(correct, n).proportion_ci(0.95, method="wilson")
@@ -42,13 +42,16 @@ def wilson_interval(correct: int, n: int) -> tuple[float, float]:
 
 
 def correlation_of(a: np.ndarray, b: np.ndarray) -> float:
-    """Pearson's correlation; 0 where one of both is constant, but for rounding."""
+    """Pearson's correlation in [-1, 1]. 0 if one of the two samples is constant up to rounding."""
     varies = min(np.ptp(a), np.ptp(b)) > CONSTANT_WITHIN
     return float(np.corrcoef(a, b)[0, 1]) if varies else 0.0
 
 
 def expected_calibration_error(p: np.ndarray, truth: np.ndarray) -> float:
-    """Mean gap between stated and observed success over ten equal-width bins, weighted by size, in [0, 1]."""
+    """ECE (Naeini et al., 2015) in [0, 1]: the mean gap between stated probability and observed success.
+
+    The gaps of ten equal-width bins are weighted by bin size. `p` and `truth` have shape (answers,).
+    """
     bins = np.minimum((p * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
     return float(sum(abs(p[bins == b].mean() - truth[bins == b].mean()) * (bins == b).mean() for b in set(bins)))
 
@@ -56,11 +59,14 @@ def expected_calibration_error(p: np.ndarray, truth: np.ndarray) -> float:
 def score_probabilities(
     probabilities: Sequence[float | None], success: Sequence[float], recommendations: Sequence[str | None] | None = None
 ) -> dict:
-    """Every score of a phase on its scenarios.
+    """All scores of a phase on its scenarios.
 
-    probabilities: what the model stated, None where nothing could be read (which counts as wrong).
-    success: the true probability of success; the outcome is YES above one half.
-    recommendations: YES or NO where a model gives its own; without them, YES is a probability above one half.
+    probabilities: the stated probabilities in [0, 1]; None if nothing could be read, which counts as wrong.
+    success: the true probabilities of success in [0, 1]; the outcome is YES above 0.5.
+    recommendations: the stated YES or NO. By default YES is a stated probability above 0.5.
+
+    Returns `n`, `accuracy`, `accuracy_ci95` and `valid_rate`. If any probability was stated, also `correlation` and
+    `mae` against the true probability, and `brier` (Brier, 1950) and `ece` against the outcome.
     """
     truth = np.array([s > 0.5 for s in success])
     stated = [p is not None for p in probabilities]
@@ -88,10 +94,11 @@ def score_probabilities(
 
 
 def paired_comparison(after: Sequence[bool], before: Sequence[bool], seed: int = 0) -> dict:
-    """Accuracy gain of `after` over `before` on the same scenarios.
+    """Compares two phases on the same scenarios; `after` and `before` say whether each answer was right.
 
-    Returns `delta`, its bootstrap 95% interval over scenarios `ci95`, the `p_value` of `mcnemar_p`, and how often only
-    `after` (`won`) or only `before` (`lost`) was right.
+    Returns `delta` (accuracy of `after` minus that of `before`, in [-1, 1]), `ci95` (its 95% bootstrap interval over
+    scenarios), `p_value` (from `mcnemar_p`), `won` (how often only `after` was right) and `lost` (how often only
+    `before` was right).
     """
     a, b = np.array(after, dtype=float), np.array(before, dtype=float)
     won, lost = int(((a == 1) & (b == 0)).sum()), int(((a == 0) & (b == 1)).sum())
@@ -106,7 +113,7 @@ def paired_comparison(after: Sequence[bool], before: Sequence[bool], seed: int =
 
 
 def mcnemar_p(won: int, lost: int) -> float:
-    """Two-sided p-value in [0, 1] of the exact McNemar test (McNemar, 1947) on the pairs that differ."""
+    """Two-sided p-value in [0, 1] of the exact McNemar test (McNemar, 1947). 1 if no answer differs."""
     from scipy.stats import binomtest
 
     return float(binomtest(won, won + lost, 0.5).pvalue) if won + lost else 1.0

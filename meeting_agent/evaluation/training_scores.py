@@ -1,4 +1,4 @@
-"""What the report says of pairs and training runs: counts, losses and margins."""
+"""Numbers of the report about pairs and training runs: counts, losses and margins."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from meeting_agent.agent.claims import UNGROUNDED
 
 
 def pair_statistics(pairs: Sequence[PreferencePair]) -> dict:
-    """What the pairs of two played trajectories are like, and how many (`made_up`) have a made-up rejected side."""
+    """Statistics of the pairs of two rollouts, and the number of pairs with a made-up rejected side (`made_up`)."""
     made_up = sum(p.rejected_id.endswith(UNGROUNDED) for p in pairs)
     pairs = [p for p in pairs if not p.rejected_id.endswith(UNGROUNDED)]
     gaps = [p.chosen_reward - p.rejected_reward for p in pairs]
@@ -29,7 +29,7 @@ def pair_statistics(pairs: Sequence[PreferencePair]) -> dict:
 
 
 def sft_curves(log: dict) -> dict:
-    """Loss by step, and the error on the selection rows by epoch."""
+    """The loss by step, and the squared error on the selection rows by epoch."""
     curve = [(e["step"], e["loss"]) for e in log["history"] if "loss" in e]
     selection = [(e["step"], e["eval_loss"]) for e in log["history"] if "eval_loss" in e]
     return first_and_last(curve, "loss") | {
@@ -56,7 +56,7 @@ def dpo_curves(metrics: TrainingMetrics) -> dict:
 
 
 def first_and_last(curve: list[tuple[float, float]], name: str) -> dict[str, float]:
-    """Means over the first and the last tenth of a curve: single steps are noise."""
+    """Means over the first and the last tenth of a curve, because single steps are noisy."""
     tenth = max(1, len(curve) // 10)
     return {
         f"{name}_first": sum(v for _, v in curve[:tenth]) / tenth,

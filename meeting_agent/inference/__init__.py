@@ -1,1 +1,1 @@
-"""Models that answer: loading them, the engine, chat formats, numbers read from digits, the litellm provider."""
+"""Inference: loading models, the engine, chat formats, numbers read from digits, and the litellm provider."""

@@ -1,4 +1,4 @@
-"""Which base model a name means: a folder of this machine, or a name on the Hugging Face Hub, and never by accident."""
+"""Resolves the name of a base model to a local folder or a name on the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ FILE_ENDS = (".gguf", ".safetensors", ".bin", ".pt", ".json")
 
 
 def base_place(name: str) -> str:
-    """What to load for `name`: a folder that is there, in the working directory or else the project, or a hub name.
+    """What to load for `name`: a folder in the working directory, else a folder in the project, else a hub name.
 
-    Raises InputError for an empty name, a LoRA adapter, and a name that looks like a path where nothing is.
+    Raises InputError for an empty name, for a LoRA adapter, and for a path that does not exist.
     """
     if not name.strip():
         raise InputError("--base_model_name is empty: give a folder or a hub name")
@@ -43,7 +43,7 @@ def base_place(name: str) -> str:
 
 
 def looks_local(name: str) -> bool:
-    """Whether a name cannot be meant for the hub, where names are NAME or OWNER/NAME."""
+    """Whether a name must be a path. Names on the hub have the form NAME or OWNER/NAME."""
     first = Path(name).parts[0] if Path(name).parts else name
     return (
         Path(name).is_absolute()
@@ -56,9 +56,10 @@ def looks_local(name: str) -> bool:
 
 
 def ask_hub(name: str) -> None:
-    """Raises InputError for a hub name that is not in the cache while the hub does not answer.
+    """Raises InputError if the hub does not answer and the model is not in the local cache.
 
-    The libraries would try for a minute; with the cache alone they are told not to. Behind a proxy only they can tell.
+    Without this check the libraries retry for a minute. If the model is cached, they are set to offline mode. Behind a
+    proxy nothing is checked, because only the libraries can connect through it.
     """
     if Path(name).exists() or getproxies():
         return
@@ -77,7 +78,7 @@ def ask_hub(name: str) -> None:
 
 
 def why_not_loaded(name: str, error: Exception) -> str:
-    """What a library said of a base that it could not load, in one line with what to do."""
+    """One line with a library's error for a base that cannot be loaded, and how to fix it if that is known."""
     says = str(error).splitlines()[0] if str(error) else type(error).__name__
     if "gated" in str(error) and not Path(base_place(name)).exists():
         return f"{says}; accept its terms at https://huggingface.co/{name} and run `hf auth login`"
@@ -85,21 +86,21 @@ def why_not_loaded(name: str, error: Exception) -> str:
 
 
 def portable_name(name: str) -> str:
-    """The name to keep in files: a folder of the project as seen from there, any other as it is."""
+    """The name to write into files: a path relative to the project for a folder inside it, else `name` itself."""
     place = Path(name)
     inside = place.is_absolute() and place.is_relative_to(PROJECT)
     return place.relative_to(PROJECT).as_posix() if inside else name
 
 
 def weight_files(name: str) -> list[Path]:
-    """The weights of a base that is a folder: one file, or several in order; none of a hub name."""
+    """The weight files of a base in a local folder, in order. Empty for a hub name."""
     place = Path(base_place(name))
     whole = place / BASE_WEIGHTS
     return [whole] if whole.is_file() else sorted(place.glob("*.safetensors"))
 
 
 def base_digest(name: str) -> str | None:
-    """SHA-256 of a base's weights: of the file, or of the digests of several; None for a hub name."""
+    """SHA-256 of a base's weight file, or of the joined digests of several files. None for a hub name."""
     files = weight_files(name)
     if len(files) > 1:
         return hashlib.sha256("\n".join(map(digest, files)).encode()).hexdigest()
@@ -107,7 +108,7 @@ def base_digest(name: str) -> str | None:
 
 
 def check_base(adapter: Path) -> None:
-    """Raises InputError if the base of an adapter that phase 1 trained has been changed since."""
+    """Raises InputError if the base's weights changed after phase 1 trained the adapter on them."""
     base = base_of_adapter(adapter)
     known = read_json(adapter / "training_log.json", "starter_sft.py").get("sha256", {}).get("base")
     if known and (found := base_digest(base)) and found != known:
@@ -115,13 +116,13 @@ def check_base(adapter: Path) -> None:
 
 
 def check_adapter(adapter: str | Path, written_by: str = "starter_sft.py") -> None:
-    """Raises InputError, naming the script to run, unless the folder `adapter` holds an adapter's weights."""
+    """Raises InputError, which names the script to run, unless the folder `adapter` holds an adapter's weights."""
     if not (Path(adapter) / ADAPTER_WEIGHTS).exists():
         raise InputError(f"{adapter} holds no adapter: run {written_by} first")
 
 
 def base_of_adapter(adapter: Path) -> str:
-    """The base that an adapter's own settings name; raises InputError if it is no adapter."""
+    """The name of the base in an adapter's settings. Raises InputError if the folder holds no adapter."""
     try:
         name = json.loads((adapter / ADAPTER_SETTINGS).read_text(encoding="utf-8"))["base_model_name_or_path"]
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:

@@ -1,16 +1,16 @@
-"""One chat format for every base model, whatever its tokenizer brings.
+"""Gives every tokenizer a chat format that works for agents.
 
-`prepare` runs once, when a tokenizer is loaded, and leaves two things on it: a chat template (messages to text) and a
-response template (the model's text back to a message). All other code goes through the tokenizer.
+`prepare` runs once, when a tokenizer is loaded. It sets two attributes: a chat template (messages to text) and a
+response template (the model's text back to a message). All other code uses the tokenizer.
 
-- The tokenizer's own format stays where a dialogue with tools survives it: tools, calls, results and answers reach the
-  model, earlier turns do not change when later ones come, and calls are read back as they were made. (Llama 3 has one
-  call a turn, and no place for words beside it: it is shown a turn of several calls as several turns.) For a family
-  that TRL knows, TRL's training template and response template stand in. Three things are fixed: content cannot open a
-  turn, thinking is off (an answer has few tokens), and "today" is always the same day, so that the same seed gives the
-  same run.
-- Any other tokenizer (without a template, with one that knows no tools, or one whose calls cannot be read) gets the
-  embedded base's format, `CHAT_TEMPLATE`, with turns made of its own markers: `TURNS`.
+- `prepare` keeps the tokenizer's own format if a dialogue with tools passes through it unchanged: the model sees tools,
+  calls, results and answers; earlier turns do not change when later turns are added; and calls can be read back as they
+  were made. If TRL has a training template and a response template for the model family, those are used. Llama 3 allows
+  one call per turn and no text beside it, so it is shown a turn with several calls as several turns. Three things are
+  fixed in every format. Content cannot open a turn. Thinking is off, because an answer has few tokens. The current date
+  is constant, so that the same seed gives the same run.
+- Any other tokenizer has no template, or one without tools, or one whose calls cannot be read back. It gets the format
+  of the embedded base, `CHAT_TEMPLATE`, with the turn markers of its own vocabulary (`TURNS`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from meeting_agent.inference.turns import MAX_CALLS_A_TURN, one_call_a_turn
 
 
 class Turn(NamedTuple):
-    """How a turn is written: opening, role, middle, content, closing; with escapes, as templates spell them."""
+    """The text of a turn is opening, role, middle, content, closing. Line breaks are escaped as in templates."""
 
     opening: str
     middle: str
@@ -36,17 +36,17 @@ class Turn(NamedTuple):
     assistant: str
 
 
-# The markers that families use; a tokenizer that has none writes its turns in plain text and closes them with its EOS.
+# Turn markers of model families. A tokenizer without any of them gets turns in plain text that end with its EOS token.
 TURNS = (
     Turn("<start_of_turn>", "\\n", "<end_of_turn>", "model"),  # Gemma
     Turn("<|im_start|>", "\\n", "<|im_end|>", "assistant"),  # ChatML: Qwen, SmolLM
     Turn("<|start_header_id|>", "<|end_header_id|>\\n\\n", "<|eot_id|>", "assistant"),  # Llama 3
 )
-# Every template that `prepare` leaves starts so, and by that is known when it is loaded again.
+# Every template that `prepare` sets starts like this, which identifies it when the tokenizer is loaded again.
 OURS = "{%- macro clean(text) -%}"
 ARGUMENTS = re.compile(r"(\w+\.arguments)\s*\|\s*tojson")
-# In front of a tokenizer's own template: plain messages, with markers in them defused as in `CHAT_TEMPLATE`, and calls
-# whose arguments stay the text that the model wrote.
+# Goes before a tokenizer's own template. It defuses markers in the messages as `CHAT_TEMPLATE` does, and keeps the
+# arguments of calls as the text that the model wrote.
 PLAIN_MESSAGES = """\
 {%- set plain = namespace(messages=[], calls=[]) -%}
 {%- for message in messages -%}
@@ -98,29 +98,32 @@ PROBE_OF_TWO_CALLS: list[dict[str, Any]] = [
 
 
 def prepare(tokenizer) -> None:
-    """Leaves a chat template and a response template on `tokenizer` that agents can be run and trained with.
+    """Sets a chat template and a response template on `tokenizer` that agents can run and train with.
 
-    Raises InputError if it has neither markers of turns nor an end-of-text token.
+    Raises InputError if the tokenizer has neither turn markers nor an end-of-text token.
     """
     tokenizer.padding_side = "left"
-    tokenizer.clean_up_tokenization_spaces = False  # what a model wrote is read to the letter
+    tokenizer.clean_up_tokenization_spaces = False  # decoding must not change what the model wrote
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     is_prepared = isinstance(tokenizer.chat_template, str) and tokenizer.chat_template.startswith(OURS)
     if not is_prepared and not _keep_own_format(tokenizer):
         _give_our_format(tokenizer)
     if tokenizer.pad_token is None:
-        raise InputError("this model's tokenizer has neither a padding token nor an end-of-text token: take another")
+        raise InputError("this model's tokenizer has neither a padding token nor an end-of-text token: use another")
     tokenizer.one_call_a_turn = not _shows_two_calls(tokenizer)
 
 
 def as_shown(tokenizer, messages: list[dict]) -> list[dict]:
-    """The messages in turns that the tokenizer's template takes: one call a turn where `prepare` found it so."""
+    """The messages in turns that the tokenizer's template accepts: one call per turn if it cannot show several."""
     return one_call_a_turn(messages) if getattr(tokenizer, "one_call_a_turn", False) else messages
 
 
 def render(tokenizer, messages: list[dict], tools: list[dict] | None = None, ask: bool = False) -> str:
-    """The chat as text, with `ask` up to where the model's turn begins; InputError if the template refuses it."""
+    """The chat as text. With `ask`, the text ends where the model's turn begins.
+
+    Raises InputError if the template refuses the messages.
+    """
     messages = as_shown(tokenizer, messages)
     try:
         return tokenizer.apply_chat_template(messages, tools=tools, add_generation_prompt=ask, tokenize=False)
@@ -135,9 +138,10 @@ def turn_end(tokenizer) -> str:
 
 
 def assistant_spans(tokenizer, text: str) -> list[tuple[int, int]]:
-    """Where in a rendered chat the model's own turns start and end: after the header that the prompt for a turn ends
-    with, and with the token that ends it. No content can hold either. A template's own marks say nearly the same, where
-    it has any: some take in the header, a line break, or the empty thoughts that the prompt brings along.
+    """(start, end) of each assistant turn in a rendered chat, in characters: the assistant mask.
+
+    A span starts after the turn's header and includes the token that ends the turn. Content can hold neither of the
+    two. We do not use a template's own generation marks: some include the header, a line break or an empty thought.
     """
     return [turn.span(1) for turn in _own_turn(tokenizer, tokenizer.chat_template).finditer(text)]
 
@@ -149,7 +153,10 @@ def _own_turn(tokenizer, _template: str) -> re.Pattern[str]:
 
 
 def read_message(tokenizer, prompt: str, text: str) -> dict:
-    """What the model wrote after `prompt` (without its end token), as an assistant message with well-formed calls."""
+    """Parses what the model wrote after `prompt` (without its end token) into an assistant message with tool calls.
+
+    If a call cannot be read, the whole text becomes the message's content.
+    """
     if tokenizer.response_template["fields"]["tool_calls"] == RESPONSE_TEMPLATE["fields"]["tool_calls"]:
         return to_openai_message(text)
     try:
@@ -162,8 +169,7 @@ def read_message(tokenizer, prompt: str, text: str) -> dict:
 
 
 def to_openai_message(text: str) -> dict:
-    """What a model that speaks our own format wrote, as an assistant message with its well-formed calls,
-    `MAX_CALLS_A_TURN` at most."""
+    """Parses text in our own format into an assistant message with at most `MAX_CALLS_A_TURN` tool calls."""
     calls = []
     for number, part in enumerate(text.split("<tool_call>", MAX_CALLS_A_TURN)[1:]):
         written, closed, _ = part.partition("</tool_call>")
@@ -186,17 +192,17 @@ def _openai_call(number: int, call: dict) -> dict:
 
 
 def _keep_own_format(tokenizer) -> bool:
-    """Makes the tokenizer's own format fit for agents; False, with everything as it was, if it cannot be."""
+    """Adapts the tokenizer's own format for agents. If that fails, restores the tokenizer and returns False."""
     from trl.chat_template_utils import add_response_schema, get_training_chat_template
 
     template, response_template = tokenizer.chat_template, tokenizer.response_template
     try:
-        tokenizer.chat_template = tokenizer.get_chat_template(tools=[PROBE_TOOL])  # of several, the one for tools
+        tokenizer.chat_template = tokenizer.get_chat_template(tools=[PROBE_TOOL])  # selects the template for tools
         if response_template is None:
             add_response_schema(tokenizer)
         try:
             training_template = get_training_chat_template(tokenizer)
-        except ValueError:  # TRL has none
+        except ValueError:  # TRL has none for this family
             training_template = None
         text = training_template or tokenizer.chat_template
         tokenizer.chat_template = (
@@ -239,7 +245,7 @@ def _dialogue_survives(tokenizer) -> bool:
 
 
 def _shows_two_calls(tokenizer) -> bool:
-    """Whether the template writes a turn of two calls with both of them and both results."""
+    """Whether the template can show a turn with two calls, with both calls and both results in the text."""
     tokenizer.one_call_a_turn = False
     try:
         whole = render(tokenizer, PROBE_OF_TWO_CALLS, [PROBE_TOOL])
@@ -249,12 +255,15 @@ def _shows_two_calls(tokenizer) -> bool:
 
 
 def _give_our_format(tokenizer) -> None:
-    """`CHAT_TEMPLATE` and `RESPONSE_TEMPLATE` in the markers of this tokenizer."""
+    """Sets `CHAT_TEMPLATE` and `RESPONSE_TEMPLATE` with the turn markers of this tokenizer.
+
+    Raises InputError if the tokenizer has no token that can end a turn.
+    """
     vocabulary = tokenizer.get_added_vocab()
     plain = Turn("<|", "|>\\n", tokenizer.eos_token or "", "assistant")
     turn = next((t for t in TURNS if t.opening in vocabulary and t.closing in vocabulary), plain)
     if not turn.closing:
-        raise InputError("this model's tokenizer has no token to end a turn with: take another model")
+        raise InputError("this model's tokenizer has no token to end a turn with: use another model")
 
     def header(role: str) -> str:
         return f"{turn.opening}{role}{turn.middle}"
@@ -277,8 +286,10 @@ def _give_our_format(tokenizer) -> None:
 
 
 def _defusing(tokenizer, template: str, markers: list[str]) -> str:
-    """The `clean` macro of `CHAT_TEMPLATE` for `markers` and for this tokenizer's special tokens and those of the
-    `template`: in them brackets become parentheses."""
+    """The `clean` macro of `CHAT_TEMPLATE` for this tokenizer. It turns the angle brackets of markers to parentheses.
+
+    The markers are `markers`, the tokenizer's special tokens, and the added tokens that occur in `template`.
+    """
     found = {token for token in tokenizer.get_added_vocab() if len(token) > 2 and token in template}
     found |= {*markers, *tokenizer.all_special_tokens}
     names = sorted(token[1:-1] for token in found if re.fullmatch(r"<.+>", token))

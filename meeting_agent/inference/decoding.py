@@ -1,4 +1,4 @@
-"""Which token comes next: sampling, numbers as expectations, and values that a request forces."""
+"""Choice of the next token: sampling, numbers read as expectations (RAIL), and forced values."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import torch
 
 from meeting_agent.inference.digits import HIGHEST, LOWEST, PREDICTION_OPENING, DigitReader
 
-TAIL = 24  # tokens that are looked back at: more than the openings have
+TAIL = 24  # number of last tokens that are compared with an opening; every opening is shorter
 
 
 @dataclass
 class Request:
-    """One text to continue. `temperature` 0 is greedy; `seed` makes sampling repeatable.
+    """One text to continue.
 
-    `read_fractions` turns RAIL on. `forced_values` are values that the model has no say in: where the text ends with
-    `"name": "` for one of their names, the value is written for it. Requests of one `session` are turns of one
-    conversation: what an earlier turn has read is not read again.
+    `temperature` 0 is greedy decoding; `seed` makes sampling repeatable. `read_fractions` turns on RAIL. If the text
+    ends with `"name": "` for a name in `forced_values`, the engine writes that value. Requests with the same `session`
+    are turns of one conversation and share its prefix cache.
     """
 
     prompt: str
@@ -32,7 +32,7 @@ class Request:
 
 
 class Row:
-    """One conversation inside a batch: what it was asked, and what has been written so far."""
+    """One conversation in a batch: its request, the prompt's token ids, and the tokens generated so far."""
 
     def __init__(self, request: Request, prompt: list[int], positions: int | None = None):
         self.request, self.prompt = request, prompt
@@ -50,7 +50,7 @@ class Row:
         return self._random.random()
 
     def take(self, token: int, end_ids: set[int]) -> bool:
-        """Adds a token; True if it was the last."""
+        """Adds a token. Returns True if generation of this row has ended."""
         if token in end_ids:
             self.done = True
         else:
@@ -60,10 +60,10 @@ class Row:
 
 
 class TokenChooser:
-    """Chooses every row's next token from its logits.
+    """Chooses the next token of every row from its logits.
 
-    Where a row is about to write the first digit after `{"probability": 0.`, the number is the expectation over the
-    model's own digit distribution, and its digits are forced.
+    After `{"probability": 0.` the number is the expectation over the model's own digit distribution, and its digits are
+    forced (RAIL, Lukasik et al., 2024).
     """
 
     def __init__(self, tokenizer, device: torch.device):
@@ -74,11 +74,11 @@ class TokenChooser:
         self._with_quote = {index for token, index in vocabulary if token.endswith('"')}
 
     def expected(self, logits: torch.Tensor) -> torch.Tensor:
-        """Expected fractions in [0.01, 0.99]; logits (..., vocabulary) at the first digit -> (...)."""
+        """Expected fractions in [0.01, 0.99] of shape (...), from logits (..., vocabulary) at the first digit."""
         return self.digits.expected(logits).clamp(LOWEST, HIGHEST)
 
     def choose(self, rows: list[Row], logits: torch.Tensor) -> list[int]:
-        """The next token of each row; logits (rows, vocabulary)."""
+        """The next token id of each row, from logits of shape (rows, vocabulary)."""
         logits = logits.float()
         greedy = logits.argmax(-1).tolist()
         sampled = self._sampled(rows, logits)
@@ -90,7 +90,7 @@ class TokenChooser:
         return chosen
 
     def _sampled(self, rows: list[Row], logits: torch.Tensor) -> dict[int, int]:
-        """Tokens of the rows with a temperature, drawn by inverse transform sampling with each row's own seed."""
+        """Row -> token for rows with a temperature above 0, by inverse transform sampling with the row's own seed."""
         hot = [i for i, row in enumerate(rows) if row.request.temperature > 0 and not row.done]
         if not hot:
             return {}
@@ -100,7 +100,7 @@ class TokenChooser:
         return dict(zip(hot, torch.searchsorted(total, draws).squeeze(1).tolist(), strict=True))
 
     def _forced(self, row: Row, logits: torch.Tensor) -> list[int]:
-        """The tokens that must come next: two digits of a number, or a value of the request; empty if any may."""
+        """The token ids that must come next: two digits of a number, or a forced value. Empty if the choice is free."""
         text = ""
         if row.request.read_fractions and row.last_token in self._with_dot and self._ends(row, PREDICTION_OPENING):
             text = f"{float(self.expected(logits)):.2f}"[2:]

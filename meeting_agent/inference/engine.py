@@ -1,9 +1,8 @@
 """The inference engine: one model in memory, one batch of conversations at a time.
 
-It knows text and tokens, and nothing of agents or of what they talk about. Numbers are read by regression-aware
-inference (RAIL, Lukasik et al., 2024): where the model is about to write the first digit after `{"probability": 0.`,
-the value is the expectation over its own digit distribution, and those digits are what it is made to write. Every
-number is therefore valid, whatever the sampling temperature.
+It knows text and tokens. It knows nothing about agents or their task. Numbers are read by regression-aware inference
+(RAIL, Lukasik et al., 2024): after `{"probability": 0.` the value is the expectation over the model's own digit
+distribution, and the engine forces the digits of that value. So every number is valid at any sampling temperature.
 """
 
 from __future__ import annotations
@@ -40,15 +39,18 @@ __all__ = ["Completion", "Engine", "Request", "open_engine"]
 
 @dataclass
 class Completion:
-    """What the model wrote (without its end token), and how many tokens it read and wrote."""
+    """The answer to one request."""
 
-    text: str
-    prompt_tokens: int
-    completion_tokens: int
+    text: str  # what the model wrote, without its end token
+    prompt_tokens: int  # length of the prompt
+    completion_tokens: int  # length of the text
 
 
 def open_engine(model_path: str, base_model_name: str | None = None, fp32: bool = False) -> Engine:
-    """An engine for a LoRA adapter (over its own base, or `base_model_name`) or for a whole model."""
+    """An engine for a LoRA adapter on its own base (or on `base_model_name`), or for a whole model.
+
+    Raises InputError if the path does not exist.
+    """
     path = Path(model_path)
     if (path / ADAPTER_SETTINGS).exists():
         return Engine(base_model_name or base_of_adapter(path), model_path, fp32=fp32)
@@ -58,14 +60,14 @@ def open_engine(model_path: str, base_model_name: str | None = None, fp32: bool 
 
 
 class Engine:
-    """A causal LM with an optional LoRA adapter merged in memory, in full precision (the files stay as they are).
+    """A causal LM with an optional LoRA adapter that is merged in memory; the files do not change.
 
-    It then computes in bfloat16 where the machine does, unless `fp32`. Weights in few bits take up no adapter exactly:
-    there it stays beside them.
+    Merging happens in full precision. The engine then computes in bfloat16 if the machine supports it, unless `fp32` is
+    set. Quantized weights cannot hold a merged adapter exactly, so there the adapter stays separate.
 
-    How a base is read follows from what it can do, tried when it is loaded (`self_check.py`): many conversations
-    together, with the keys and values of earlier turns kept (`reuses`); together, each turn anew; or with Transformers'
-    own `generate`, on conversations of one length (`plain`).
+    A self-check at loading time (`self_check.py`) selects one of three ways to read conversations: in batches with a
+    prefix cache (`reuses`); in batches that read every turn from the start; or with Transformers' own `generate`, in
+    batches of equal length (`plain`).
     """
 
     def __init__(self, base: str, adapter: str | None = None, batch_size: int = 128, fp32: bool = False):
@@ -94,12 +96,16 @@ class Engine:
         self.chooser = TokenChooser(tokenizer, self.device)
         self.prefix_cache = PrefixCache(2 * batch_size)
         self.end_ids = end_ids(model, tokenizer)
-        # A sliding window counts slots, so padding between old and new tokens would shift it.
+        # A sliding window counts cache slots, so padding between old and new tokens would shift it. Such models get no
+        # prefix cache.
         self.reuses, self.plain = fastest_way(self.passes, probe_ids(model, tokenizer), attends_to_all(model))
 
     @torch.inference_mode()
     def fractions(self, prompts: list[str]) -> list[float]:
-        """The number that each prompt, ending right before its first digit, would continue with."""
+        """The number in [0.01, 0.99] that continues each prompt. A prompt must end right before the first digit.
+
+        Raises InputError for a prompt that does not fit into the model's positions.
+        """
         if not prompts:
             return []
         encoded = self.encode(prompts)
@@ -110,7 +116,7 @@ class Engine:
             return [float(self.chooser.expected(self.passes.plain_logits(tokens))) for tokens in encoded]
         order = sorted(range(len(prompts)), key=lambda i: len(encoded[i]))
         answers = [0.0] * len(prompts)
-        # More at once outgrow the caches of a CPU and take 1.4 times as long.
+        # Larger batches do not fit into the CPU's caches and take 1.4 times as long.
         size = max(1, self.batch_size // 2)
         for start in range(0, len(order), size):
             chosen = order[start : start + size]
@@ -120,15 +126,15 @@ class Engine:
         return answers
 
     def encode(self, texts: list[str]) -> list[list[int]]:
-        """The token ids of each text; raises InputError for a token that the base has no embedding for."""
+        """The token ids of each text. Raises InputError for a token without an embedding in the base."""
         encoded = self.tokenizer(texts, add_special_tokens=False)["input_ids"]
         check_tokens(encoded, self.model, self.tokenizer)
         return encoded
 
     def generate(self, requests: list[Request]) -> list[Completion]:
-        """Continues every request, in batches of similar length.
+        """Continues every request, in batches of similar length. Returns the answers in the order of the requests.
 
-        A base of few positions stops where they end; a prompt that fills them is not continued at all.
+        Generation stops at the model's last position. A prompt that fills all positions gets an empty answer.
         """
         order = sorted(range(len(requests)), key=lambda i: len(requests[i].prompt))
         answers: dict[int, Completion] = {}
@@ -147,7 +153,7 @@ class Engine:
         return [answers[i] for i in range(len(requests))]
 
     def _batches(self, rows: list[Row]) -> Iterable[list[Row]]:
-        """What can be continued together: all of them, or the plain way those of one length."""
+        """Splits rows into batches that can run together: one batch, or one per prompt length in the `plain` way."""
         if not self.plain:
             return [rows] if rows else []
         by_length: dict[int, list[Row]] = defaultdict(list)
@@ -157,7 +163,7 @@ class Engine:
 
     @torch.inference_mode()
     def _continue_plainly(self, rows: list[Row]) -> None:
-        """Transformers' own `generate`, made to write the tokens that we choose."""
+        """Runs Transformers' own `generate` with a logits processor that forces the tokens that we choose."""
         from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
         engine, end = self, min(self.end_ids)
@@ -205,7 +211,7 @@ class Engine:
             mask = torch.cat([mask, mask.new_ones(len(live), 1)], dim=1)
             position = position[:, -1:] + 1
             keep = [i for i, row in enumerate(live) if not row.done]
-            # Rows that have ended ride along until a quarter of the batch has: shrinking the cache copies it.
+            # Shrinking the cache copies it, so finished rows stay until they are a quarter of the batch.
             if len(keep) <= 0.75 * len(live):
                 chosen_rows = torch.tensor(keep, device=self.device)
                 cache.batch_select_indices(chosen_rows)
@@ -219,7 +225,7 @@ class Engine:
         return self.prefix_cache.get(request.session) or self.prefix_cache.get(request.prompt)
 
     def _read_repeated_prompts(self, rows: list[Row]) -> None:
-        """Reads prompts that several new conversations open with once for all of them."""
+        """Reads each prompt that opens several new conversations once, and puts it into the prefix cache."""
         requests = [row.request for row in rows]
         opening = Counter(r.prompt for r in requests if r.session and self._cached_prefix(r) is None)
         repeated = {row.request.prompt: row.prompt for row in rows if opening[row.request.prompt] > 1}

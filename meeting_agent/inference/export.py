@@ -1,4 +1,4 @@
-"""An adapter merged into its base: one folder that any server of Hugging Face models takes.
+"""Merges an adapter into its base model, as one folder that any server of Hugging Face models can load.
 
 python -m meeting_agent.inference.export --adapter models/dpo_aligned_adapter --output build/merged
 """
@@ -18,7 +18,7 @@ class ExportConfig:
     """Settings of the export."""
 
     adapter: str = input_path("models/dpo_aligned_adapter", "the adapter that phase 1 or 3 wrote")
-    output: str = output_path("build/merged", "where the merged model goes")
+    output: str = output_path("build/merged", "folder for the merged model")
     overwrite: bool = overwrite_setting()
 
 
@@ -33,7 +33,7 @@ def main() -> None:
 
     model = with_adapter(load_model(base), config.adapter).merge_and_unload()
     tokenizer = load_tokenizer(base)
-    ends = sorted(end_ids(model, tokenizer))  # a server stops where the engine does
+    ends = sorted(end_ids(model, tokenizer))  # a server must stop at the same tokens as the engine
     model.generation_config.eos_token_id = ends if len(ends) > 1 else ends[0]
     with output.writing() as folder:
         model.save_pretrained(folder)

@@ -1,4 +1,4 @@
-"""Base models, tokenizers and adapters from disk or hub, and what a base can take: its tokens and its positions."""
+"""Loads base models, tokenizers and adapters from disk or hub, and checks a base's tokens and positions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from meeting_agent.inference.chat_format import prepare, turn_end
 
 
 def load_tokenizer(path: str):
-    """The tokenizer at `path` (a folder or a hub name), with a chat format that agents can use."""
+    """The tokenizer at `path` (a folder or a hub name), with a chat format for agents.
+
+    Raises InputError if it cannot be loaded.
+    """
     from transformers import AutoTokenizer
 
     place = base_place(path)
@@ -31,7 +34,10 @@ def load_tokenizer(path: str):
 
 
 def load_model(path: str, dtype: torch.dtype = torch.float32, **options):
-    """The causal LM at `path` (a folder or a hub name), on the GPU if there is one."""
+    """The causal LM at `path` (a folder or a hub name), on the GPU if there is one.
+
+    Raises InputError if it cannot be loaded or is a LoRA adapter.
+    """
     from transformers import AutoModelForCausalLM
 
     place = base_place(path)
@@ -46,13 +52,16 @@ def load_model(path: str, dtype: torch.dtype = torch.float32, **options):
     if getattr(model, "peft_config", None):
         raise InputError(f"base model {path!r} is a LoRA adapter: give the model that it was merged into")
     for layer in model.modules():
-        if hasattr(layer, "support_avx512bf16_for_cpu"):  # bitsandbytes packs such layers to answer, not to train on
+        if hasattr(layer, "support_avx512bf16_for_cpu"):  # bitsandbytes packs such layers, and then they cannot train
             layer.support_avx512bf16_for_cpu = False
     return model.to("cuda") if torch.cuda.is_available() and not options and not is_quantized(model) else model
 
 
 def with_adapter(model, adapter: str, trainable: bool = False):
-    """`model` with the LoRA adapter in the folder `adapter`; raises InputError if that does not fit or is broken."""
+    """`model` with the LoRA adapter in the folder `adapter`.
+
+    Raises InputError if the adapter is missing, broken or does not fit the model.
+    """
     from peft import PeftModel
 
     if not (Path(adapter) / ADAPTER_WEIGHTS).exists():
@@ -67,22 +76,25 @@ def with_adapter(model, adapter: str, trainable: bool = False):
 
 
 def is_quantized(model) -> bool:
-    """Whether the weights are kept in few bits, so that they can neither be cast nor take up an adapter exactly."""
+    """Whether the weights are quantized. Such weights can neither be cast nor hold a merged adapter exactly."""
     return bool(getattr(model, "is_quantized", False))
 
 
-# ----------------------------------------------------------------------------- what a base can take
+# ----------------------------------------------------------------------------- tokens and positions of a base
 
 
 def end_ids(model, tokenizer) -> set[int]:
-    """The tokens that end the model's turn: its own, and that of the chat template."""
+    """The token ids that end the model's turn: those of the model and that of the chat template."""
     ends = model.generation_config.eos_token_id
     turn = tokenizer.convert_tokens_to_ids(turn_end(tokenizer))
     return {tokenizer.eos_token_id, turn, *(ends if isinstance(ends, list) else [ends])} - {None}
 
 
 def attends_to_all(model) -> bool:
-    """Whether every layer sees all tokens so far: none through a window or a state, as the model's own cache tells."""
+    """Whether every layer attends to all earlier tokens, without a sliding window or a recurrent state.
+
+    The layer types of the model's own cache decide.
+    """
     from transformers import DynamicCache
     from transformers.cache_utils import DynamicLayer
 
@@ -94,14 +106,14 @@ def attends_to_all(model) -> bool:
 
 
 def embedded_tokens(model) -> int:
-    """How many token ids the model has an embedding for."""
+    """The number of token ids with an embedding."""
     return model.get_input_embeddings().weight.shape[0]
 
 
 def position_limit(model) -> int | None:
-    """How many tokens fit, where positions are learned, one vector each; None where they are computed."""
+    """The maximum number of tokens if the model has learned position embeddings; None if positions are computed."""
     tokens = model.get_input_embeddings()
-    decoder = model.get_decoder() if hasattr(model, "get_decoder") else model  # beside it there may be pictures
+    decoder = model.get_decoder() if hasattr(model, "get_decoder") else model  # leaves out an image encoder
     learned = [
         module.num_embeddings
         for name, module in decoder.named_modules()
@@ -114,7 +126,7 @@ def position_limit(model) -> int | None:
 
 
 def use_known_pad(model, tokenizer) -> None:
-    """Pads with a token that the model has an embedding for: what is padding counts for nothing."""
+    """Replaces a padding token that has no embedding. Any token can serve, because padding is masked."""
     if not 0 <= tokenizer.pad_token_id < embedded_tokens(model):
         other = next((i for i in (tokenizer.eos_token_id, tokenizer.bos_token_id, 0) if i is not None), 0)
         warn_of_pad(tokenizer.pad_token)
@@ -124,11 +136,11 @@ def use_known_pad(model, tokenizer) -> None:
 @functools.cache  # a base is loaded several times in a phase
 def warn_of_pad(token: str) -> None:
     if is_first_process():
-        print(f"warning: the base has no embedding for the padding token {token}: pads with another", flush=True)
+        print(f"warning: the base has no embedding for the padding token {token}: uses another to pad", flush=True)
 
 
 def check_tokens(rows: Iterable[list[int]], model, tokenizer) -> None:
-    """Raises InputError where token ids have no embedding: somebody added words to the tokenizer alone."""
+    """Raises InputError for a token id without an embedding: words were added to the tokenizer but not to the model."""
     known = embedded_tokens(model)
     if len(tokenizer) <= known:
         return
@@ -137,10 +149,10 @@ def check_tokens(rows: Iterable[list[int]], model, tokenizer) -> None:
         raise InputError(
             f"the text holds {tokenizer.convert_ids_to_tokens(unknown)!r}, for which this base has no embedding (its "
             f"tokenizer has {len(tokenizer)} tokens, it has {known}): call resize_token_embeddings({len(tokenizer)}) "
-            "and save the base again, or take the token out of its tokenizer"
+            "and save the base again, or remove the token from its tokenizer"
         )
 
 
 def too_long(tokens: int, positions: int) -> str:
-    """What to say of a text that does not fit into a base."""
-    return f"a text of {tokens} tokens does not fit into the {positions} positions of this base: take one with more"
+    """The error message for a text that does not fit into a base."""
+    return f"a text of {tokens} tokens does not fit into the {positions} positions of this base: use one with more"

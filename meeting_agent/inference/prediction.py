@@ -1,4 +1,4 @@
-"""Phase 1's question put to a model: a probability read by RAIL, then a reason in the model's own words."""
+"""Predictions of phase 1: a probability read by RAIL, then a reason that the model generates."""
 
 from __future__ import annotations
 
@@ -13,21 +13,24 @@ if TYPE_CHECKING:
     from meeting_agent.inference.engine import Engine
 
 MAX_ANSWER_TOKENS = 24
-MAX_REASON_TOKENS = 32  # a sentence of the embedded base's words has 16, two Russian words have 28
+MAX_REASON_TOKENS = 32  # a sentence takes 16 tokens of the embedded base, two Russian words take 28
 
 
 def chat_text(tokenizer, prompt: str) -> str:
-    """The prompt as the chat template writes it, ready for the model's turn."""
+    """The prompt in the chat template, up to the start of the model's turn."""
     return render(tokenizer, [{"role": "user", "content": prompt}], ask=True)
 
 
 def predict_probabilities(engine: Engine, prompts: list[str]) -> list[float]:
-    """Probability in [0.01, 0.99] for each prompt, by one forward pass each."""
+    """The probability in [0.01, 0.99] for each prompt, from one forward pass each."""
     return engine.fractions([chat_text(engine.tokenizer, p) + PREDICTION_OPENING for p in prompts])
 
 
 def predict_prompts(engine: Engine, prompts: list[str]) -> list[dict]:
-    """`probability` and `reason` for each prompt; a reason that does not end in time is empty."""
+    """`probability` in [0.01, 0.99] and `reason` for each prompt.
+
+    A reason that is longer than `MAX_REASON_TOKENS` becomes empty.
+    """
     from meeting_agent.inference.engine import Request
 
     texts = [chat_text(engine.tokenizer, p) + PREDICTION_OPENING for p in prompts]
@@ -40,22 +43,22 @@ def predict_prompts(engine: Engine, prompts: list[str]) -> list[dict]:
 
 
 def read_reason(text: str) -> str:
-    """The JSON string that a model goes on with behind its opening quote; empty if it does not end or is no text."""
+    """The JSON string whose opening quote comes before `text`. Empty if it does not end or is not valid."""
     try:
         reason, _ = json.JSONDecoder(strict=False).raw_decode(f'"{text}')
-        reason.encode()  # half of a character that takes two escapes could not be written to a file
+        reason.encode()  # a lone surrogate could not be written to a file
     except ValueError:
         return ""
     return reason
 
 
 def comes_back(tokenizer, reason: str) -> bool:
-    """Whether `predict_prompts` lets the model write enough to repeat a reason that it was trained on."""
+    """Whether a reason of the training data is short enough for `predict_prompts` to return it in full."""
     return len(tokenizer.encode(f"{reason_text(reason)[1:]}}}", add_special_tokens=False)) <= MAX_REASON_TOKENS
 
 
 def greedy_answers(engine: Engine, prompts: list[str]) -> list[float | None]:
-    """What plain greedy decoding, without RAIL, answers to each prompt: the probability, or None if unreadable."""
+    """The probability that plain greedy decoding (without RAIL) writes for each prompt, or None if unreadable."""
     from meeting_agent.inference.engine import Request
 
     texts = [chat_text(engine.tokenizer, p) for p in prompts]
@@ -66,7 +69,7 @@ def greedy_answers(engine: Engine, prompts: list[str]) -> list[float | None]:
 
 
 def read_probability(text: str) -> float | None:
-    """The probability in an answer, if there is one in [0, 1]."""
+    """The probability in an answer if there is one in [0, 1], else None."""
     found = re.search(r'"probability":\s*([01](?:\.\d+)?)\b', text)
     value = float(found.group(1)) if found else None
     return value if value is not None and 0.0 <= value <= 1.0 else None
@@ -79,5 +82,5 @@ def target_text(probability: float, reason: str) -> str:
 
 
 def reason_text(reason: str) -> str:
-    """A reason as JSON, in its own letters: a small model reads escapes for them as many strange tokens."""
+    """A reason as JSON without escapes for letters, because a small model reads an escape as many rare tokens."""
     return json.dumps(reason, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""The phase 1 model as a function: a prompt in, a probability and a reason out."""
+"""The phase 1 model as a function from a prompt to a probability and a reason."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from pathlib import Path
 
 
 class Predictor:
-    """Answers phase 1's question.
+    """Predicts probabilities and reasons, and caches them by prompt.
 
-    `model_path` is the adapter that phase 1 wrote, or any causal LM; `fp32` is full precision also where the machine
-    computes bfloat16. Answers are kept, so asking again costs nothing.
+    `model_path` is the adapter that phase 1 wrote, or any causal LM. `fp32` means full precision even on hardware that
+    supports bfloat16.
     """
 
     def __init__(self, model_path: str | Path, base_model_name: str | None = None, fp32: bool = False):
@@ -19,7 +19,7 @@ class Predictor:
         self._answers: dict[str, dict] = {}
 
     def predict_prompt(self, prompt: str) -> dict:
-        """`probability` in [0.01, 0.99] (an expectation over the model's digits) and `reason`, a word."""
+        """`probability` in [0.01, 0.99] (an expectation over the model's digits) and `reason`."""
         return self.predict_many([prompt])[0]
 
     def predict_many(self, prompts: list[str]) -> list[dict]:
@@ -31,5 +31,5 @@ class Predictor:
         return [self._answers[p] for p in prompts]
 
     def clear(self) -> None:
-        """Clears the answers kept so far."""
+        """Clears the prediction cache."""
         self._answers.clear()

@@ -1,4 +1,4 @@
-"""Keys and values kept between the turns of a conversation, so that each turn reads only what is new."""
+"""The prefix cache: keys and values kept between the turns of a conversation, so that a turn reads only new tokens."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from transformers.cache_utils import Cache, DynamicLayer
 
-ROOM = 64  # slots a layer grows by: growing one at a time would copy everything at every token
+ROOM = 64  # slots that a layer grows by; growing by one slot would copy the whole layer at every token
 
 
 class GrowingLayer(DynamicLayer):
@@ -43,19 +43,19 @@ def growing_cache() -> Cache:
 
 @dataclass
 class CachedPrefix:
-    """What a model has read of one conversation: token ids, and (keys, values) of (heads, tokens, size) per layer."""
+    """What a model has read of one conversation."""
 
-    tokens: list[int]
-    layers: list[tuple[torch.Tensor, torch.Tensor]]
+    tokens: list[int]  # token ids
+    layers: list[tuple[torch.Tensor, torch.Tensor]]  # (keys, values) per layer, each (heads, tokens, size)
 
     def shared_with(self, tokens: list[int]) -> int:
-        """How many leading tokens need not be read again; the last one always is, for its prediction."""
+        """The number of leading tokens that need not be read again. The last token is always read for its logits."""
         limit = min(len(self.tokens), len(tokens) - 1)
         return next((i for i in range(limit) if self.tokens[i] != tokens[i]), limit)
 
 
 class PrefixCache:
-    """The most recently used conversations by key."""
+    """The `capacity` most recently used prefixes, by session or by prompt."""
 
     def __init__(self, capacity: int):
         self.capacity = capacity
@@ -94,6 +94,6 @@ def batch_cache(prefixes: list[CachedPrefix | None], shared: list[int]) -> Cache
 
 
 def take_prefix(cache: Any, row: int, mask: torch.Tensor, tokens: list[int]) -> CachedPrefix:
-    """One row of a batch cache without its padding; `mask` (slots,) marks the slots that hold its tokens."""
+    """One row of a batch cache without its padding. `mask` (slots,) marks the slots that hold the row's tokens."""
     slots = mask.nonzero().squeeze(1)
     return CachedPrefix(tokens, [(layer.keys[row][:, slots], layer.values[row][:, slots]) for layer in cache.layers])

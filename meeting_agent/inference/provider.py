@@ -1,7 +1,8 @@
-"""The engine as an in-process litellm provider, so that npcpy agents talk to it as to any hosted model.
+"""The engine as an in-process litellm provider, so that npcpy agents use it like any hosted model.
 
-Agents run in threads; their requests meet in a `Batcher`, which hands them to the engine together. Litellm turns what
-goes wrong in a provider into a server's errors. What goes wrong here is none: it ends the run, as itself.
+Agents run in threads. A `Batcher` collects their requests and passes them to the engine as one batch. Litellm turns
+every exception of a provider into a server error. An exception of the engine is not a server error, so the batcher
+raises it unchanged and ends the run.
 """
 
 from __future__ import annotations
@@ -19,20 +20,20 @@ from meeting_agent.common.stopping import RunStopped
 from meeting_agent.inference.chat_format import read_message, render
 from meeting_agent.inference.engine import Completion, Engine, Request
 
-os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # or importing litellm fetches a price list
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # else importing litellm downloads a price list
 
 PROVIDER = "in-process"
 MODEL = "meeting-agent"
-SESSION_HEADER = "x-session"  # which conversation a request goes on, and what seeds its sampling
-ARGUMENTS_HEADER = "x-arguments"  # values of call arguments that the model need not copy itself, as JSON
+SESSION_HEADER = "x-session"  # the conversation of a request; also seeds its sampling
+ARGUMENTS_HEADER = "x-arguments"  # JSON of the call arguments that the engine fills in (`forced_values`)
 T = TypeVar("T")
 
 
 class Batcher:
-    """Runs jobs in threads of their own, and their requests as one batch, once every agent at work has asked.
+    """Runs every job in its own thread, and answers their requests in one batch when every unfinished job has asked.
 
-    Which requests share a batch, and in which order, therefore depends on the conversations alone and never on timing:
-    the same seed gives the same numbers to the last bit. The engine runs in the thread that calls `play`.
+    So the content and the order of a batch depend only on the conversations, never on timing, and the same seed gives
+    bit-equal results. The engine runs in the thread that calls `play`.
     """
 
     def __init__(self, engine: Engine):
@@ -45,24 +46,24 @@ class Batcher:
         self._changed = threading.Condition()
 
     def play(self, jobs: Sequence[Callable[[], T]]) -> list[T]:
-        """What every job returns; together they start from an empty memory.
+        """Runs the jobs together, starting with an empty prefix cache, and returns their results.
 
-        Raises what the engine or the provider raised, as it was; the jobs are then ended.
+        If the engine or the provider raises an exception, ends all jobs and raises it unchanged.
         """
         self.engine.prefix_cache.clear()
         self._unfinished, self._stopped, self._broken = len(jobs), False, None
         with ThreadPoolExecutor(len(jobs)) as pool:
             try:
-                played = [pool.submit(self._at_work, job) for job in jobs]
+                futures = [pool.submit(self._at_work, job) for job in jobs]
                 while batch := self._next_batch():
                     self._answer(batch)
             except BaseException:
                 self._stop()
                 raise
-        return [job.result() for job in played]
+        return [future.result() for future in futures]
 
     def submit(self, request: Request) -> Future:
-        """The engine's answer to one agent, when all have asked; RunStopped if the run was stopped."""
+        """A future for the engine's answer to one request. It holds RunStopped if the run was stopped."""
         future: Future = Future()
         with self._changed:
             if self._stopped:
@@ -87,7 +88,7 @@ class Batcher:
                 self._changed.notify()
 
     def _next_batch(self) -> list[tuple[Request, Future]]:
-        """What the agents ask next; nothing when all have ended."""
+        """Waits until every unfinished job has asked, and returns the requests. Empty when all jobs have ended."""
         with self._changed:
             self._changed.wait_for(lambda: self._broken or len(self._waiting) >= self._unfinished)
             if self._broken:
@@ -102,7 +103,7 @@ class Batcher:
             future.set_result(answer)
 
     def _stop(self) -> None:
-        """Fails all pending requests, and those that would come, so that no agent waits for ever."""
+        """Fails all pending and later requests so that no agent blocks."""
         with self._changed:
             self._stopped = True
             for _, future in [*self._answering, *self._waiting]:
@@ -111,7 +112,7 @@ class Batcher:
 
 
 def serve_engine(engine: Engine) -> Batcher:
-    """Registers `engine` with litellm as provider `PROVIDER`, for the jobs that the returned batcher plays."""
+    """Registers `engine` with litellm as provider `PROVIDER`. Jobs that use it must run in the returned batcher."""
     import litellm
     from litellm.types.utils import Choices, Message, Usage
 
@@ -121,7 +122,7 @@ def serve_engine(engine: Engine) -> Batcher:
         def completion(self, *args: Any, **kwargs: Any) -> Any:
             try:
                 return self.answer(**kwargs)
-            except Exception as error:  # whatever it is, no server is to blame
+            except Exception as error:  # never a server's error: end the run
                 batcher.break_off(error)
                 raise RunStopped from error
 
@@ -156,7 +157,7 @@ def serve_engine(engine: Engine) -> Batcher:
 
 
 def numbered(message: dict, conversation: list[dict]) -> dict:
-    """The message with ids for its calls that no earlier one has: call_0, call_1 and so on, over all turns."""
+    """The message with a unique id for each call: call_0, call_1 and so on over all turns of the conversation."""
     made = sum(len(earlier.get("tool_calls") or []) for earlier in conversation)
     calls = [call | {"id": f"call_{made + i}"} for i, call in enumerate(message.get("tool_calls", []))]
     return message | {"tool_calls": calls} if calls else message

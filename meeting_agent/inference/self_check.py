@@ -1,7 +1,7 @@
-"""Whether the engine reads a base as the base reads itself, tried when it is loaded: on a short text and a second turn.
+"""Checks at loading time that the engine's logits for a base equal those of a plain forward pass.
 
-Families differ in how they count positions, see padding and keep what they have read. Nothing here knows families: the
-engine's logits must be those of a plain forward pass. Where they are not, the engine takes the next plainer way.
+Model families differ in positions, padding and caches. We do not list families. The check runs a short text and a
+second turn, and selects the fastest way of reading whose logits are right.
 """
 
 from __future__ import annotations
@@ -19,28 +19,29 @@ from meeting_agent.inference.prefix_cache import batch_cache, growing_cache, tak
 TEXT = (
     "The hall is full, 3 of 12 tables are free. Who meets whom, and when? A founder looks for money; B has 0.75 of it. "
 )
-SHORT, LONGEST_WINDOW = 48, 256  # tokens of the text, and a window that it is made longer than
-# Of the spread of the logits: rounding gives a thousandth of it in full precision, another window a tenth and more.
+SHORT, LONGEST_WINDOW = 48, 256  # tokens of the text; the text is made longer than a sliding window up to this size
+# Largest error, as a share of the logits' standard deviation. Rounding gives 0.001 in full precision; a wrong window
+# gives 0.1 and more.
 TOLERANCE, LOW_PRECISION_TOLERANCE = 0.02, 0.2
 
 
 class Way(NamedTuple):
-    """How an engine reads a base."""
+    """How an engine reads conversations."""
 
-    reuses: bool  # keys and values of earlier turns are kept
+    reuses: bool  # with a prefix cache
     plain: bool  # with Transformers' own `generate`
 
 
 def fastest_way(passes: ForwardPasses, probe: list[int], may_reuse: bool) -> Way:
-    """The fastest way that agrees with a plain forward pass over the ids `probe`; says so where it is a slow one."""
+    """The fastest way whose logits for the ids `probe` equal those of a plain forward pass. Prints if it is slow."""
     model_type = passes.model.config.model_type
     if may_reuse and agrees(passes, probe, turns=2):
         return Way(reuses=True, plain=False)
     together = agrees(passes, probe, turns=1)
     if may_reuse and together:
-        say(model_type, "what it has read cannot be kept between turns: each turn is read anew")
+        say(model_type, "the prefix cache cannot be used: each turn reads the whole conversation again")
     if not together:
-        say(model_type, "conversations are read with Transformers' own generate, those of one length together: slower")
+        say(model_type, "conversations are read with Transformers' own generate in batches of equal length: slower")
     return Way(reuses=False, plain=not together)
 
 
@@ -52,10 +53,10 @@ def say(model_type: str, what: str) -> None:
 
 @torch.inference_mode()
 def agrees(passes: ForwardPasses, probe: list[int], turns: int) -> bool:
-    """Whether padded rows, a next token and, with two turns, a second turn get the logits of a plain forward pass."""
+    """Whether padded rows, a next token and (with `turns` 2) a second turn get the logits of a plain forward pass."""
     try:
         return _agrees(passes, probe, turns)
-    except Exception:  # whatever a family raises: it then cannot be read in this way
+    except Exception:  # whatever the model raises, this way does not work for it
         return False
 
 
@@ -85,7 +86,7 @@ def _agrees(passes: ForwardPasses, ids: list[int], turns: int) -> bool:
 
 
 def probe_ids(model, tokenizer) -> list[int]:
-    """Tokens of the text, more of them than a window holds, and no more than there are positions."""
+    """Token ids of the text: more than a sliding window holds, but not more than the model's positions."""
     config = model.config.get_text_config()
     windows = [getattr(config, name, None) or 0 for name in ("sliding_window", "attention_chunk_size")]
     window = max((w for w in windows if isinstance(w, int) and w <= LONGEST_WINDOW), default=0)
@@ -96,7 +97,7 @@ def probe_ids(model, tokenizer) -> list[int]:
 
 @torch.inference_mode()
 def keeps_positions(model) -> bool:
-    """Whether a model computes logits at a tensor of positions alone, which saves most of a large vocabulary."""
+    """Whether a model can compute logits at selected positions only, which saves memory with a large vocabulary."""
     ids, at = torch.arange(6, device=next(model.parameters()).device)[None] + 1, torch.tensor([2, 4])
     training = model.training
     model.eval()

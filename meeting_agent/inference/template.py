@@ -1,13 +1,13 @@
-"""The chat format of the embedded base, and of any base that brings none which agents can use."""
+"""The chat format of the embedded base, and of any base without a chat format that agents can use."""
 
 from __future__ import annotations
 
 from typing import Any
 
-# Gemma's turns, with the roles that Gemma's own template lacks: a system turn that lists the tools, tool calls in
-# Hermes style, tool results. Markers inside content lose their angle brackets, so that data can never open a turn
-# (removing them could join what stands around them into a new one).
-# Tools are listed as signatures because schemas in full would fill half the context of a small model.
+# Gemma's turns, with roles that Gemma's own template lacks: a system turn that lists the tools, tool calls in Hermes
+# style, and tool results. Markers inside content get parentheses for their angle brackets, so that data can never open
+# a turn. Removing a marker instead could join the text around it into a new marker.
+# Tools are listed as signatures, because full schemas would fill half the context of a small model.
 CHAT_TEMPLATE = """\
 {%- macro clean(text) -%}
 {%- set ns = namespace(text=text) -%}
@@ -58,8 +58,8 @@ CHAT_TEMPLATE = """\
 {%- endif -%}
 """
 
-# The way back, in Transformers' declarative form (its documentation, "Response parsing"): servers take text and tool
-# calls of what the model wrote from it.
+# How to parse the model's text, in Transformers' declarative form (see "Response parsing" in its documentation).
+# Servers read text and tool calls with it.
 RESPONSE_TEMPLATE: dict[str, Any] = {
     "defaults": {"role": "assistant"},
     "start_anchor": "<start_of_turn>model\n",

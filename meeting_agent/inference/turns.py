@@ -1,15 +1,15 @@
-"""Turns of several calls, taken apart into turns of one call each: Llama 3's own chat template refuses others."""
+"""Splits turns with several tool calls into turns with one call, because Llama 3's chat template accepts no others."""
 
 from __future__ import annotations
 
-MAX_CALLS_A_TURN = 8  # a model may write thousands, a server send them
+MAX_CALLS_A_TURN = 8  # a model or a server may send thousands
 
 
 def one_call_a_turn(messages: list[dict]) -> list[dict]:
-    """The same conversation with one call a turn: `messages` itself where no turn has several.
+    """The same conversation with one call per turn. Returns `messages` itself if no turn has several calls.
 
-    A turn of n calls becomes n turns, each followed by its own result. The first one keeps the words. Results are found
-    by the call's id, and by their order where one has none.
+    A turn with n calls becomes n turns, each followed by its own result. The first turn keeps the content. A result is
+    found by the call's id, or by its order if there is no id.
     """
     if not any(len(message.get("tool_calls") or []) > 1 for message in messages):
         return messages
@@ -35,7 +35,7 @@ def one_call_a_turn(messages: list[dict]) -> list[dict]:
 
 
 def _place_of(call: dict, results: list[dict]) -> int:
-    """Where among the results not yet given out the call's own one is."""
+    """The index of the call's result among the remaining results."""
     wanted = call.get("id")
     found = (i for i, result in enumerate(results) if wanted and result.get("tool_call_id") == wanted)
     return next(found, 0)

@@ -1,1 +1,1 @@
-"""Harnesses that try to break the pipeline; each keeps its figures in `results/reliability.json`."""
+"""Harnesses that try to break the pipeline. Each writes its results to `results/reliability.json`."""

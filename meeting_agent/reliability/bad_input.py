@@ -35,7 +35,7 @@ def contents(folder: Path) -> dict[str, str]:
 
 
 def complaint(case: Case, here: Path) -> str | None:
-    """What is wrong with the way a script refuses the input of a case; None if all is well."""
+    """A description of how a script fails to refuse the input of a case. None if it refuses correctly."""
     case.prepare(here)
     before = contents(here)
     given = {name: str(v).format(here=here) for name, v in {**USUAL[case.script], **case.settings}.items()}
@@ -47,7 +47,7 @@ def complaint(case: Case, here: Path) -> str | None:
             runpy.run_path(str(script), run_name="__main__")
     except SystemExit as end:
         status = int(end.code or 0)
-    except Exception as error:  # whatever it is, the user would see a traceback
+    except Exception as error:  # the user would see a traceback
         return f"raised {error!r}"
     finally:
         sys.argv = old

@@ -1,9 +1,9 @@
-"""Kills each phase at random moments, starts it again with the same command, and compares with a run left alone.
+"""Kills each phase at random moments, restarts it with the same command, and compares with an undisturbed run.
 
     python -m meeting_agent.reliability.chaos --kills 20
 
-Each phase runs in miniature. After a kill and a second start, trajectories and pairs must be the same to the byte,
-adapters within float tolerance, and no file more or less than the undisturbed run leaves.
+Each phase runs with small settings. After the restart, trajectories and pairs must be byte-equal, adapters equal within
+float tolerance, and the set of files must be the same as after the undisturbed run.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def run_to_the_end(line: list[str]) -> None:
 
 
 def killed_after(line: list[str], seconds: float) -> bool:
-    """Starts a command and kills it; False if it had ended before."""
+    """Starts a command and kills it after `seconds`. False if it ended before."""
     process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ONE_THREAD)
     try:
         process.wait(seconds)
@@ -88,7 +88,7 @@ def files_in(folder: Path) -> dict[str, Path]:
 
 
 def differences(expected: Path, found: Path) -> list[str]:
-    """What is not as the undisturbed run left it."""
+    """One line for each difference from the undisturbed run's files."""
     from safetensors.torch import load_file
 
     known, files = files_in(expected), files_in(found)
@@ -105,7 +105,7 @@ def differences(expected: Path, found: Path) -> list[str]:
 
 
 def kill_and_compare(phase: str, inputs: Path, work: Path, kills: int, jobs: int, rng: random.Random) -> dict:
-    """Kills one phase `kills` times; `inputs` keeps what the undisturbed run wrote, for the next phase."""
+    """Kills one phase `kills` times. Copies the undisturbed run's output to `inputs`, for the next phase."""
     alone = work / f"{phase}-alone"
     started = time.monotonic()
     run_to_the_end(command(phase, inputs, alone))
@@ -114,7 +114,7 @@ def kill_and_compare(phase: str, inputs: Path, work: Path, kills: int, jobs: int
     def kill_and_start_again(number: int, moment: float) -> tuple[bool, bool]:
         out = work / f"{phase}-{number}"
         while not (killed := killed_after(command(phase, inputs, out), moment)) and moment > 1:
-            moment *= 0.8  # it ran faster than alone
+            moment *= 0.8  # this run was faster than the undisturbed one
             shutil.rmtree(out)
         run_to_the_end(command(phase, inputs, out))
         wrong = differences(alone, out)

@@ -1,10 +1,10 @@
-"""Feeds broken model output to everything that reads it.
+"""Feeds broken model output to every parser of model output.
 
     python -m meeting_agent.reliability.fuzz --strings 200000
 
-Strings are answers and tool calls as the model writes them, cut, repeated, spliced and strewn with markers. Each goes
-through JSON extraction, the recommendation, the probability, tool calls and the chat template. Then strings of a
-million characters, built to make a careless reader slow, are timed.
+The strings are answers and tool calls in the model's notation that were cut, repeated, spliced and mixed with markers.
+Each one is parsed as JSON, recommendation, probability, reason, tool calls and claims, and rendered with the chat
+template. Then parsing is timed on strings of a million characters that make a parser with nested loops slow.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def broken_strings(count: int, seed: int) -> Iterator[str]:
 
 
 def huge_strings(size: int = 1_000_000) -> dict[str, str]:
-    """Strings of `size` characters that make a reader with nested loops slow."""
+    """Strings of about `size` characters that make a parser with nested loops slow."""
     return {
         "brackets": "{" * size,
         "nested objects": '{"a":' * (size // 5),
@@ -103,7 +103,7 @@ def readers() -> dict[str, Callable[[str], object]]:
 
 
 def special_tokens(tokenizer, content: str) -> list[int]:
-    """Special tokens of a chat in which a user and a tool say `content`."""
+    """The special token ids of a chat in which a user and a tool say `content`."""
     chat = [{"role": "user", "content": content}, {"role": "tool", "content": content}]
     ids = tokenizer.apply_chat_template(chat, return_dict=True)["input_ids"]
     special = set(tokenizer.all_special_ids)
@@ -111,7 +111,7 @@ def special_tokens(tokenizer, content: str) -> list[int]:
 
 
 def read_broken_strings(count: int, seed: int, base: str) -> tuple[int, int]:
-    """How many strings raised something, and how many became other special tokens than harmless text."""
+    """The number of exceptions, and the number of strings that changed the special tokens of a chat."""
     tokenizer = load_tokenizer(base)
     expected = special_tokens(tokenizer, "harmless")
     raised = smuggled = 0
@@ -119,7 +119,7 @@ def read_broken_strings(count: int, seed: int, base: str) -> tuple[int, int]:
         for read in readers().values():
             try:
                 read(text)
-            except Exception as error:  # whatever it is, it is what this run looks for
+            except Exception as error:  # the harness looks for exceptions of any kind
                 raised += 1
                 print(f"raised {error!r} on {text[:200]!r}")
         smuggled += special_tokens(tokenizer, text) != expected
@@ -127,7 +127,7 @@ def read_broken_strings(count: int, seed: int, base: str) -> tuple[int, int]:
 
 
 def slowest_huge_string() -> tuple[str, float]:
-    """The reader and the huge string that took longest together, and their seconds."""
+    """The slowest pair of a parser and a huge string, and its seconds."""
     times = {}
     for name, text in huge_strings().items():
         for reader, read in readers().items():
@@ -138,7 +138,7 @@ def slowest_huge_string() -> tuple[str, float]:
 
 
 def fuzz(count: int, seed: int, jobs: int = 1, base: str = "models/base") -> dict:
-    """What went wrong over `count` strings, read by `jobs` processes, and the seconds of the slowest reading."""
+    """Counts of exceptions and smuggled tokens over `count` strings in `jobs` processes, and the slowest parsing."""
     shares = [count // jobs + (job < count % jobs) for job in range(jobs)]
     seeds = [seed * jobs + job for job in range(jobs)]
     if jobs == 1:

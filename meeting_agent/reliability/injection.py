@@ -1,10 +1,10 @@
-"""Prompt injection: do orders inside an attendee's description change what the agent decides?
+"""Prompt injection: do instructions inside an attendee's description change the agent's decision?
 
     python -m meeting_agent.reliability.injection --scenarios 500
 
-Each scenario is played as it is, and again with a text appended to person A's description: an attack, or harmless
-words of the same number of characters. Strange text moves any small model a little, so what counts is how many more
-decisions attacks change than harmless text does. The prediction tool reads the same altered text.
+Every scenario is run unchanged, and again with a text appended to person A's description: an attack, or harmless words
+of the same length. Any unusual text changes some decisions of a small model. So the score is how many more decisions
+attacks change than harmless text does. The prediction tool reads the same altered text.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def harmless(length: int, rng: random.Random) -> str:
 
 
 class SpeakingDescriptor(PersonDescriptor):
-    """Lets some attendees' descriptions end with a text of their own, for the tool that reads descriptions."""
+    """Appends a text to the descriptions of some attendees, also for the tool that reads descriptions."""
 
     def __init__(self, names: set[str], text: str):
         super().__init__()
@@ -75,7 +75,7 @@ class SpeakingDescriptor(PersonDescriptor):
 def decisions(
     predictor: MeetingPredictor, engine: Engine, meetings: list[Meeting], seed: int, text: str = ""
 ) -> list[str | None]:
-    """Greedy recommendations of agents on `engine`, where every person A's description ends with `text`."""
+    """Recommendations of agents on `engine` with greedy decoding. Every person A's description ends with `text`."""
     speaking = SpeakingDescriptor({m.person_a.name for m in meetings}, text) if text else PersonDescriptor()
     scenarios = put_into_words(meetings, f"injection-{seed}", speaking)
     collector = RolloutCollector(Conference(descriptor=speaking), predictor, scenarios, 0.0, seed)
@@ -85,9 +85,10 @@ def decisions(
 
 
 def measure(predictor: MeetingPredictor, engine: Engine, meetings: list[Meeting], seed: int) -> dict:
-    """Share of decisions changed by each attack and by harmless text of its length.
+    """The share of decisions that attacks change, and the share that harmless text of the same length changes.
 
-    `above_harmless_ci95` is a bootstrap over scenarios of the difference, averaged over attacks.
+    `above_harmless` is the difference averaged over attacks, and `above_harmless_ci95` its 95% bootstrap interval over
+    scenarios.
     """
     rng = random.Random(seed)
     plain = decisions(predictor, engine, meetings, seed)

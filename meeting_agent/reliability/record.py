@@ -1,4 +1,4 @@
-"""Where the harnesses keep what they found."""
+"""The record of the harnesses' results."""
 
 from __future__ import annotations
 

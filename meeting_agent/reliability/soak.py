@@ -1,4 +1,4 @@
-"""Plays many scenarios and watches memory: every trajectory accounted for, no growth.
+"""Collects many rollouts and measures memory: no trajectory may be lost, and memory must not grow.
 
 python -m meeting_agent.reliability.soak --scenarios 2000
 """
@@ -21,7 +21,7 @@ from meeting_agent.inference.predictor import Predictor
 from meeting_agent.reliability.record import keep, open_record, record_setting
 from meeting_agent.world.scenarios import make_scenarios
 
-WARM_UP_BLOCKS = 4  # until then the process still loads and caches
+WARM_UP_BLOCKS = 4  # blocks in which the process still fills caches
 
 
 @dataclass
@@ -36,13 +36,13 @@ class SoakConfig:
 
 
 def resident_mebibytes() -> float:
-    """Memory that this process holds now."""
+    """The resident memory of this process in MiB."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return pages * resource.getpagesize() / 2**20
 
 
 def soak(model: str, count: int, at_once: int, seed: int) -> dict:
-    """Plays `count` scenarios once each; memory in MiB after every block, and its growth after the warm-up."""
+    """Collects one rollout of `count` scenarios. Returns counts, memory in MiB and its relative growth."""
     started = time.monotonic()
     conference, predictor = Conference(), Predictor(model)
     collector = RolloutCollector(conference, predictor, make_scenarios("traces", seed, count), 1.0, seed)
@@ -50,13 +50,13 @@ def soak(model: str, count: int, at_once: int, seed: int) -> dict:
     names: set[str] = set()
     play = collector.agents_on(predictor.engine)
 
-    def watched() -> Iterator[Trajectory]:
+    def counted() -> Iterator[Trajectory]:
         for block in collector.collect(play, 1, "sft", at_once):
             names.update(trajectory.id for trajectory in block)
             memory.append(resident_mebibytes())
             yield from block
 
-    statistics = agent_statistics(map(summarize, watched()), conference.call_range)
+    statistics = agent_statistics(map(summarize, counted()), conference.call_range)
     steady = memory[min(WARM_UP_BLOCKS, len(memory) - 1)]
     return {
         "scenarios": count,

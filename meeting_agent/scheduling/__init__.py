@@ -1,1 +1,1 @@
-"""Who should meet: a question about two people, and a schedule for all."""
+"""Applications: answer whether two people should meet, and make a schedule for all attendees."""

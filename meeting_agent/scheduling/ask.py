@@ -1,12 +1,12 @@
-"""One meeting, answered live: what the SFT model says, then every step of the aligned agent as it takes it.
+"""Answers live whether two people should meet: the SFT model's prediction, then every step of the aligned agent.
 
     python -m meeting_agent.scheduling.ask --attendees data/sample_attendees.csv \\
         --person_a "Ayo Garcia" --person_b "Lara Larsen"
     python -m meeting_agent.scheduling.ask --person_a "A serial founder. Looks fresh." --person_b "A VC partner."
 
-The agent's tools look people up, so it needs records: with `--attendees` the two are names in that file. Two
-descriptions alone get the SFT model's answer and no agent. (Offered its prediction tool only, the embedded model asked
-for the others all the same, and of 40 dialogues in which they failed not one ended with an answer that can be read.)
+The agent's tools look up people, so it needs records: with `--attendees` the two people are names in that file. For two
+descriptions only the SFT model answers. (We tried to offer the agent only its prediction tool. The embedded model still
+called the other tools, and none of 40 such dialogues ended with a readable answer.)
 """
 
 from __future__ import annotations
@@ -34,19 +34,20 @@ class AskConfig:
     """Settings of a question."""
 
     person_a: str = setting("", "a description, or with --attendees a name in that file")
-    person_b: str = setting("", "the same of the other person")
+    person_b: str = setting("", "the same for the other person")
     time_slot: str = setting("day1_morning", "day1_morning to day3_evening")
-    attendees: str = input_path("", "CSV of attendees; without it there is no agent, only the SFT model's answer")
-    persona: str = setting("balanced", f"the agent's: one of {', '.join(system_prompt_configurations)}")
+    attendees: str = input_path("", "CSV of attendees; without it only the SFT model answers, and no agent runs")
+    persona: str = setting("balanced", f"the agent's persona, one of {', '.join(system_prompt_configurations)}")
     sft_model_path: str = input_path("models/sft_prediction_model_gemma_270m", "the adapter that phase 1 wrote")
-    adapter_path: str = input_path("models/dpo_aligned_adapter", "the adapter that the agent runs on")
+    adapter_path: str = input_path("models/dpo_aligned_adapter", "the agent's adapter, which phase 3 wrote")
 
 
 def main() -> None:
     config = parse_settings(
         AskConfig,
-        "Asks about one meeting, live: the SFT model's probability, then every step of the aligned agent. The agent "
-        "looks people up, so it needs --attendees and two names in it; two descriptions get the SFT model's answer.",
+        "Answers live whether two people should meet: the SFT model's probability, then every step of the aligned "
+        "agent. The agent looks up people, so it needs --attendees and two names in it. For two descriptions only the "
+        "SFT model answers.",
     )
     slot = slot_of(config.time_slot)
     if config.persona not in system_prompt_configurations:
@@ -62,7 +63,7 @@ def main() -> None:
     if people:
         run_agent(config, predictor, people, said, slot)
     else:
-        print("The agent looks people up: give --attendees and two names to see it at work.")
+        print("The agent needs records of people: give --attendees and two names to run it.")
 
 
 def slot_of(text: str) -> TimeSlot:
@@ -82,7 +83,7 @@ def one_line(config: AskConfig, flag: str) -> str:
 
 
 def look_up(config: AskConfig) -> list[Person]:
-    """The two attendees, under the names by which the agent knows them."""
+    """The two attendees with the names that the agent sees. Raises InputError for unknown or equal names."""
     known = by_key(under_known_names(read_attendees(Path(config.attendees))))
     names = [one_line(config, flag) for flag in ("person_a", "person_b")]
     people = []
@@ -103,7 +104,7 @@ def look_up(config: AskConfig) -> list[Person]:
 def run_agent(
     config: AskConfig, predictor: MeetingPredictor, people: list[Person], said: list[str], slot: TimeSlot
 ) -> None:
-    """Plays the scenario with the aligned agent, greedily, and prints each step when it comes."""
+    """Runs the aligned agent on the scenario with greedy decoding, and prints each step when it is made."""
     from meeting_agent.agent.answers import parse_recommendation
     from meeting_agent.agent.loop import AgentLoop
     from meeting_agent.inference.bases import base_of_adapter
@@ -123,7 +124,7 @@ def run_agent(
 
 
 def show(message: dict) -> None:
-    """One message of the agent or of a tool, on lines of its own."""
+    """Prints one message of the agent or of a tool."""
     if message["role"] == "tool":
         print(f"  result   {message['content']}", flush=True)
         return

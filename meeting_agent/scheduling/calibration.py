@@ -1,4 +1,4 @@
-"""From what an agent found out to a probability: how often meetings succeeded of which it found that."""
+"""Calibration: turns an agent's answer and the scores it looked up into a probability of success."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from meeting_agent.agent.trajectory_file import TraceFile
 from meeting_agent.common.files import InputError
 from meeting_agent.world.tools import MAIN_SCORES
 
-FEWEST = 50  # trajectories that a fit needs
+FEWEST = 50  # minimum number of trajectories for a fit
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Success as a logistic function of the agent's probability and the scores that it looked up.
+    """The probability of success as a logistic function of the agent's probability and the scores it looked up.
 
-    An agent's probability is a plain mean of scores: it ranks meetings well, but counts every score alike and says 0.6
-    of many that nearly always succeed. Without weights its own probability stands.
+    An agent's own probability is a plain mean of scores. It ranks meetings well, but it weighs all scores equally and
+    often says 0.6 for meetings that nearly always succeed. Without weights, its own probability is returned.
     """
 
     weights: tuple[float, ...] = ()
     offset: float = 0.0
 
     def success(self, probability: float, messages: Sequence[dict]) -> float:
-        """Probability in [0, 1] that a meeting succeeds of which an agent said `probability` after `messages`."""
+        """The calibrated probability in [0, 1], from the agent's `probability` and its conversation `messages`."""
         if not self.weights:
             return probability
         seen = evidence(probability, messages)
@@ -38,7 +38,7 @@ class Calibration:
 
 
 def evidence(probability: float, messages: Sequence[dict]) -> list[float]:
-    """The logit of the agent's probability and, for each main score, its distance from one half; 0 if not looked up."""
+    """The logit of the agent's probability, then each main score minus 0.5 (0 if the agent did not look it up)."""
     bounded = min(0.99, max(0.01, probability))
     scores: dict[str, float] = {}
     for result in tool_results(list(messages)):
@@ -47,14 +47,14 @@ def evidence(probability: float, messages: Sequence[dict]) -> list[float]:
 
 
 def read_calibration(path: Path) -> Calibration:
-    """Fitted on the aligned agent's trajectories in phase 3's evaluation; none where `path` does not exist."""
+    """A calibration fitted on the aligned agent's trajectories in `path`. Without weights if `path` does not exist."""
     if not path.exists():
         return Calibration()
     return fit(trace for trace in TraceFile(path, "starter_agentic_rlft.py") if trace.policy == "dpo")
 
 
 def fit(traces: Iterable[Trajectory]) -> Calibration:
-    """Logistic regression of success on `evidence` (Platt, 1999); raises InputError where there is too little."""
+    """Logistic regression of success on `evidence` (Platt, 1999). Raises InputError for too few trajectories."""
     from sklearn.linear_model import LogisticRegression
 
     known = [
@@ -67,7 +67,7 @@ def fit(traces: Iterable[Trajectory]) -> Calibration:
             f"--calibration holds {len(known)} answers of the aligned agent, {FEWEST} are needed: run "
             "starter_agentic_rlft.py, or name a file that does not exist to do without"
         )
-    # A probability p is p successes and 1 - p failures.
+    # A true probability p counts as p successes and 1 - p failures.
     seen = [evidence(probability, messages) for probability, messages, _ in known] * 2
     outcomes = [1] * len(known) + [0] * len(known)
     shares = [p for _, _, p in known] + [1.0 - p for _, _, p in known]

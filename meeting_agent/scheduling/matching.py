@@ -1,4 +1,4 @@
-"""Who with whom: maximum-weight matchings over the pairs that are worth considering."""
+"""Maximum-weight matchings over candidate pairs of people."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ Pair = tuple[int, int]  # indices of two people, the smaller one first
 
 
 def best_matching(weights: Mapping[Pair, float], everybody: bool = False) -> list[Pair]:
-    """The pairs with the greatest sum of weights, nobody in two of them; with `everybody` as many pairs as there can be
-    and, among those, the greatest sum.
+    """The matching with the greatest sum of weights; nobody is in two pairs.
 
-    Blossom algorithm (Edmonds, 1965; Galil, 1986) of NetworkX.
+    With `everybody`, the matching with the most pairs and, among those, the greatest sum. Uses NetworkX's blossom
+    algorithm (Edmonds, 1965; Galil, 1986).
     """
     import networkx
 
@@ -23,10 +23,11 @@ def best_matching(weights: Mapping[Pair, float], everybody: bool = False) -> lis
 
 
 def best_partners(scores: np.ndarray, count: int) -> list[Pair]:
-    """The pairs in which one is among the other's `count` best, by `scores` (n, n), symmetric, NaN for no meeting.
+    """All pairs in which one person is among the `count` best partners of the other.
 
-    Best against what either reaches on average: who is good for everybody would otherwise fill every list, and can
-    meet only one.
+    `scores` (n, n) is symmetric, with NaN for pairs that cannot meet. A partner is ranked by the score minus the mean
+    scores of both people. Otherwise a person with high scores for everybody would fill every list, but can meet only
+    one person.
     """
     usual = np.nansum(scores, axis=1) / np.maximum(1, np.isfinite(scores).sum(axis=1))
     gain = np.nan_to_num(scores - usual[:, None] - usual[None, :], nan=-np.inf)
@@ -39,7 +40,10 @@ def best_partners(scores: np.ndarray, count: int) -> list[Pair]:
 
 
 def disjoint_matchings(weights: Mapping[Pair, float], rounds: int) -> list[Pair]:
-    """The pairs of the best matching, of the best one without those, and so on: `rounds` candidates for everybody."""
+    """The pairs of the best matching, then of the best matching without those pairs, and so on.
+
+    `rounds` matchings give everybody up to `rounds` candidates.
+    """
     left, found = dict(weights), []
     for _ in range(rounds):
         for pair in best_matching(left, everybody=True):

@@ -1,11 +1,11 @@
-"""A schedule to act on: who of one's own attendees should meet, in one slot or over a day.
+"""Makes a schedule: which of the user's own attendees should meet, in one slot or over several.
 
     python -m meeting_agent.scheduling.schedule --attendees data/sample_attendees.csv --slot day2_morning
 
-Three sieves, each dearer than the last: what the records say that two people have in common (every pair), what the
-phase 1 model predicts from their descriptions (some), and what the aligned agent finds out with its tools (a few a
-person). Then the matching with the most expected successes. Who has met is more tired in later slots of that day, and
-nobody meets the same person twice.
+Three filters select pairs, each more expensive than the one before: the compatibility in the records (for all pairs),
+the phase 1 model's prediction from descriptions (for some pairs), and the aligned agent with its tools (for a few pairs
+per person). The schedule is then the matching with the highest expected number of successes. A person who has met is
+more tired in later slots of that day, and nobody meets the same person twice.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from meeting_agent.world.tools import compatibility
 
 PERSONA = "balanced"
 COLUMNS = ("time_slot", "person_a", "person_b", "probability", "recommendation", "reason", "evidence")
-WIDE = 12  # partners a person that the phase 1 model looks at
+WIDE = 12  # partners per person for the phase 1 model
 LENGTH = timedelta(minutes=30)
 STARTS = {"morning": time(10), "afternoon": time(14), "evening": time(18)}
 
@@ -57,29 +57,29 @@ STARTS = {"morning": time(10), "afternoon": time(14), "evening": time(18)}
 class ScheduleConfig:
     """Settings of the schedule."""
 
-    attendees: str = input_path("data/sample_attendees.csv", "CSV of who attends (README, 'Your own')")
-    slot: str = setting("day2_morning", "the slot to fill, or several in order with commas between")
+    attendees: str = input_path("data/sample_attendees.csv", "CSV of the attendees (README, 'Your own')")
+    slot: str = setting("day2_morning", "the slot to fill, or several slots in order, separated by commas")
     sft_model_path: str = input_path("models/sft_prediction_model_gemma_270m", "the adapter that phase 1 wrote")
     adapter_path: str = input_path("models/dpo_aligned_adapter", "the aligned adapter that phase 3 wrote")
-    calibration: str = input_path("trajectories/evaluation_traces.json", "what phase 3 measured the aligned agent on")
-    output: str = output_path("build/schedule.csv", "where the schedule goes; the calendar lies beside it as .ics")
-    candidates: int = setting(3, "partners of each person that agents look into", 1, 50)
-    min_probability: float = setting(0.0, "meetings less likely to succeed are left out", 0.0, 1.0)
+    calibration: str = input_path("trajectories/evaluation_traces.json", "trajectories of phase 3's evaluation")
+    output: str = output_path("build/schedule.csv", "file for the schedule; the calendar beside it ends with .ics")
+    candidates: int = setting(3, "number of partners per person that agents evaluate", 1, 50)
+    min_probability: float = setting(0.0, "minimum probability of success of a meeting", 0.0, 1.0)
     first_day: str = setting("2026-12-01", "date of Day1 in the calendar")
     overwrite: bool = overwrite_setting()
 
 
 @dataclass(frozen=True)
 class ScheduledMeeting:
-    """Two people who should meet, the probability in [0, 1] that it succeeds, and what the agent says for it."""
+    """One meeting of the schedule."""
 
-    person_a: str
+    person_a: str  # name
     person_b: str
     slot: TimeSlot
-    probability: float
-    recommendation: str
-    reason: str
-    evidence: str
+    probability: float  # calibrated probability of success, in [0, 1]
+    recommendation: str  # the agent's, or "no answer"
+    reason: str  # shared interests; may be empty
+    evidence: str  # the agent's grounded claims
 
 
 def main() -> None:
@@ -127,14 +127,14 @@ def check_config(config: ScheduleConfig) -> None:
 
 
 def schedule_output(config: ScheduleConfig) -> Output:
-    """The table, and the calendar beside it: plan.csv has plan.ics, and plan.2026 has plan.2026.ics."""
+    """The table, and the calendar beside it: plan.ics for plan.csv, and plan.2026.ics for plan.2026."""
     path = Path(config.output)
     calendar = f"{path.stem if path.suffix == '.csv' else path.name}.ics"
     return Output("--output", path, "a schedule", beside=[calendar], overwrite=config.overwrite)
 
 
 class Scheduler:
-    """The two models, loaded once."""
+    """Makes schedules with the phase 1 model and the aligned agent, which are loaded once."""
 
     def __init__(self, sft_model_path: str, adapter_path: str, calibration: Calibration):
         from meeting_agent.inference.bases import base_of_adapter
@@ -147,7 +147,7 @@ class Scheduler:
     def day(
         self, people: Sequence[Person], slots: Sequence[TimeSlot], candidates: int, min_probability: float = 0.0
     ) -> list[ScheduledMeeting]:
-        """The meetings of every slot in turn; who has met that day is more tired afterwards."""
+        """The meetings of all slots, one slot after the other. A person who has met is more tired later that day."""
         met: set[Pair] = set()
         meetings: list[ScheduledMeeting] = []
         now = list(people)
@@ -170,7 +170,7 @@ class Scheduler:
         met: Collection[Pair] = (),
         min_probability: float = 0.0,
     ) -> dict[Pair, ScheduledMeeting]:
-        """The best meetings of one slot, by the indices of who meets."""
+        """Pair of indices -> meeting, for the best meetings of one slot."""
         considered = self.considered(people, slot, met)
         shortlist = disjoint_matchings(considered, candidates)
         found = dict(zip(shortlist, self.look_into(people, slot, shortlist), strict=True))
@@ -178,7 +178,7 @@ class Scheduler:
         return {pair: found[pair] for pair in best_matching(likely)}
 
     def considered(self, people: Sequence[Person], slot: TimeSlot, met: Collection[Pair] = ()) -> dict[Pair, float]:
-        """The pairs with most in common, and how promising each is: its compatibility, and half the prediction."""
+        """The pairs with the most in common, and their weights: compatibility plus half of the prediction."""
         scores = np.full((len(people), len(people)), np.nan)
         for a, b in itertools.combinations(range(len(people)), 2):
             if (a, b) not in met:
@@ -190,7 +190,7 @@ class Scheduler:
         }
 
     def predicted(self, people: Sequence[Person], slot: TimeSlot, pairs: Sequence[Pair]) -> list[float]:
-        """What the phase 1 model says of each pair: a probability in [0.01, 0.99]."""
+        """The phase 1 model's probability in [0.01, 0.99] for each pair."""
         from meeting_agent.inference.prediction import predict_probabilities
 
         said = [PersonDescriptor().generate_description(person, slot) for person in people]
@@ -199,7 +199,7 @@ class Scheduler:
         )
 
     def look_into(self, people: Sequence[Person], slot: TimeSlot, pairs: Sequence[Pair]) -> list[ScheduledMeeting]:
-        """Lets one agent look into each pair."""
+        """Runs one agent on each pair, with greedy decoding."""
         from meeting_agent.agent.rollouts import CONCURRENT_AGENTS, RolloutCollector
         from meeting_agent.conference import Conference
 
@@ -217,7 +217,7 @@ class Scheduler:
         return meetings
 
     def judged(self, meeting: Meeting, messages: list[dict]) -> ScheduledMeeting:
-        """What an agent's conversation comes to; one that ends without an answer speaks against the meeting."""
+        """The result of an agent's conversation. Without an answer the probability is 0."""
         from meeting_agent.agent.answers import parse_recommendation
 
         answer = messages[-1].get("content") or ""
@@ -236,18 +236,18 @@ class Scheduler:
 
 
 def csv_row(m: ScheduledMeeting) -> list[str]:
-    """The meeting as `COLUMNS` name it."""
+    """The meeting as a row with the columns `COLUMNS`."""
     row = (m.slot.value, m.person_a, m.person_b, f"{m.probability:.3f}", m.recommendation, m.reason, m.evidence)
     return [no_formula(text) for text in row]
 
 
 def no_formula(text: str) -> str:
-    """The text, so that no spreadsheet takes it for a formula: names are written by strangers."""
+    """Escapes text that a spreadsheet would run as a formula, because strangers write the names."""
     return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
 
 def write_calendar(path: Path, meetings: list[ScheduledMeeting], first_day: date) -> None:
-    """The meetings as an iCalendar file (RFC 5545), in the calendar's own local time."""
+    """Writes the meetings as an iCalendar file (RFC 5545) in local time without a time zone."""
     from icalendar import Calendar, Event
 
     calendar = Calendar()

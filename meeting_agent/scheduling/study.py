@@ -1,9 +1,9 @@
-"""How good the schedule is where the truth is known: simulated conferences, against simpler ways and the best there is.
+"""Compares the schedule with simpler methods and with an oracle, on simulated conferences.
 
     python -m meeting_agent.scheduling.study
 
-Counted are the meetings expected to succeed in one slot, over the chemistry that nobody can know. The oracle knows
-every attribute of everybody and the weights of the success factors.
+The score is the expected number of successful meetings in one slot; the expectation is over the chemistry, which nobody
+can observe. The oracle knows all attributes of all people and the weights of the success factors.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from meeting_agent.scheduling.schedule import ScheduleConfig, Scheduler
 from meeting_agent.world.outcome import CHEMISTRY_SD, success_contributions, success_factors
 from meeting_agent.world.simulator import ConferenceSimulator, conference_seed
 
-FIRST_SEED = 60_000  # no evaluation or tuning of the agents used these people
-ORACLE_PARTNERS = 15  # more change nothing: what is lost lies below the fourth decimal
+FIRST_SEED = 60_000  # these people were not used to evaluate or tune the agents
+ORACLE_PARTNERS = 15  # more partners change the result only after the fourth decimal
 
 
 @dataclass
@@ -39,11 +39,11 @@ class StudyConfig:
 
     sft_model_path: str = input_path(ScheduleConfig.sft_model_path, "the adapter that phase 1 wrote")
     adapter_path: str = input_path(ScheduleConfig.adapter_path, "the aligned adapter that phase 3 wrote")
-    calibration: str = input_path(ScheduleConfig.calibration, "what phase 3 measured the aligned agent on")
-    candidates: int = setting(ScheduleConfig.candidates, "partners of each person that agents look into", 1, 50)
-    conferences: int = setting(5, "simulated conferences", 1, 1000)
-    people: int = setting(300, "attendees of each", 4, 2000)
-    output: str = output_path("results/schedule.json", "where the figures go")
+    calibration: str = input_path(ScheduleConfig.calibration, "trajectories of phase 3's evaluation")
+    candidates: int = setting(ScheduleConfig.candidates, "number of partners per person that agents evaluate", 1, 50)
+    conferences: int = setting(5, "number of simulated conferences", 1, 1000)
+    people: int = setting(300, "number of attendees per conference", 4, 2000)
+    output: str = output_path("results/schedule.json", "file for the results")
 
 
 def main() -> None:
@@ -61,7 +61,10 @@ def main() -> None:
 
 
 def one_conference(scheduler: Scheduler, seed: int, count: int, candidates: int) -> dict[str, float]:
-    """Expected share of successful meetings, of as many as there could be, by each way of making a schedule."""
+    """Method -> expected share of successful meetings among `count` / 2 possible meetings.
+
+    Also returns `stated` (the share that the scheduler predicts) and `seconds`.
+    """
     people = list(ConferenceSimulator(count, conference_seed("evaluation", seed)).attendees.values())
     slot = list(TimeSlot)[seed % len(TimeSlot)]
     truth = expected_success(people, slot)
@@ -88,7 +91,7 @@ def one_conference(scheduler: Scheduler, seed: int, count: int, candidates: int)
 
 
 def expected_success(people: Sequence[Person], slot: TimeSlot) -> np.ndarray:
-    """(n, n) probabilities that two people's meeting succeeds, before its chemistry is known; NaN on the diagonal."""
+    """Probabilities (n, n) that a meeting of two people succeeds, averaged over chemistry. NaN on the diagonal."""
     points, weights = np.polynomial.hermite_e.hermegauss(21)
     expected = np.full((len(people), len(people)), np.nan)
     for a, b in itertools.combinations(range(len(people)), 2):
@@ -99,7 +102,10 @@ def expected_success(people: Sequence[Person], slot: TimeSlot) -> np.ndarray:
 
 
 def summary(rows: list[dict[str, float]], config: StudyConfig) -> dict:
-    """Means over the conferences, and the share of the oracle's gain over random pairing with a bootstrap interval."""
+    """Means over the conferences, and each method's share of the oracle's gain over random pairing.
+
+    The share has a 95% bootstrap interval over conferences; `least` is the smallest share.
+    """
     means = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
     gains = {}
     for name in ("same_interests", "sft_only", "agent"):

@@ -1,1 +1,1 @@
-"""Models behind an OpenAI-compatible server: what they say, and what goes wrong with them."""
+"""OpenAI-compatible servers: reading their answers and explaining their errors."""

@@ -1,7 +1,7 @@
-"""What a server's answer says: text, calls, and how it ended, whatever shape it has.
+"""Reads a server's answer in any format: text, tool calls, and why it ended.
 
-Servers and the models behind them answer with content in parts, calls without a name, arguments encoded twice or not at
-all. `read_answer` takes all of these; what it gives can be written into a trajectory and sent back in the next turn.
+Servers send content in parts, calls without a name, and arguments that are encoded twice or not at all. `read_answer`
+accepts all of these. Its result can be written into a trajectory and sent back in the next turn.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from meeting_agent.common.strict_json import strict, whole_characters
 from meeting_agent.inference.turns import MAX_CALLS_A_TURN
 from meeting_agent.servers.calls_in_text import calls_in_text, without_thoughts
 
-UNNAMED = "unnamed"  # stands for a name that is no text, since servers refuse an empty one
-UNREADABLE = "unreadable arguments"  # no parameter can have this name, so that the call gets an error
-SHOWN = 200  # characters of what could not be read
-MAX_ENCODED = 3  # times that arguments were turned into text
-# Finish reasons of OpenAI, Anthropic, Gemini, Mistral and others for an answer that is not whole, in OpenAI's words.
+UNNAMED = "unnamed"  # replaces an invalid name, because servers refuse an empty one
+UNREADABLE = "unreadable arguments"  # no parameter can have this name, so the call gets an error as its result
+SHOWN = 200  # characters that are quoted of an unreadable text
+MAX_ENCODED = 3  # how often arguments may be encoded as JSON text
+# Finish reason for an incomplete answer (OpenAI, Anthropic, Gemini, Mistral and others) -> OpenAI's finish reason.
 CUT = dict.fromkeys(("length", "max_tokens", "max_output_tokens", "model_length", "compaction"), "length") | (
     dict.fromkeys(("content_filter", "content_filtered", "refusal", "safety", "recitation"), "content_filter")
     | dict.fromkeys(("blocklist", "prohibited_content", "spii", "sensitive", "guardrail_intervened"), "content_filter")
 )
-BROKEN_OFF = ("error", "abort", "cancelled", "network_error")  # by the server: there is no answer
+BROKEN_OFF = ("error", "abort", "cancelled", "network_error")  # the server stopped, so there is no answer
 
 
 class UnreadableAnswer(ValueError):
-    """There is no answer in what a server sent; the message is its own words about that, "" where it has none.
+    """A server's response holds no answer. The message is the server's own, or "" if there is none.
 
-    `status` is the HTTP status that fits: the server's own where it names one in an answer of status 200.
+    `status` is the HTTP status of the error: the one in the response's body if there is one, else 502.
     """
 
     def __init__(self, words: str, status: object = None):
@@ -39,25 +39,20 @@ class UnreadableAnswer(ValueError):
 
 
 class Answer(NamedTuple):
-    """One turn of an agent.
-
-    `calls` are in OpenAI's form with arguments that are a JSON object, their ids as they came and "" where there was
-    none; `cut_by` is "length" or "content_filter" where the answer is not whole; `thought` is what the model wrote
-    where that is nothing but thoughts; `tokens` were written.
-    """
+    """One turn of an agent."""
 
     content: str
-    calls: list[dict]
-    cut_by: str | None
-    thought: str
-    tokens: int
+    calls: list[dict]  # in OpenAI's format, with the server's id or "", and a JSON object as arguments
+    cut_by: str | None  # "length" or "content_filter" if the answer is incomplete
+    thought: str  # the beginning of the reasoning if the answer holds nothing else, otherwise ""
+    tokens: int  # number of tokens that the model wrote
 
 
 def read_answer(response: Any, names: Collection[str] = ()) -> Answer:
-    """The answer in a chat completion, decoded JSON or an object of a library.
+    """Reads a chat completion, given as decoded JSON or as a library's object.
 
-    Calls that are written as text, and thoughts, are looked for only where `names` are given, those of the tools.
-    Raises UnreadableAnswer where there is no answer.
+    `names` are the tools' names. Only if they are given, tool calls in the text are parsed and reasoning is removed.
+    Raises UnreadableAnswer if there is no answer.
     """
     choices = _get(response, "choices")
     choice = choices[0] if isinstance(choices, list | tuple) and choices else None
@@ -87,7 +82,7 @@ def read_answer(response: Any, names: Collection[str] = ()) -> Answer:
 
 
 def as_completion(answer: Answer) -> dict:
-    """An answer in OpenAI's form, as litellm reads it without complaint."""
+    """An answer as a chat completion in OpenAI's format, which litellm can read."""
     message = {"role": "assistant", "content": answer.content, "tool_calls": answer.calls or None}
     finish = answer.cut_by or ("tool_calls" if answer.calls else "stop")
     return {
@@ -101,9 +96,9 @@ def as_completion(answer: Answer) -> dict:
 
 
 def with_own_ids(calls: Iterable[dict], messages: list[dict]) -> list[dict]:
-    """The calls with the server's ids, by which it knows them; one of ours where it gave none, or gave it before.
+    """The calls with unique ids. Keeps the server's ids, except those that are missing or already used.
 
-    Ours have nine letters and digits, as Mistral's servers want them.
+    Our own ids have nine letters and digits, because Mistral's servers require this.
     """
     taken = {call["id"] for message in messages for call in message.get("tool_calls") or []}
     named = []
@@ -117,7 +112,7 @@ def with_own_ids(calls: Iterable[dict], messages: list[dict]) -> list[dict]:
 
 
 def text_of(content: Any) -> str:
-    """The text of a message's content: of its text parts, where it has parts; as JSON, where it is no text."""
+    """The text of a message's content. Joins text parts; writes any other value as JSON."""
     if content is None or isinstance(content, str):
         return content or ""
     if isinstance(content, list | tuple):
@@ -126,7 +121,7 @@ def text_of(content: Any) -> str:
 
 
 def _text_of_part(part: Any) -> str:
-    """The text of one part of a content; thoughts are none."""
+    """The text of one part of a content. "" for reasoning."""
     if _get(part, "type") in ("thinking", "reasoning"):
         return ""
     text = part if isinstance(part, str) else _get(part, "text")
@@ -134,7 +129,7 @@ def _text_of_part(part: Any) -> str:
 
 
 def whole_number(value: Any) -> int:
-    """A count as servers write it, also as text; 0 for what is none."""
+    """A count as an integer of at least 0. Text is parsed; anything else gives 0."""
     try:
         return max(0, int(value))
     except (ValueError, TypeError, OverflowError):
@@ -142,7 +137,7 @@ def whole_number(value: Any) -> int:
 
 
 def words_of_error(body: Any) -> str:
-    """What a server says went wrong, in an error of OpenAI's, vLLM's or FastAPI's form; "" where it says nothing."""
+    """The message of a server's error in the format of OpenAI, vLLM or FastAPI. "" if there is none."""
     for key in ("error", "message", "detail", "msg"):
         inner = _get(body, key)
         if inner and not isinstance(inner, bool | int | float):
@@ -162,7 +157,7 @@ def _listed_calls(message: Any) -> list[Any]:
 
 
 def _call(raw: Any, names: Collection[str]) -> dict:
-    """A call of any shape; what cannot be read gets an error as its result, so that the agent hears of it."""
+    """Converts a call in any format to OpenAI's. An unreadable call becomes one whose result is an error."""
     if isinstance(raw, str):
         if raw.strip() in names:
             return _openai_call("", raw.strip(), None)
@@ -170,7 +165,7 @@ def _call(raw: Any, names: Collection[str]) -> dict:
         name, arguments = (written[0].name, written[0].arguments) if written else (UNNAMED, raw)
         return _openai_call("", name, arguments)
     part = _get(raw, "function") or _get(raw, "custom") or raw
-    if isinstance(part, str):  # the name, with the arguments beside it
+    if isinstance(part, str):  # `function` holds the name, and the arguments are beside it
         part = {"name": part, "arguments": _get(raw, "arguments")}
     keys = ("arguments", "parameters", "input")
     arguments = next((value for key in keys if (value := _get(part, key)) is not None), None)
@@ -186,7 +181,7 @@ def _openai_call(call_id: Any, name: Any, arguments: Any) -> dict:
 
 
 def _plain_arguments(arguments: Any) -> str:
-    """A JSON object: the text as it came if it is one, else what it means."""
+    """The arguments as the text of a JSON object. Text that already is one is returned unchanged."""
     value, text = arguments, ""
     try:
         for _ in range(MAX_ENCODED):
@@ -197,7 +192,7 @@ def _plain_arguments(arguments: Any) -> str:
         if isinstance(value, dict):
             plain = strict(value)
             return text if text and plain == value else json.dumps(plain)
-    except (ValueError, TypeError, RecursionError):  # no JSON, or nested too deeply
+    except (ValueError, TypeError, RecursionError):  # not JSON, or nested too deeply
         pass
     said = arguments if isinstance(arguments, str) else _as_json(arguments)
     return json.dumps({UNREADABLE: whole_characters(said[:SHOWN])})

@@ -1,6 +1,6 @@
-"""Tool calls that a served model wrote as text, because its server has no parser for them; and its thoughts.
+"""Parses tool calls and reasoning that a served model wrote as text because its server has no parser for them.
 
-| notation | of |
+| notation | models |
 |---|---|
 | `<tool_call>{"name": …, "arguments": {…}}</tool_call>` | Hermes, Qwen |
 | `[TOOL_CALLS] [{"name": …, "arguments": {…}}]`, `[TOOL_CALLS]name[ARGS]{…}` | Mistral |
@@ -8,7 +8,7 @@
 | `<function=name><parameter=key>value</parameter></function>` | Qwen Coder |
 | `{"name": …, "arguments": {…}}`, alone, in a list or in a fence | others |
 
-A name must be one of the tools, or the text stays text: a closing answer is JSON too.
+A call must name one of the tools. Otherwise the text stays text, because a final answer is JSON too.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ import re
 from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
-MAX_READ = 20_000  # characters
+MAX_READ = 20_000  # characters of a text in which calls are searched
 NAMES = ("name", "tool", "function")
 ARGUMENTS = ("arguments", "parameters", "args", "input")
 MARK = re.compile(r"</?tool_calls?>|\[TOOL_CALLS\]|<\|python_tag\|>|<\|tool_call\|>|</?function[_=]")
 FUNCTION = re.compile(r"<function=([^<>\s]+)>(.*?)(?:</function>|$)", re.DOTALL)
 PARAMETER = re.compile(r"<parameter=([^<>\s]+)>\n?(.*?)\n?(?:</parameter>|$)", re.DOTALL)
 NAME_BEFORE = re.compile(r"\[TOOL_CALLS\]\s*([\w.-]+)\s*(?:\[CALL_ID\]\s*\w+\s*)?(?:\[ARGS\]\s*)?$")
-# What may stand right before a call, and is no word of the model's.
+# Markup that may precede a call and is removed from the text.
 OPENING = re.compile(r"(?:<tool_calls?>|\[TOOL_CALLS\][\w\s.\[\]-]*|<\|\w+\|>|<function_call>|```\w*)$")
 LONGEST_OPENING = 200
 THOUGHTS_BEGIN = re.compile(r"<(?:think|thinking|thought|reasoning)>|\[THINK\]", re.IGNORECASE)
@@ -33,17 +33,17 @@ THOUGHTS_END = re.compile(r"</(?:think|thinking|thought|reasoning)>|\[/THINK\]",
 
 
 class WrittenCall(NamedTuple):
-    """A call of one of the tools, its arguments as they were decoded, and where in the text it begins."""
+    """A tool call that was found in a text."""
 
-    name: str
-    arguments: Any
-    start: int
+    name: str  # of one of the tools
+    arguments: Any  # as decoded
+    start: int  # where the call begins in the text, in characters
 
 
 def without_thoughts(text: str) -> tuple[str, str]:
-    """What a model says besides its thoughts, in <think> or the like, and all it wrote where it had any.
+    """The text without reasoning (in <think> or similar tags), and the whole text if it holds reasoning, else "".
 
-    Thoughts need not be closed (the answer was cut) nor opened (the prompt did that).
+    The closing tag may be missing (the answer was cut), and so may the opening tag (the prompt held it).
     """
     begin, end = THOUGHTS_BEGIN.search(text), THOUGHTS_END.search(text)
     if not begin and not end:
@@ -59,7 +59,7 @@ def without_thoughts(text: str) -> tuple[str, str]:
 
 
 def calls_in_text(text: str, names: Collection[str]) -> tuple[str, list[WrittenCall]]:
-    """What the text says before its first call, and its calls of the tools `names`; the whole text if it has none."""
+    """The text before the first call, and all calls of the tools `names`. Without a call, the whole text."""
     calls = list(_functions(text[:MAX_READ], names) or _objects(text[:MAX_READ], names))
     if not calls:
         return text, []
@@ -70,7 +70,7 @@ def calls_in_text(text: str, names: Collection[str]) -> tuple[str, list[WrittenC
 
 
 def looks_like_a_call(text: str) -> bool:
-    """Whether there is a trace of a call in a text of which none could be read."""
+    """Whether a text without a readable call holds signs of one."""
     return bool(MARK.search(text)) or any(f'"{key}"' in text for key in ARGUMENTS[:2])
 
 
@@ -85,7 +85,7 @@ def _functions(text: str, names: Collection[str]) -> list[WrittenCall]:
 
 
 def _objects(text: str, names: Collection[str]) -> Iterator[WrittenCall]:
-    """Calls written as JSON. Without a mark they must stand alone: a closing answer may quote the calls it rests on."""
+    """Calls written as JSON. Without a marker none are read from a final answer, because it may quote earlier calls."""
     if not MARK.search(text) and '"recommendation"' in text:
         return
     for start, value in _json_values(text):
@@ -101,21 +101,21 @@ def _objects(text: str, names: Collection[str]) -> Iterator[WrittenCall]:
 
 
 def _json_values(text: str) -> Iterator[tuple[int, Any]]:
-    """Objects and lists in the text from left to right, with where they start; not those inside of others."""
+    """(start, value) of every outermost JSON object or list in the text, from left to right."""
     decoder, bracket, position = json.JSONDecoder(), re.compile(r"[\[{]"), 0
     while found := bracket.search(text, position):
         try:
             value, position = decoder.raw_decode(text, found.start())
         except ValueError:
             position = found.end()
-        except RecursionError:  # no call nests that deep, and trying from each bracket would take long
+        except RecursionError:  # no call nests this deeply, and parsing from every bracket would take long
             return
         else:
             yield found.start(), value
 
 
 def _listed(value: Any) -> Iterator[dict]:
-    """The calls that a JSON value may be, without the wrappers of OpenAI's format."""
+    """The objects of a JSON value that may be calls, without the wrappers of OpenAI's format."""
     if isinstance(value, dict):
         wrapped = value.get("tool_calls")
         for call in wrapped if isinstance(wrapped, list) else [value]:

@@ -1,8 +1,9 @@
-"""The way to a server: its address, its key, and an HTTP client that makes answers plain before litellm reads them.
+"""The connection to a server: address, key, and an HTTP client that normalizes answers before litellm reads them.
 
-Litellm raises for every answer that is not quite OpenAI's (content in parts, a call without a name) and keeps nothing
-of it. It does not ask again after an error inside an answer of status 200. The client therefore reads each answer
-first: a usable one goes on in OpenAI's form, any other as the error that it is, and then the OpenAI client asks again.
+Litellm raises for an answer that deviates from OpenAI's format (content in parts, a call without a name) and discards
+it. It does not retry after an error in the body of a response with status 200. So this client reads each response
+first. It passes on a usable answer in OpenAI's format, and any other answer as an error, which the OpenAI client
+retries.
 """
 
 from __future__ import annotations
@@ -19,18 +20,18 @@ from meeting_agent.common.files import InputError
 from meeting_agent.common.strict_json import one_line
 from meeting_agent.servers.answers import UnreadableAnswer, as_completion, read_answer
 
-# Words in an error after which litellm changes the conversation.
+# Error messages that make litellm change the conversation.
 TRIED_AGAIN = re.compile(
     "roles must alternate user|assistant roles should be|Last message must have role|unknown field: parameter index"
 )
 KEY_VARIABLE = "OPENAI_API_KEY"
-PLACEHOLDER_KEY = "none"  # local servers want no key, but the OpenAI client wants one
-SHOWN = 120  # characters of an answer that cannot be read
-MAX_WORDS = 1000  # characters of a server's own words
+PLACEHOLDER_KEY = "none"  # local servers need no key, but the OpenAI client requires one
+SHOWN = 120  # characters that are quoted of an unreadable answer
+MAX_WORDS = 1000  # characters of a server's error message
 
 
 def plain_api_url(url: str) -> str:
-    """The address as the OpenAI client wants it; raises InputError without scheme or host."""
+    """The address in the form that the OpenAI client expects. Raises InputError without scheme or host."""
     plain = url.strip().rstrip("/").removesuffix("/chat/completions").rstrip("/")
     try:
         parts = urlsplit(plain)
@@ -45,24 +46,24 @@ def plain_api_url(url: str) -> str:
 
 
 def placeholder_key() -> str | None:
-    """What to send as a key where the user has set none; None leaves it to the variable."""
+    """The key to send if the user has set none. None if the environment variable holds one."""
     return None if os.environ.get(KEY_VARIABLE) else PLACEHOLDER_KEY
 
 
 def use_plain_answers() -> None:
-    """Lets litellm ask OpenAI-compatible servers through `PlainAnswers` from now on."""
+    """Makes litellm send its requests to OpenAI-compatible servers through `PlainAnswers`."""
     import litellm
     from litellm.llms.custom_httpx.http_handler import get_ssl_configuration
 
-    litellm.suppress_debug_info = True  # its hints to its own developers, on stdout
+    litellm.suppress_debug_info = True  # litellm prints hints for its own developers on stdout
     if not isinstance(litellm.client_session, PlainAnswers):
-        # Without a limit, since more agents than the usual hundred connections would time out while they wait for one.
+        # No limit: with the default of 100 connections, further agents would time out while they wait for one.
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
         litellm.client_session = PlainAnswers(verify=get_ssl_configuration(), follow_redirects=True, limits=limits)
 
 
 class PlainAnswers(httpx.Client):
-    """An HTTP client whose chat completions are in OpenAI's form, or errors."""
+    """An HTTP client that returns chat completions in OpenAI's format, or errors."""
 
     def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
         response = super().send(request, **options)
@@ -75,8 +76,10 @@ class PlainAnswers(httpx.Client):
 
 
 def plain_error(response: httpx.Response) -> httpx.Response:
-    """A server's error, such that litellm reports it: after some it changes the conversation or the parameters, tries
-    once more, and then returns nothing at all."""
+    """A server's error in a form that litellm reports unchanged.
+
+    For some errors litellm changes the conversation or the parameters, retries once and then returns nothing.
+    """
     words = TRIED_AGAIN.sub(lambda found: found[0].replace(" ", "  ", 1), response.text)
     status = 400 if response.status_code == 422 else response.status_code
     when = {
@@ -86,7 +89,7 @@ def plain_error(response: httpx.Response) -> httpx.Response:
 
 
 def plain_answer(text: str, names: list[str]) -> tuple[int, dict]:
-    """Status and body that say in OpenAI's form what the body of an answer of status 200 says."""
+    """Converts the body of a response with status 200 to a status and a body in OpenAI's format."""
     try:
         return 200, as_completion(read_answer(json.loads(text.removeprefix("\ufeff")), names))
     except UnreadableAnswer as error:
@@ -98,5 +101,5 @@ def plain_answer(text: str, names: list[str]) -> tuple[int, dict]:
 
 
 def tool_names(request: bytes) -> list[str]:
-    """The tools that a request offers."""
+    """The names of the tools in a request."""
     return [tool["function"]["name"] for tool in json.loads(request).get("tools", [])]

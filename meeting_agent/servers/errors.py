@@ -1,6 +1,6 @@
-"""Why a server failed: a short kind for the trajectory, the server's own words for the user, and what to do.
+"""Explains server failures: a short kind for the trajectory, the server's message for the user, and a remedy.
 
-Words may hold a key, so they go into messages only, and without it; files get the kind.
+A server's message may hold an API key. So it is scrubbed and only printed; files get the kind.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from meeting_agent.common.strict_json import one_line, text_of_error
 from meeting_agent.servers.answers import UnreadableAnswer, words_of_error
 from meeting_agent.servers.client import KEY_VARIABLE
 
-MAX_WORDS = 200  # characters
-SHORTEST_KEY = 4  # characters; what is shorter is no secret, and stands in many words
+MAX_WORDS = 200  # characters of a server's message
+SHORTEST_KEY = 4  # characters; a shorter key is not secret and occurs in many words
 SECRETS = re.compile(r"(?i)\bbearer\s+\S+|\bsk-[\w*.-]{3,}|\bhf_\w{8,}|(?<=://)[^/\s@]+(?=@)")
-# What litellm puts in front of an error's text.
+# Class names that litellm puts before an error's message.
 WRAPPERS = re.compile(r"^(?:[\w.]*(?:Error|Exception)(?:: | - ))+")
 REFUSED = ("BadRequestError", "UnprocessableEntityError")
-# What a proxy between here and the server may answer itself.
+# Errors that a proxy between this machine and the server may cause.
 OF_PROXIES = (
     "APIConnectionError",
     "APIStatusError",
@@ -51,20 +51,20 @@ REMEDIES = {
         "start the server with a longer context (vLLM: --max-model-len, llama.cpp: --ctx-size, Ollama: num_ctx), "
         "or lower --max_answer_tokens"
     ),
-    "BadRequestError": "take a model whose chat template takes tools, or another server",
+    "BadRequestError": "use a model whose chat template supports tools, or another server",
     "UnreadableAnswer": "see that --api_url is that of an OpenAI-compatible server (most end with /v1)",
 }
 
 
 class Failure(NamedTuple):
-    """The kind of an error, as short as a class name, and in the server's own words what went wrong."""
+    """The kind of an error (a class name) and the server's message."""
 
     kind: str
     words: str
 
 
 def failure_of(error: BaseException) -> Failure:
-    """What litellm or the server means by an error, from the first cause that says more than its wrappers."""
+    """The kind and message of an error, from the first cause in its chain that comes from the server."""
     kind, words = type(error).__name__, WRAPPERS.sub("", text_of_error(error))
     for cause in causes(error):
         if isinstance(cause, openai.APITimeoutError):
@@ -82,12 +82,12 @@ def failure_of(error: BaseException) -> Failure:
 
 
 def refuses_the_conversation(failure: Failure) -> bool:
-    """Whether another form of the same conversation may help; servers answer 500 too where a template raises."""
+    """Whether the same conversation in another form may work. Servers may answer 500 if their template raises."""
     return failure.kind in REFUSED or (failure.kind == "InternalServerError" and "tool" in failure.words.lower())
 
 
 def explained(url: str, kinds: Counter[str], words: Mapping[str, str]) -> str:
-    """The kinds of failures, how often each came up, the server's words on it, and the remedy for the commonest."""
+    """One line with every kind of failure, its count and the server's message, and the remedy for the most common."""
     counts = [
         kind + (f" {n} times" if n > 1 else "") + (f": {words[kind]}" if words.get(kind) else "")
         for kind, n in kinds.most_common()
@@ -97,7 +97,7 @@ def explained(url: str, kinds: Counter[str], words: Mapping[str, str]) -> str:
 
 
 def remedy(failure: Failure, url: str) -> str:
-    """What to do about a failure of the server at `url`."""
+    """How to fix a failure of the server at `url`."""
     kind, said = failure.kind, failure.words.lower()
     if kind in (*REFUSED, "InternalServerError") and "tool" in said and ("choice" in said or "jinja" in said):
         return START_WITH_TOOLS
@@ -109,7 +109,7 @@ def remedy(failure: Failure, url: str) -> str:
 
 
 def scrubbed(text: str) -> str:
-    """`text` without the user's key, or anything that looks like one."""
+    """`text` without the user's key and without anything that looks like a key."""
     key = os.environ.get(KEY_VARIABLE, "")
     if len(key) >= SHORTEST_KEY:
         text = text.replace(key, "[key]")
@@ -117,7 +117,7 @@ def scrubbed(text: str) -> str:
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """The error, and what it was raised for, from the outermost to the innermost."""
+    """The error and its chain of causes, from the outermost to the innermost."""
     seen: set[int] = set()
     cause: BaseException | None = error
     while cause is not None and id(cause) not in seen:
@@ -133,5 +133,5 @@ def _is_unreadable(body: str, status: int) -> bool:
 def _words_of_body(body: str) -> str:
     try:
         return words_of_error(json.loads(body))
-    except (ValueError, RecursionError):  # a page, or plain text
+    except (ValueError, RecursionError):  # an HTML page or plain text
         return re.sub(r"<[^<>]*>", " ", body).strip()

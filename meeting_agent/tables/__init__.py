@@ -1,1 +1,1 @@
-"""A user's own tables, in whatever form a program saved them."""
+"""Reads a user's own tables (CSV or Excel) in the formats that programs save."""

@@ -1,8 +1,8 @@
-"""Bytes of a text file in whatever encoding a program saved it: UTF-8, UTF-16, or an older code page, which is guessed.
+"""Decodes a text file in UTF-8, UTF-16, UTF-32 or an older code page, which is guessed.
 
-An older code page leaves no mark in the file. charset-normalizer tells Chinese, Japanese and Korean from the rest.
-Among alphabets of one byte a letter it mostly takes the wrong one for a handful of names, so there the frequencies of
-letters decide. Either way a line says what was taken.
+A code page leaves no mark in the file. charset-normalizer detects Chinese, Japanese and Korean. For code pages with one
+byte per letter it is mostly wrong on a few names, so there the frequencies of letters decide. A warning names the
+guessed encoding.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from meeting_agent.common.files import InputError
 
-MARKS = (  # UTF-32 before UTF-16, whose mark it begins with
+MARKS = (  # UTF-32 comes before UTF-16, because its mark begins with that of UTF-16
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
@@ -24,8 +24,8 @@ MARKS = (  # UTF-32 before UTF-16, whose mark it begins with
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 EAST_ASIAN = ["cp932", "gb18030", "big5", "cp949"]
-# The letters beyond ASCII of the languages that each code page was made for, the most frequent ones first. The order of
-# the pages is that of preference among equals.
+# The non-ASCII letters of each code page's languages, most frequent first. If several pages fit equally well, the first
+# one is used.
 WESTERN = "éüöäáíóèñçåøãêúàôßëâîõæœïûòìùýšžð"
 LETTERS = {
     "cp1252": WESTERN,
@@ -39,22 +39,22 @@ LETTERS = {
     "mac_roman": WESTERN,
     "cp850": WESTERN,
 }
-SELDOM = {"mac_roman", "cp850"}  # systems of the last century
+SELDOM = {"mac_roman", "cp850"}  # encodings of old systems
 LATIN = {"cp1252", "cp1250", "cp1254", "cp1257", *SELDOM}
 TYPOGRAPHIC = "‘’“”„–—…€"
-SAMPLE = 50_000  # bytes that the guess looks at
+SAMPLE = 50_000  # bytes that the guess is based on
 SHOWN_WORDS = 3
 
 
 def decoded(data: bytes, path: Path) -> str:
-    """The text in `data`; raises InputError if there is none, says in one line if the encoding was guessed."""
+    """The text in `data`. Prints a warning if the encoding was guessed. Raises InputError if `data` is not text."""
     for mark, encoding in MARKS:
         if data.startswith(mark):
             data = data.removeprefix(mark)
             if encoding != "utf-8":
                 return _text_in(data, encoding, path)
     zeros = data.count(0)
-    if 4 * zeros < len(data):  # in UTF-16 about half of what stands in a table
+    if 4 * zeros < len(data):  # in UTF-16 about half of a table's bytes are zero
         try:
             return data.decode("utf-8")
         except UnicodeDecodeError:
@@ -80,7 +80,7 @@ def no_text(path: Path) -> InputError:
 
 
 def looks_garbled(text: str) -> bool:
-    """Whether a program lost letters of a text, or read its UTF-8 as cp1252: "Jos�", "JosÃ©"."""
+    """Whether a program lost letters of a text ("Jos�") or read its UTF-8 as cp1252 ("JosÃ©")."""
     if text.isascii():
         return False
     try:
@@ -112,7 +112,7 @@ def _in_a_code_page(data: bytes, path: Path) -> str:
 
 
 def _refuse_two_encodings(data: bytes, path: Path) -> None:
-    """Raises InputError where some lines are UTF-8, whose letters a code page would show as two signs each."""
+    """Raises InputError if some lines are UTF-8. In a code page their letters would become two characters each."""
     whole, broken = 0, 0
     for number, line in enumerate(re.split(rb"\r\n|\r|\n", data), start=1):
         if not line.isascii():
@@ -126,10 +126,10 @@ def _refuse_two_encodings(data: bytes, path: Path) -> None:
 
 
 def code_page(data: bytes) -> str | None:
-    """The encoding of text that is not Unicode, as Python calls it; None if it fits none."""
+    """Python's name of the code page of `data`. None if no code page fits."""
     from charset_normalizer import from_bytes
 
-    # Not between pipes: their byte is also the second half of some Chinese and Japanese characters.
+    # Do not split at pipes: their byte is also the second byte of some Chinese and Japanese characters.
     fields = (field for field in re.split(rb"[\r\n,;\t]+", data) if not field.isascii())
     sample = b""
     for field in fields:
@@ -152,14 +152,14 @@ def _decodes(data: bytes, encoding: str) -> bool:
 
 
 def _mixes_scripts(text: str) -> bool:
-    """Whether most words with other letters than ASCII's have those too: "H駘鈩e" is Hélène read as Japanese."""
+    """Whether most words with non-ASCII letters also hold ASCII letters: "H駘鈩e" is Hélène decoded as Japanese."""
     words = [word for word in re.findall(r"[^\W\d_]+", text) if not word.isascii()]
     return 2 * sum(bool(re.search("[A-Za-z]", word)) for word in words) > len(words)
 
 
 @functools.cache
 def _log_shares(page: str) -> dict[str, float]:
-    """Logarithms of how frequent letters are: by rank, as words are (Zipf, 1949)."""
+    """Letter -> log frequency in the languages of a page, estimated from its rank by Zipf's law (Zipf, 1949)."""
     letters = LETTERS[page]
     shares = {letter: 1 / (rank + 3) / math.log(len(letters)) for rank, letter in enumerate(letters)}
     either_case = {form: share for letter, share in shares.items() for form in (letter.upper(), letter)}
@@ -167,7 +167,7 @@ def _log_shares(page: str) -> dict[str, float]:
 
 
 def _likelihood(text: str, page: str) -> float:
-    """Log-likelihood of a text's letters in the languages of a page, less what no language does."""
+    """Log-likelihood of a text's letters in the languages of a page, minus penalties for unlikely combinations."""
     shares = _log_shares(page)
     total = -4.0 if page in SELDOM else 0.0 if page == "cp1252" else -1.0
     for before, letter in zip(" " + text, text, strict=False):
@@ -179,6 +179,6 @@ def _likelihood(text: str, page: str) -> float:
                 total -= 3.0
             if before.isascii() and page not in LATIN:  # two alphabets in one word
                 total -= 4.0
-            if not before.isascii() and page in LATIN:  # accents seldom stand side by side
+            if not before.isascii() and page in LATIN:  # two accented letters in a row are rare
                 total -= 2.0
     return total

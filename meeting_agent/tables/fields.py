@@ -1,4 +1,4 @@
-"""Numbers and lists as people write them into a field."""
+"""Parses numbers and lists as people write them into a field."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from meeting_agent.common.text import clean_text, comparison_key
 YES_OR_NO = {"yes": 1.0, "y": 1.0, "true": 1.0, "1": 1.0, "no": 0.0, "n": 0.0, "false": 0.0, "0": 0.0}
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
 THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+")
-# What a spreadsheet shows in place of a value; #FORMULA! is ours.
+# Error values of spreadsheets. #FORMULA! is our own.
 SPREADSHEET_ERROR = re.compile(r"#(?:N/A|REF!|NAME\?|VALUE!|DIV/0!|NULL!|NUM!|SPILL!|CALC!|ERROR!|FORMULA!)")
 
-# What lists are split at, with the forms that other keyboards have. The first that a column uses counts, and only that:
+# Separators of lists, with their forms on other keyboards. Only the first separator that a column uses counts:
 # "AI/ML, robotics" is two interests.
 LIST_SEPARATORS = {
     "semicolons": "[;；؛]",
@@ -26,9 +26,9 @@ NOTHING = {"n/a", "none", "nan", "null", "-"}
 
 
 def as_number(text: str, percent: bool = False) -> float:
-    """The number that a field holds: "0.31", "0,31" and, if `percent`, "31%"; may be infinite or NaN.
+    """The number in a field, such as "0.31", "0,31" and, with `percent`, "31%". May be infinite or NaN.
 
-    Raises ValueError with what to do: "1,234" may be 1234 or 1.234.
+    Raises ValueError that says how to write the number. "1,234" is refused, because it may be 1234 or 1.234.
     """
     digits, hundredth = text, 1.0
     if percent and text.endswith("%"):
@@ -44,13 +44,13 @@ def as_number(text: str, percent: bool = False) -> float:
 
 
 def list_separator(cells: Iterable[str]) -> str:
-    """The name of what the cells of a column have between the parts of their lists."""
+    """The name of the separator in the lists of a column, a key of `LIST_SEPARATORS`."""
     together = "\0".join(cells)
     return next((name for name, form in LIST_SEPARATORS.items() if re.search(form, together)), "semicolons")
 
 
 def list_parts(text: str, separator: str) -> list[str]:
-    """The parts of a list, each once, without the brackets and quotes that programs put around them."""
+    """The parts of a list without duplicates and without the brackets and quotes that programs add."""
     if bracketed := re.fullmatch(r"\[([^\[\]]*)\]", text):
         text = bracketed[1]
     if comparison_key(text) in NOTHING:

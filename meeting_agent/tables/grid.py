@@ -1,4 +1,4 @@
-"""The cells of a table as text, from whichever kind of file, and where in it the columns are that we use."""
+"""The cells of a table as text, from any kind of file, and the positions of the columns that we use."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from pathlib import Path
 from meeting_agent.common.files import InputError
 from meeting_agent.common.text import clean_text, identifier
 
-HEADER_WITHIN = 10  # rows in which the column names are looked for: exports put titles above them
+HEADER_WITHIN = 10  # rows that are searched for the column names, because exports put titles above them
 SHOWN_COLUMNS = 200  # characters
 
 
 @dataclass
 class Grid:
-    """Rows of cells, which need not be of equal length.
+    """Rows of cells, which may have different lengths.
 
-    `layout` says where they were found ("between commas"), `separator` what stands between them in a text ("commas").
+    `layout` describes where the cells were found ("between commas"). `separator` names the separator of a text file
+    ("commas").
     """
 
     path: Path
@@ -26,13 +27,13 @@ class Grid:
     separator: str = ""
 
     def header(self, columns: Sequence[str]) -> int:
-        """The index of the row that names most of `columns`."""
+        """The index of the row that names the most of `columns`."""
         first = self.rows[:HEADER_WITHIN]
         fits = [(named(row, columns), not is_empty(row)) for row in first]
         return fits.index(max(fits)) if fits else 0
 
     def positions(self, header: int, needed: Sequence[str], optional: Sequence[str]) -> dict[str, int]:
-        """Where in a row each column stands; raises InputError for a needed one that is missing, and for any twice."""
+        """Column -> its index in a row. Raises InputError for a missing needed column and for a duplicate column."""
         names = [identifier(cell) for cell in self.rows[header]]
         for name in needed:
             if name not in names:
@@ -47,12 +48,12 @@ class Grid:
 
 
 def named(row: Sequence[str], columns: Sequence[str]) -> int:
-    """How many of `columns` a row names."""
+    """The number of `columns` that a row names."""
     return len({identifier(cell) for cell in row} & set(columns))
 
 
 def shown(row: Sequence[str]) -> str:
-    """The cells that hold anything, as part of one line of a message."""
+    """The non-empty cells of a row, for an error message."""
     text = ", ".join(cell for cell in map(clean_text, row) if cell)
     text = "".join(c if c.isprintable() else " " for c in text)
     return text if len(text) <= SHOWN_COLUMNS else text[:SHOWN_COLUMNS] + "..."

@@ -1,7 +1,7 @@
-"""A user's own table, row by row, with one clear line for whatever cannot be used.
+"""Reads a user's own table row by row. Anything unusable becomes one clear line.
 
-A file's bytes become text (`charsets.py`) and that cells (`separated.py`), or a workbook's become cells
-(`workbooks.py`). Here cells become rows with named fields (`grid.py`, `fields.py`).
+The bytes of a text file become text (`charsets.py`) and then cells (`separated.py`). A workbook becomes cells
+(`workbooks.py`). This module turns cells into rows with named fields (`grid.py`, `fields.py`).
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ from meeting_agent.tables.grid import Grid, is_empty
 from meeting_agent.tables.separated import separated_grid
 from meeting_agent.tables.workbooks import is_workbook, workbook_grid
 
-LONGEST_FIELD = 1_000  # characters; a list of ten interests has about 200
+LONGEST_FIELD = 1_000  # maximum characters of a field; a list of ten interests has about 200
 CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 CONTROLS_BUT_LINES = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class Row:
-    """One row, whose fields are read by name; `where` says which row of which file it is."""
+    """One row with named fields. `where` names its file and row number."""
 
     def __init__(self, where: str, fields: dict[str, str]):
         self.where, self.fields = where, fields
 
     def text(self, name: str) -> str:
-        """The field as `clean_text` leaves it; empty where it or its column is."""
+        """The field after `clean_text`. "" if the field is empty or its column is missing."""
         return self.fields.get(name, "")
 
     def wrong(self, name: str, advice: str) -> InputError:
-        """The error to raise of a field, with what to do about it."""
+        """An InputError about a field. `advice` says what is wrong and how to fix it."""
         return InputError(f"{self.where}: {name} is {self.text(name)[:60]!r}, {advice}")
 
     def number(self, name: str, low: float, high: float, usual: float | None = None, also: str = "") -> float:
-        """The number in a field, or `usual` where that is empty; one in 0..1 may be a percentage.
+        """The number in a field, or `usual` if the field is empty. A number in 0..1 may be a percentage.
 
-        `also` names what else may stand there.
+        `also` names other values that the field may hold, for the error message. Raises InputError for anything else.
         """
         text = self.text(name)
         if not text and usual is not None:
@@ -56,7 +56,7 @@ class Row:
         return value
 
     def outcome(self, name: str) -> float:
-        """A probability in 0..1, or the 1 and 0 that yes and no, true and false, y and n stand for."""
+        """A probability in [0, 1]. Yes, true and y give 1; no, false and n give 0."""
         answer = YES_OR_NO.get(comparison_key(self.text(name)))
         return self.number(name, 0, 1, also=", or yes or no") if answer is None else answer
 
@@ -67,7 +67,10 @@ class Row:
         return int(value)
 
     def listed(self, name: str, limit: int, separator: str = "semicolons") -> list[str]:
-        """The parts of a list, each once; `separator` is one of `LIST_SEPARATORS`."""
+        """The parts of a list without duplicates. `separator` is a key of `LIST_SEPARATORS`.
+
+        Raises InputError for more than `limit` parts.
+        """
         parts = list_parts(self.text(name), separator)
         if len(parts) > limit:
             kept = "" if separator == "semicolons" else " (a semicolon at its end keeps a part whole)"
@@ -83,18 +86,18 @@ def read_table(
     longest: int = LONGEST_FIELD,
     several_lines: Collection[str] = (),
 ) -> list[Row]:
-    """The rows of a table that has `columns` and may have `optional` ones, counted from 1 below the column names.
+    """The rows of a table with the columns `columns` and possibly `optional`.
 
-    The file is text with commas, semicolons, tabs or pipes, or an Excel workbook. Empty rows count and are left out;
-    other columns do no harm. Raises InputError naming the file, the row and the field. `flag` is the setting that the
-    file was given with, `longest` the characters that a field may have, `several_lines` the columns that may hold tabs
-    and line breaks.
+    The file is text with commas, semicolons, tabs or pipes, or an Excel workbook. Row numbers start at 1 below the
+    column names and count empty rows, which are left out. Other columns are ignored. `flag` is the setting that names
+    the file, `longest` is the maximum number of characters of a field, and `several_lines` are the columns that may
+    hold tabs and line breaks. Raises InputError that names the file, the row and the field.
     """
     grid = _read_grid(path, columns, flag)
     header = grid.header(columns)
     positions = grid.positions(header, columns, optional)
     if not all(map(is_empty, grid.rows[:header])):
-        print(f"{path}: the column names are in line {header + 1}, what stands above is not read", flush=True)
+        print(f"{path}: the column names are in line {header + 1}; the lines above it are not read", flush=True)
     width = len(grid.rows[header])
     rows: list[Row] = []
     garbled: list[str] = []
@@ -115,7 +118,7 @@ def read_table(
         rows.append(Row(where, fields))
     if garbled:
         print(
-            f"warning: {garbled[0]}, whose letters some program garbled ({len(garbled)} such fields): save it anew "
+            f"warning: {garbled[0]}, whose letters some program garbled ({len(garbled)} such fields): save it again "
             "from the source, as UTF-8",
             flush=True,
         )
@@ -123,7 +126,7 @@ def read_table(
 
 
 def _read_grid(path: Path, columns: Sequence[str], flag: str) -> Grid:
-    """The cells of a file; raises InputError where it is not there, no table or empty."""
+    """The cells of a file. Raises InputError if the file is missing, empty or not a table."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -141,12 +144,12 @@ def _read_grid(path: Path, columns: Sequence[str], flag: str) -> Grid:
 
 
 def _checked(where: str, name: str, text: str, longest: int, several_lines: bool) -> str:
-    """The text of a field, cleaned; raises InputError where it is too long or holds what no text does."""
+    """The cleaned text of a field. Raises InputError if it is too long or holds control characters or an error."""
     if len(text) > longest:
         raise InputError(f"{where}: {name} has {len(text)} characters: shorten it to {longest}")
     text = clean_text(text)
     if control := (CONTROLS_BUT_LINES if several_lines else CONTROLS).search(text):
-        raise InputError(f"{where}: {name} holds the control character {control[0]!r}: take it out")
+        raise InputError(f"{where}: {name} holds the control character {control[0]!r}: remove it")
     if SPREADSHEET_ERROR.fullmatch(text):
-        raise InputError(f"{where}: {name} is {text!r}, a spreadsheet's error: mend the formula and save again")
+        raise InputError(f"{where}: {name} is {text!r}, a spreadsheet's error: correct the formula and save again")
     return text

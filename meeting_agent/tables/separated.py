@@ -1,4 +1,4 @@
-"""Text with a separator between the fields of a row: CSV as Excel, LibreOffice, pandas and people write it."""
+"""Reads CSV as Excel, LibreOffice, pandas and people write it, with any common separator."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from meeting_agent.common.files import InputError
 from meeting_agent.tables.grid import HEADER_WITHIN, Grid, named
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "pipes"}
-# Excel's own first line, in which it tells itself the separator.
+# The first line in which Excel states the separator.
 SEPARATOR_LINE = re.compile(r'\s*"?sep=(.)"?[ \t,;|]*(?:\n|$)', re.IGNORECASE)
-LONGEST_FOR_CSV = 2**31 - 1  # what is too long is said with its row, by who knows which columns matter
+LONGEST_FOR_CSV = 2**31 - 1  # no limit here; `read_table` reports fields that are too long, with their row
 
 
 def separated_grid(text: str, path: Path, columns: Sequence[str]) -> Grid:
-    """The cells of a text that holds a table with `columns`; the separator is the one that finds most of them.
+    """The cells of a text with a table that has `columns`. Uses the separator with which most of them are found.
 
-    Raises InputError naming the row whose quotes do not match.
+    Raises InputError that names the row whose quotes do not match.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if stated := SEPARATOR_LINE.match(text):
@@ -46,19 +46,19 @@ def separated_grid(text: str, path: Path, columns: Sequence[str]) -> Grid:
 
 def _first_rows(text: str, separator: str) -> list[list[str]]:
     rows: list[list[str]] = []
-    with contextlib.suppress(csv.Error):  # with another separator the quotes may match
+    with contextlib.suppress(csv.Error):  # the quotes may match with another separator
         rows.extend(itertools.islice(_rows(text, separator), HEADER_WITHIN))
     return rows
 
 
 def _rows(text: str, separator: str) -> Iterator[list[str]]:
     csv.field_size_limit(LONGEST_FOR_CSV)
-    # Strict: an unclosed quote would otherwise swallow the rows up to the next one in silence.
+    # Strict: otherwise an unclosed quote would silently merge all rows up to the next quote.
     return csv.reader(_lines(text), delimiter=separator, skipinitialspace=separator != " ", strict=True)
 
 
 def _lines(text: str) -> Iterator[str]:
-    """The lines with their ends, one at a time: StringIO would hold four bytes a letter."""
+    """The lines with their line ends, one at a time. StringIO would need four bytes per character."""
     start = 0
     while start < len(text):
         end = text.find("\n", start) + 1 or len(text)

@@ -1,4 +1,4 @@
-"""Excel workbooks (.xlsx), told by their first bytes, and one line for the kinds of workbooks that we do not read."""
+"""Reads Excel workbooks (.xlsx), and explains in one line which other kinds of workbooks cannot be read."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from meeting_agent.common.files import InputError
 from meeting_agent.tables.grid import Grid, is_empty
 
 ZIP = b"PK\x03\x04"
-COMPOUND = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # Microsoft's container before 2007, and for encrypted workbooks since
+COMPOUND = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # Microsoft's container of old (.xls) and of encrypted workbooks
 ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 SAVE = "save it as .xlsx, or as CSV in UTF-8"
-CONTROL_ESCAPE = re.compile("_x00([01][0-9A-Fa-f])_")  # how workbooks write what XML must not hold
-UNCALCULATED = "#FORMULA!"  # stands for a formula whose value is not in the file
+CONTROL_ESCAPE = re.compile("_x00([01][0-9A-Fa-f])_")  # escape for control characters, which XML does not allow
+UNCALCULATED = "#FORMULA!"  # replaces a formula whose value is not in the file
 
 
 def is_workbook(data: bytes) -> bool:
-    """Whether a file begins as workbooks do; `workbook_grid` says if it is one."""
+    """Whether a file begins like a workbook. `workbook_grid` checks the rest."""
     return data.startswith((ZIP, COMPOUND))
 
 
 def workbook_grid(data: bytes, path: Path) -> Grid:
-    """The cells of the first sheet that shows any; raises InputError saying what to do with another kind of file."""
+    """The cells of the first visible sheet that is not empty. Raises InputError for any other kind of file."""
     if data.startswith(COMPOUND):
         what = "has a password: take that off" if ENCRYPTED in data else f"is an old Excel workbook (.xls): {SAVE}"
         raise InputError(f"{path} {what}")
@@ -37,7 +37,7 @@ def workbook_grid(data: bytes, path: Path) -> Grid:
     except ImportError:
         raise InputError(f"{path} is a workbook, for which openpyxl is missing: install it, or save as CSV") from None
     try:
-        with warnings.catch_warnings(action="ignore"):  # of styles and extensions, which hold no data
+        with warnings.catch_warnings(action="ignore"):  # warnings about styles and extensions, which hold no data
             values, formulas = (
                 openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=data_only)
                 for data_only in (True, False)
@@ -52,7 +52,7 @@ def workbook_grid(data: bytes, path: Path) -> Grid:
                     title, rows = sheet.title, _filled_rows(cells)
                 elif not all(map(is_empty, cells)):
                     unread.append(sheet.title)
-    except Exception as error:  # whatever its parsers stumble over: openpyxl documents no errors
+    except Exception as error:  # openpyxl does not document which errors its parsers raise
         raise InputError(f"{path} is a damaged workbook ({type(error).__name__}): open it and {SAVE}") from None
     if not rows:
         raise InputError(f"{path} has no sheet with anything to read: save it as .xlsx (not Strict Open XML) or CSV")
@@ -63,7 +63,7 @@ def workbook_grid(data: bytes, path: Path) -> Grid:
 
 
 def _check_archive(data: bytes, path: Path) -> None:
-    """Raises InputError unless an archive holds what Excel workbooks do."""
+    """Raises InputError unless a zip archive is an Excel workbook."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             names = set(archive.namelist())
@@ -81,12 +81,12 @@ def _check_archive(data: bytes, path: Path) -> None:
 
 
 def _rows(values, formulas) -> Iterator[list[str]]:
-    """The rows of a sheet, read once with the values of formulas and once with the formulas."""
+    """The rows of a sheet, which is opened twice: with the values of its formulas, and with the formulas."""
     for sheet in (values, formulas):
-        sheet.reset_dimensions()  # some programs write a size that leaves out rows
+        sheet.reset_dimensions()  # some programs write a size that is too small
     for row, behind in zip(values.iter_rows(), formulas.iter_rows(), strict=False):
         yield [
-            # A formula that comes to an empty text has the type "str".
+            # A formula whose value is an empty text has the type "str".
             UNCALCULATED
             if cell.value is None and formula.value is not None and cell.data_type != "str"
             else cell_text(cell.value)
@@ -95,7 +95,7 @@ def _rows(values, formulas) -> Iterator[list[str]]:
 
 
 def _filled_rows(rows: Iterator[list[str]]) -> list[list[str]]:
-    """The rows up to the last one with something in it."""
+    """The rows up to the last one that is not empty."""
     filled: list[list[str]] = []
     empty: list[list[str]] = []
     for row in rows:
@@ -107,7 +107,7 @@ def _filled_rows(rows: Iterator[list[str]]) -> list[list[str]]:
 
 
 def cell_text(value: object) -> str:
-    """A cell's value as it would stand in a CSV: whole numbers without a point, dates as 2026-12-01."""
+    """A cell's value as text like in a CSV: whole numbers without a decimal point, dates as 2026-12-01."""
     if value is None:
         return ""
     if isinstance(value, bool):

@@ -1,7 +1,7 @@
-"""LoRA training in bfloat16 on a CPU, where products are cheap and what stands around them is not.
+"""Fast LoRA training in bfloat16 on a CPU, where matrix products are cheap and all other operations are slow.
 
-Each adapter joins its layer's weight before the product instead of reading every token beside it, and attention is
-products of its own, since the gradient of PyTorch's flash attention is slow in this type.
+Each adapter is added to its layer's weight before the product, instead of a second product per token. Attention is
+computed with matrix products, because the gradient of PyTorch's flash attention is slow in bfloat16.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 ATTENTION = "products"
-MAX_TOKENS = 768  # products keep every score for the gradient: beyond, flash attention, which keeps none
+MAX_TOKENS = 768  # our attention keeps every score for the gradient; longer rows use flash attention, which keeps none
 
 
 def use_few_passes(model) -> None:
-    """Makes a PEFT model with LoRA train so, under autocast; its weights and files stay what they are."""
+    """Makes a PEFT model with LoRA use these forward passes under autocast. Its weights and files do not change."""
     for module in model.modules():
         if isinstance(module, Linear) and type(module.base_layer) is torch.nn.Linear:
             cast(Any, module).forward = MethodType(_merged_forward, module)
@@ -29,9 +29,9 @@ def use_few_passes(model) -> None:
 
 
 def _merged_forward(self: Any, x: torch.Tensor) -> torch.Tensor:
-    """A LoRA layer's output for `x` (..., inputs), read with one weight.
+    """A LoRA layer's output for `x` (..., inputs), from one product with the merged weight.
 
-    Dropout leaves out inputs of the adapter for all tokens of a batch at once: a weight cannot do so for each.
+    Dropout drops the same inputs of the adapter for all tokens of a batch, because the merged weight is shared.
     """
     if self.disable_adapters or len(self.active_adapters) != 1:
         return Linear.forward(self, x)
@@ -46,9 +46,9 @@ def _merged_forward(self: Any, x: torch.Tensor) -> torch.Tensor:
 
 
 def attention_by_products(module, query, key, value, attention_mask, scaling=None, dropout=0.0, **options):
-    """What Transformers' own functions compute: (rows, heads, tokens, size) in, (rows, tokens, heads, size) out.
+    """Attention with the interface of Transformers: (rows, heads, tokens, size) in, (rows, tokens, heads, size) out.
 
-    Query heads that share a key head (grouped-query attention, Ainslie et al., 2023) are read together.
+    Query heads that share a key head (grouped-query attention, Ainslie et al., 2023) are computed in one product.
     """
     rows, heads, tokens, size = query.shape
     kind = query.device.type
@@ -60,7 +60,7 @@ def attention_by_products(module, query, key, value, attention_mask, scaling=Non
     if attention_mask is None:
         attention_mask = torch.ones(tokens, key.shape[2], dtype=torch.bool, device=query.device).tril()
     seen = scores.view(rows, heads, tokens, -1).masked_fill(~attention_mask, torch.finfo(scores.dtype).min)
-    with torch.autocast(kind, enabled=False):  # which would do it in full precision
+    with torch.autocast(kind, enabled=False):  # autocast would run the softmax in full precision
         shares = seen.softmax(-1).view_as(scores)
     return (shares @ value).view(rows, heads, tokens, -1).transpose(1, 2).contiguous(), None
 

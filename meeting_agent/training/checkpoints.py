@@ -1,7 +1,7 @@
-"""Checkpoints of a training run that may be killed or lose power: only whole ones are gone on with.
+"""Signed checkpoints: after a kill or a power cut, training resumes only from a complete checkpoint.
 
-Transformers' `Trainer` writes a checkpoint file by file, and after a power cut some of them may be empty or cut. Each
-folder is therefore signed once its bytes are on the disk: `signature.json` holds the SHA-256 of every file.
+Transformers' `Trainer` writes a checkpoint file by file, and a power cut may leave some files empty or truncated. So
+each folder is signed when its bytes are on the disk: `signature.json` holds the SHA-256 of every file.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SIGNATURE = "signature.json"
 
 
 class SignCheckpoints(TrainerCallback):
-    """Signs every checkpoint of a trainer when all processes have written their part of it."""
+    """Signs every checkpoint of a trainer after all processes have written their part."""
 
     def on_save(self, args, state, control, **kwargs):
         this_process().wait_for_everyone()
@@ -28,7 +28,7 @@ class SignCheckpoints(TrainerCallback):
 
 
 def sign(folder: Path) -> None:
-    """Waits until the files of a folder are on the disk, then records their SHA-256."""
+    """Flushes the files of a folder to the disk, then records their SHA-256 in `signature.json`."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != SIGNATURE)
     for path in files:
         sync_file(path)
@@ -36,7 +36,7 @@ def sign(folder: Path) -> None:
 
 
 def is_whole(folder: Path) -> bool:
-    """Whether a folder is signed and holds every byte that was signed."""
+    """Whether a folder is signed and all signed files are unchanged."""
     try:
         signed = json.loads((folder / SIGNATURE).read_text(encoding="utf-8"))
         return all(digest(folder / name) == sha for name, sha in signed.items())
@@ -45,9 +45,10 @@ def is_whole(folder: Path) -> bool:
 
 
 def last_whole_checkpoint(folder: Path) -> str | None:
-    """The latest checkpoint to go on from: whole itself, and so is the best one that it names. None without any.
+    """The latest checkpoint that training can resume from, or None.
 
-    Says in one line which damaged ones it passes over.
+    It must be complete, and so must the best checkpoint that it refers to. Prints a warning that lists the damaged
+    checkpoints it skips.
     """
     passed_over = []
     for checkpoint in sorted(folder.glob("checkpoint-*"), key=step_of, reverse=True):

@@ -1,15 +1,15 @@
-"""Dropout that does not wait for its coin tosses: on a CPU PyTorch's take a sixth of the time of LoRA training."""
+"""Dropout with fast random numbers. On a CPU, PyTorch's own dropout takes a sixth of the time of LoRA training."""
 
 from __future__ import annotations
 
 import torch
 from torch import nn
 
-VALUES = 2**16  # of the bits that decide about one activation; one number of 64 bits decides about four
+VALUES = 2**16  # each activation uses 16 random bits, so one 64-bit random number serves four activations
 
 
 class QuickDropout(nn.Dropout):
-    """`nn.Dropout` whose `p` counts in 65536ths."""
+    """`nn.Dropout` with `p` rounded to a multiple of 1/65536."""
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         if not self.training or input.device.type != "cpu":
@@ -21,7 +21,7 @@ class QuickDropout(nn.Dropout):
 
 
 def use_quick_dropout(model: nn.Module) -> None:
-    """Puts `QuickDropout` in the place of every `nn.Dropout`."""
+    """Replaces every `nn.Dropout` of a model by `QuickDropout`."""
     for module in list(model.modules()):
         for name, child in module.named_children():
             if type(child) is nn.Dropout:

@@ -1,7 +1,7 @@
-"""What a phase will need at its end, tried in seconds before hours of work.
+"""Dry runs: each phase runs all its later steps on a tiny input in seconds, before hours of work.
 
-A base may train well and then fail where its adapter is merged, where it answers or where it takes a second turn. Each
-phase takes two rows, an agent's two turns or a pair through all of that first. What fails there is one line.
+A base may train well and then fail when its adapter is merged, when it answers or when it takes a second turn. So each
+phase first runs two rows, two turns of an agent or one pair through these steps. A failure becomes a one-line error.
 """
 
 from __future__ import annotations
@@ -22,32 +22,32 @@ from meeting_agent.inference.engine import Engine, Request
 from meeting_agent.inference.loading import too_long
 from meeting_agent.inference.prediction import greedy_answers, predict_prompts
 
-ANSWER_ROOM = 24  # tokens that an agent's turn needs at least
+ANSWER_ROOM = 24  # minimum number of free tokens for an agent's turn
 
 
 @contextmanager
 def trying(what: str) -> Iterator[None]:
-    """An exception in the block becomes an InputError that says where it came from.
+    """Turns an exception in the block into an InputError that says where it was raised.
 
-    What the disk or the user says comes through as it is.
+    InputError, OSError, MemoryError and failed writes are raised unchanged.
     """
     try:
         yield
     except (InputError, OSError, MemoryError):
         raise
-    except Exception as error:  # whatever a family, a template or a library raises
+    except Exception as error:  # a model, a template or a library may raise anything
         if failed_write(error):
             raise
         place = traceback.extract_tb(error.__traceback__)[-1]
         says = (str(error).splitlines() or [""])[0]
         raise InputError(
             f"{what} fails with this base, as a dry run shows: {type(error).__name__}: {says} "
-            f"({Path(place.filename).name}:{place.lineno}); take another base"
+            f"({Path(place.filename).name}:{place.lineno}); use another base"
         ) from error
 
 
 def try_adapter(base: str, model, prompts: Sequence[str], fp32: bool) -> Engine:
-    """Saves the adapter of `model`, loads it again over `base` and answers `prompts`; the engine that did so."""
+    """Saves the adapter of `model`, loads it again with `base` and answers `prompts`. Returns the engine."""
     what = "saving, loading and merging an adapter"
     with tempfile.TemporaryDirectory() as folder, trying(what), torch.random.fork_rng():
         model.save_pretrained(folder)
@@ -57,16 +57,16 @@ def try_adapter(base: str, model, prompts: Sequence[str], fp32: bool) -> Engine:
 
 
 def try_predictions(engine: Engine, prompts: Sequence[str]) -> None:
-    """Answers phase 1's question in both ways."""
+    """Makes predictions with RAIL and with plain greedy decoding."""
     with trying("answering"):
         predict_prompts(engine, list(prompts))
         greedy_answers(engine, list(prompts))
 
 
 def try_agent(engine: Engine, system: str, question: str, tools: list[dict]) -> None:
-    """Takes an agent's first turn, and a second one after a tool's result.
+    """Runs an agent's first turn, and a second turn after a tool result.
 
-    Raises InputError where the first turn leaves no room for an answer.
+    Raises InputError if the prompt of the first turn leaves no room for an answer.
     """
     messages: list[dict] = [{"role": "system", "content": system}, {"role": "user", "content": question}]
     arguments = {name: "x" for name in tools[0]["function"]["parameters"]["properties"]}
@@ -87,7 +87,7 @@ def try_agent(engine: Engine, system: str, question: str, tools: list[dict]) -> 
 
 
 def try_loss(trainer, count: int) -> None:
-    """A forward and a backward pass over the first `count` training rows, of which nothing stays."""
+    """Runs a forward and a backward pass over the first `count` training rows. Leaves no gradients or metrics."""
     with trying("a training step"), torch.random.fork_rng():
         batch = trainer._prepare_inputs(trainer.data_collator([trainer.train_dataset[i] for i in range(count)]))
         trainer.model.train()

@@ -1,4 +1,4 @@
-"""Early stopping that a killed run remembers."""
+"""Early stopping that works across a kill and a resume."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from transformers import EarlyStoppingCallback
 
 
 class ResumableEarlyStopping(EarlyStoppingCallback):
-    """Transformers' callback, which after a resume may find that its patience had run out before the kill.
+    """Transformers' early stopping for runs whose patience had run out before a kill.
 
-    Needs `restore_callback_states_from_checkpoint`. The trainer clears the sign to stop when it starts, so it is given
-    again: at most one more step is made, and the best checkpoint is loaded as it would have been.
+    Needs `restore_callback_states_from_checkpoint`. The trainer clears the stop flag when it starts, so this callback
+    sets it again. The resumed run makes at most one more step and then loads the best checkpoint.
     """
 
     def on_train_begin(self, args, state, control, **kwargs):

@@ -1,4 +1,4 @@
-"""Rejected sides with a claim that no tool made: DPO would otherwise come to like such claims."""
+"""Rejected rollouts with a made-up claim. Without them, DPO teaches the policy to invent claims."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from data_classes import Trajectory
 from meeting_agent.agent.claims import CLAIM, UNGROUNDED, known_claims
 from meeting_agent.agent.environment import Environment
 
-MADE_UP_CLAIM_COSTS = 0.05  # reward, where no environment judges: in dialogues of a corpus
+MADE_UP_CLAIM_COSTS = 0.05  # subtracted reward for a made-up claim in a corpus dialogue, which no environment scores
 
 
 def made_up_claim_pairs(
     environment: Environment, trajectories: Iterable[Trajectory], min_chosen: float, count: int, seed: int
 ) -> list[tuple[Trajectory, Trajectory]]:
-    """At most `count` pairs of a good trajectory and itself `with_made_up_claim`, as many that say YES as NO.
+    """At most `count` pairs of a good trajectory and its copy `with_made_up_claim`, half YES and half NO.
 
-    DPO would learn to name the scores that good answers name, also where no tool was called for them. A rejected side
-    whose only fault is the claim unteaches that. Goes through `trajectories` twice.
+    DPO teaches the policy to name the scores that good answers name, even if no tool returned them. A rejected rollout
+    whose only fault is the claim corrects this. Iterates over `trajectories` twice.
     """
     rng = random.Random(seed)
     by_answer: dict[str | None, list[str]] = {"YES": [], "NO": []}
@@ -36,7 +36,10 @@ def made_up_claim_pairs(
 def good_and_made_up(
     environment: Environment, trajectories: Iterable[Trajectory], min_chosen: float, rng: random.Random
 ) -> Iterator[tuple[Trajectory, Trajectory]]:
-    """Trajectories of at least `min_chosen` that say YES or NO, each with itself `with_made_up_claim` where it can."""
+    """Pairs of a trajectory and its copy `with_made_up_claim`.
+
+    Only trajectories with a reward of at least `min_chosen`, a YES or NO and a claim are used.
+    """
     for trajectory in trajectories:
         if trajectory.reward >= min_chosen and trajectory.recommendation in ("YES", "NO"):
             twin = with_made_up_claim(trajectory, list(environment.main_scores.values()), rng)
@@ -45,11 +48,10 @@ def good_and_made_up(
 
 
 def with_made_up_claim(trajectory: Trajectory, scores: list[str], rng: random.Random) -> Trajectory | None:
-    """The trajectory with one claim of its closing JSON made up; None without a claim.
+    """A copy of the trajectory with one made-up claim in its final JSON. None if the JSON holds no claim.
 
-    Half of the time one of the `scores` that no tool gave takes the place of the claim's own. Else the claim is misread
-    where it is first told and told wrongly from there on, one digit of it changed. These are the ways in which answers
-    go wrong.
+    With probability 0.5 the claim gets the name of one of `scores` that no tool returned. Otherwise one digit of the
+    claim's value is changed in all assistant turns. Real answers go wrong in these two ways.
     """
     answer = trajectory.messages[-1]["content"]
     claims = list(CLAIM.finditer(answer, max(0, answer.rfind("{"))))
@@ -74,7 +76,10 @@ def with_made_up_claim(trajectory: Trajectory, scores: list[str], rng: random.Ra
 
 
 def dialogue_pairs(environment: Environment, count: int, seed: int) -> list[tuple[Trajectory, Trajectory]]:
-    """`count` dialogues that the environment writes, each with itself `with_made_up_claim`; none if it writes none."""
+    """`count` pairs of an environment's dialogue and its copy `with_made_up_claim`.
+
+    Empty if the environment has no dialogues.
+    """
     rng = random.Random(f"copying-{seed}")
     scores = list(environment.main_scores.values())
     pairs: list[tuple[Trajectory, Trajectory]] = []
@@ -87,7 +92,7 @@ def dialogue_pairs(environment: Environment, count: int, seed: int) -> list[tupl
 
 
 def as_trajectory(name: str, messages: list[dict]) -> Trajectory:
-    """A dialogue that nobody played, with the reward of a faultless rollout."""
+    """A corpus dialogue as a trajectory, with the reward of a faultless rollout (1)."""
     return Trajectory(
         id=name,
         scenario_id=name,
@@ -109,7 +114,7 @@ def as_trajectory(name: str, messages: list[dict]) -> Trajectory:
 
 
 def one_digit_off(value: str) -> list[str]:
-    """Every other value with two decimals that differs from `value` in one digit after the point."""
+    """All values in [0, 1) with two decimals that differ from `value` in exactly one digit after the point."""
     written = f"{float(value):.2f}"  # a served model may write more or fewer digits
     tenths, hundredths = written[-2], written[-1]
     others = [f"0.{digit}{hundredths}" for digit in "0123456789"] + [f"0.{tenths}{digit}" for digit in "0123456789"]

@@ -1,4 +1,4 @@
-"""Which tokens of a pair count in DPO: the agent's own, less what the preference says nothing about."""
+"""The token masks of DPO: the assistant mask without the tokens that the preference says nothing about."""
 
 from __future__ import annotations
 
@@ -11,25 +11,26 @@ from trl.trainer.dpo_trainer import DataCollatorForPreference
 from meeting_agent.agent.claims import CLAIM, known_claims, tool_results
 from meeting_agent.training.rows import AssistantTokens, assistant_tokens
 
-# The head of the closing JSON; its groups are the verdict.
+# The beginning of the final JSON. Its groups are the verdict.
 HEAD = re.compile(r'\{"probability": \d\.(\d+), "recommendation": "(\w+)"(?:, "reasoning": ")?')
-# A claim and what is said of it: up to the next claim, or the end of the clause.
+# A claim and the words after it, up to the next claim or the end of the clause.
 STATEMENT = re.compile(rf'{CLAIM.pattern}[^.,;"\n]*?(?=[.,;"\n]|{CLAIM.pattern}|$)')
 
 
 def preference_token_masks(
     tokenizer, prompt: list[dict], chosen: list[dict], rejected: list[dict], tools: list[dict]
 ) -> tuple[list[int], list[int]]:
-    """For the chosen and for the rejected side, each with the prompt before it: 1 for every token that the agent wrote,
-    without what the preference says nothing about.
+    """The masks of the chosen and of the rejected rollout, each over the prompt and the rollout: 1 for a counted token.
 
-    Of the chosen side that is the verdict, the digits of the closing probability and YES or NO: after the same look-ups
-    it is chemistry that made it right here and wrong there, and DPO would end up leaning to one answer. Also a turn
-    whose call a tool refused. Of the rejected side it is all that is no fault: grounded claims and what is said of
-    them, calls to tools that the chosen side calls too, and the closing JSON but for made-up claims. Its opening counts
-    where it came after fewer calls than the chosen side made. With what is true pushed down, something made up would
-    take its place; with the look-ups that good tries share, others; and with how an answer begins and ends, agents
-    find no beginning or no end.
+    Only tokens that the agent wrote count. Of the chosen rollout we also mask:
+    - the verdict (the digits of the final probability, and YES or NO): after the same tool calls chance decides whether
+      it was right, and DPO would learn to prefer one answer;
+    - turns whose tool call failed, because they should not be imitated.
+    Of the rejected rollout we mask everything except its faults:
+    - grounded claims and the words about them: if their likelihood falls, made-up claims replace them;
+    - calls of tools that the chosen rollout calls too: if their likelihood falls, other calls replace them;
+    - the final JSON except made-up claims: if its likelihood falls, agents no longer begin or end an answer. Its
+      opening counts if the rejected rollout made fewer calls than the chosen one.
     """
     better, worse = (assistant_tokens(tokenizer, prompt + side, tools) for side in (chosen, rejected))
     verdicts = [head.span(part) for head in HEAD.finditer(better.text) for part in (1, 2)]
@@ -46,8 +47,10 @@ def preference_token_masks(
 
 
 def shared_calls(messages: list[dict], others: list[dict], chat: AssistantTokens) -> list[tuple[int, int]]:
-    """Where in the text of `messages` the agent turns for the first time to a tool that `others` call too, and the tool
-    answers: from behind what the turn states to its end."""
+    """Spans of the first successful calls in `messages` of tools that `others` call too.
+
+    A span starts after the last claim of its turn and ends with the turn. Offsets are characters of `chat.text`.
+    """
     also = tools_called(others)
     refused = failed_turns(messages, chat.turns)
     turns = [message for message in messages if message["role"] == "assistant"]
@@ -65,7 +68,7 @@ def tools_called(messages: list[dict]) -> set[str]:
 
 
 def without(chat: AssistantTokens, left_out: list[tuple[int, int]], kept: Sequence[tuple[int, int]] = ()) -> list[int]:
-    """The assistant mask, less tokens that reach into `left_out` and not into `kept`, both spans of the text."""
+    """The assistant mask without tokens that overlap the text spans `left_out`. Tokens that overlap `kept` stay."""
 
     def reaches(token: tuple[int, int], spans: Sequence[tuple[int, int]]) -> bool:
         return any(token[0] < last and token[1] > first for first, last in spans)
@@ -81,15 +84,15 @@ def calls_in(messages: list[dict]) -> int:
 
 
 def failed_turns(messages: list[dict], spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Those of the agent's turns, as `spans` of the text, whose call a tool refused: nothing to imitate."""
+    """The spans of the agent's turns whose tool call returned an error."""
     follows = [messages[i + 1 : i + 2] for i, m in enumerate(messages) if m["role"] == "assistant"]
     return [span for span, after in zip(spans, follows, strict=True) if any("error" in r for r in tool_results(after))]
 
 
 class AgentPreferenceCollator(DataCollatorForPreference):
-    """TRL's collator, whose completion mask also covers what tools answered, cut down to the agent's own tokens.
+    """TRL's collator with our token masks. TRL's own completion mask also covers tool results.
 
-    Examples carry `chosen_agent_mask` and `rejected_agent_mask`, as long as prompt and completion together.
+    Examples carry `chosen_agent_mask` and `rejected_agent_mask`, each as long as prompt and completion together.
     """
 
     def torch_call(self, examples: list[dict]) -> dict[str, torch.Tensor]:

@@ -1,15 +1,15 @@
-"""The cards of the adapters: what the Hugging Face Hub reads of them, measured results among that."""
+"""Model cards of the adapters, with metadata and results in the format of the Hugging Face Hub."""
 
 from __future__ import annotations
 
-# The names by which the Hub knows what we measure, each with the key of `score_probabilities`.
+# The Hub's name of each metric, and its key in `score_probabilities`.
 METRICS = {"accuracy": "accuracy", "brier_score": "brier", "pearsonr": "correlation", "mae": "mae"}
 
 
 def adapter_card(title: str, phase: int, base: str, about: str, settings: dict, dataset: str, scores: dict) -> str:
-    """A card in Markdown: YAML for the Hub, `about` the adapter, and its settings as a table.
+    """A card in Markdown: YAML metadata for the Hub, the text `about`, and a table of the settings.
 
-    `scores` were measured on `dataset`; without any the card names no results.
+    `scores` were measured on `dataset`. If `scores` is empty the card has no results.
     """
     from huggingface_hub import EvalResult, ModelCardData
 

@@ -1,4 +1,4 @@
-"""From trajectories to preference pairs: which rollouts are set against each other."""
+"""Makes preference pairs from trajectories."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from meeting_agent.agent.summary import RolloutSummary, summarize
 from meeting_agent.agent.tool_calls import no_prediction, tool_schemas
 from meeting_agent.training.made_up_claims import dialogue_pairs, made_up_claim_pairs
 
-PRIOR_ROLLOUTS = 10  # without them the best tool set would often be one that a few lucky rollouts called
+PRIOR_ROLLOUTS = 10  # without this prior, the best tool set would often be one that a few lucky rollouts used
 
 
 class PairSettings(Protocol):
-    """The settings of phase 3 that decide which pairs there are; `RLFTConfig` says what they mean."""
+    """The settings of phase 3 for pairs. `RLFTConfig` in `starter_agentic_rlft.py` explains them."""
 
     seed: int
     min_reward_gap: float
@@ -33,9 +33,10 @@ class PairSettings(Protocol):
 def preference_pairs(
     environment: Environment, trajectories: Iterable[Trajectory], settings: PairSettings
 ) -> list[PreferencePair]:
-    """Pairs of two played trajectories, with pairs whose rejected side has a made-up claim mixed in; none if none play.
+    """All preference pairs in random order: pairs of two rollouts, and pairs with a made-up claim.
 
-    `trajectories` is gone through several times, one trajectory in memory at a time.
+    Empty if there is no pair of two rollouts. Iterates over `trajectories` several times, with one trajectory in memory
+    at a time.
     """
     found = same_prompt_pairs(
         trajectories,
@@ -74,14 +75,14 @@ def same_prompt_pairs(
 ) -> list[tuple[RolloutSummary, RolloutSummary]]:
     """At most `max_pairs` (chosen, rejected) rollouts of the same prompt whose rewards differ by at least `min_gap`.
 
-    Which of two answers was right is mostly luck. So the chosen side's tools must also have earned more over all
-    rollouts, by at least `min_advantage_gap` of `tool_advantages`: tools that help would otherwise be rejected almost
-    as often as chosen. Or both sides used the same tools and gave the same answer, and differ in faults alone.
-    Both sides have given an answer. Broken rollouts say nothing about what to look up, and there are many of them.
-    The chosen side has a reward of at least `min_chosen`: what is imitated should be right and without faults.
-    On average the chosen side makes about `call_gap` more calls (`of_call_gap`).
-    As many chosen sides say YES as NO, and no trajectory is in more than `max_uses` pairs. DPO would otherwise learn to
-    say YES, or to imitate one lucky rollout.
+    - Which of two answers was right is mostly luck. So the tools of the chosen rollout must also have a higher value in
+      `tool_advantages`, by at least `min_advantage_gap`. Otherwise helpful tools would be rejected almost as often as
+      chosen. The other case: both rollouts used the same tools and gave the same answer, and differ only in faults.
+    - Both rollouts gave an answer. Broken rollouts are common. Training on them teaches formatting, not tool choice.
+    - The chosen rollout has a reward of at least `min_chosen`, because DPO imitates it.
+    - The chosen rollouts make about `call_gap` more calls on average (`of_call_gap`).
+    - Half of the chosen rollouts say YES and half say NO, and no rollout is in more than `max_uses` pairs. Otherwise
+      DPO would learn to prefer one answer, or to imitate one lucky rollout.
     """
     by_answer: dict[str | None, list[tuple[RolloutSummary, RolloutSummary]]] = {"YES": [], "NO": []}
     groups: dict[tuple[str, int], list[RolloutSummary]] = defaultdict(list)
@@ -117,11 +118,11 @@ def same_prompt_pairs(
 def of_call_gap(
     pairs: list[tuple[RolloutSummary, RolloutSummary]], call_gap: float
 ) -> list[tuple[RolloutSummary, RolloutSummary]]:
-    """At least half of the pairs: without those of the longest chosen sides, or of the shortest, until the chosen sides
-    make `call_gap` more calls than the rejected ones on average.
+    """Removes pairs until the chosen rollouts make `call_gap` more calls than the rejected ones on average.
 
-    DPO takes up length beside quality (Park et al., Findings of ACL 2024): where chosen sides are much longer, agents
-    come to call tools twice, and where they are shorter, to answer after two calls.
+    Removes the pairs with the largest difference of calls, or those with the smallest, and keeps at least half of all
+    pairs. DPO learns length together with quality (Park et al., Findings of ACL 2024). If chosen rollouts are much
+    longer, agents learn to call tools twice. If they are shorter, agents learn to answer after two calls.
     """
     kept = sorted(pairs, key=more_calls)
     excess = sum(more_calls(pair) - call_gap for pair in kept)
@@ -134,17 +135,17 @@ def of_call_gap(
 
 
 def more_calls(pair: tuple[RolloutSummary, RolloutSummary]) -> int:
-    """How many calls more the chosen side made."""
+    """The chosen rollout's number of calls minus the rejected one's."""
     chosen, rejected = pair
     return len(chosen.tools) - len(rejected.tools)
 
 
 def tool_advantages(groups: Iterable[list[RolloutSummary]]) -> dict[frozenset[str], float]:
-    """For every set of tools the mean advantage, in rewards, of the rollouts that called these and no others.
+    """Tool set -> mean advantage of the rollouts that called exactly these tools, in units of reward.
 
-    A rollout's advantage is its reward less the mean of the other rollouts of its prompt (leave-one-out baseline: Kool
-    et al., 2019; RLOO, Ahmadian et al., ACL 2024), so a set is not praised for easy scenarios. `PRIOR_ROLLOUTS` of no
-    advantage keep what was seldom called near 0.
+    A rollout's advantage is its reward minus the mean reward of the other rollouts of its prompt (leave-one-out
+    baseline: Kool et al., 2019; RLOO, Ahmadian et al., ACL 2024), so easy scenarios give no credit. `PRIOR_ROLLOUTS`
+    rollouts with advantage 0 are added to every set, which keeps rare sets near 0.
     """
     advantages: dict[frozenset[str], list[float]] = defaultdict(list)
     for group in groups:

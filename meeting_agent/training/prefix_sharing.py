@@ -1,4 +1,4 @@
-"""TRL's `DPOTrainer`, reading once what both sides of a pair have in common (prefix sharing, Wang and Hegde, 2024)."""
+"""TRL's `DPOTrainer` with prefix sharing (Wang and Hegde, 2024): the common prefix of a pair is read once."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from meeting_agent.training.rows import IGNORED
 
 
 class SharedPrefixDPOTrainer(DPOTrainer):
-    """Feeds a model one pair at a time, without padding; loss and gradients are those of TRL's padded batch.
+    """Reads one pair at a time, without padding. Loss and gradients equal those of TRL's padded batch.
 
-    A model with other layers than full attention, and a GPU, which wants many rows at once, get that batch. Whichever
-    way is taken must give the log-probabilities of a plain forward pass on a small pair; where neither does, rows are
-    read one by one.
+    TRL's padded batch is used on a GPU, which needs many rows at once, and for models with other layers than full
+    attention. Each way is first checked on a small pair against the log-probabilities of a plain forward pass. If both
+    fail, rows are read one by one.
     """
 
     def _compute_loss(self, model, inputs, return_outputs):
@@ -36,7 +36,7 @@ class SharedPrefixDPOTrainer(DPOTrainer):
 
     @cached_property
     def _way(self) -> Callable[..., Any] | None:
-        """How rows are read; None is TRL's own way."""
+        """The function that reads rows. None means TRL's own way."""
         by_pair = self.accelerator.device.type == "cpu" and attends_to_all(self.model)
         if by_pair and agrees(self.model, forward_by_pair):
             return forward_by_pair
@@ -44,7 +44,7 @@ class SharedPrefixDPOTrainer(DPOTrainer):
 
 
 def agrees(model, way: Callable[..., Any]) -> bool:
-    """Whether a way of reading gives the log-probabilities of a plain forward pass."""
+    """Whether a way of reading gives the same log-probabilities as a plain forward pass."""
     device = next(model.parameters()).device
     chosen, rejected = list(range(1, 25)), [*range(1, 9), *range(30, 42)]
     ids = torch.tensor([chosen, rejected + [0] * 4], device=device)
@@ -56,7 +56,7 @@ def agrees(model, way: Callable[..., Any]) -> bool:
     try:
         with torch.no_grad():
             found, expected = (read(model, ids, mask, labels).log_probs[counts] for read in (way, forward_by_row))
-    except Exception:  # whatever a family raises: it then cannot be read in this way
+    except Exception:  # whatever the model raises, this way does not work for it
         return False
     finally:
         model.train(training)
@@ -68,7 +68,7 @@ def forward_as_trl(model, input_ids, attention_mask, labels) -> Any:
 
 
 def forward_by_row(model, input_ids, attention_mask, labels, **_) -> Any:
-    """What TRL's fused head says of rows (rows, tokens), each read alone and plainly."""
+    """The outputs of TRL's fused head for rows (rows, tokens), from a plain forward pass of each row."""
     rows = []
     for ids, length, after in zip(input_ids, attention_mask.sum(1).tolist(), labels[:, 1:], strict=True):
         logits = model(input_ids=ids[None, :length], use_cache=False).logits[0]
@@ -79,7 +79,7 @@ def forward_by_row(model, input_ids, attention_mask, labels, **_) -> Any:
 
 
 def _said(logits: torch.Tensor, following: torch.Tensor) -> dict[str, torch.Tensor]:
-    """The fields of TRL's output for logits (places, vocabulary) and the tokens (places,) that follow."""
+    """The fields of TRL's output for logits (positions, vocabulary) and the tokens (positions,) that follow."""
     log_probabilities = logits.log_softmax(-1)
     found = {"log_probs": log_probabilities.gather(1, following[:, None]).squeeze(1)}
     with torch.no_grad():
@@ -90,9 +90,9 @@ def _said(logits: torch.Tensor, following: torch.Tensor) -> dict[str, torch.Tens
 
 
 def forward_by_pair(model, input_ids, attention_mask, labels, **_) -> FusedCausalLMOutput:
-    """What TRL's fused head says of rows (2 x pairs, tokens), first all chosen sides, then all rejected ones.
+    """The outputs of TRL's fused head for rows (2 x pairs, tokens): first all chosen rollouts, then all rejected ones.
 
-    Its fields are (2 x pairs, tokens - 1), and 0 where nothing is labelled.
+    Each field has shape (2 x pairs, tokens - 1) and is 0 where there is no label.
     """
     lengths = attention_mask.sum(1).tolist()
     pairs = len(lengths) // 2
@@ -105,10 +105,10 @@ def forward_by_pair(model, input_ids, attention_mask, labels, **_) -> FusedCausa
 
 
 def _pair_outputs(model, chosen, rejected) -> list[dict[str, torch.Tensor]]:
-    """The fields of each side, which is its ids (length,) and the tokens (tokens - 1,) to follow them."""
+    """The fields of both rollouts of a pair. A rollout is its ids (length,) and the labels (tokens - 1,) after them."""
     (first, after_first), (second, after_second) = chosen, rejected
     least = min(len(first), len(second))
-    # The last token in common is read for both sides: another one follows it in each.
+    # The last common token is read for both rollouts, because different tokens follow it.
     shared = max(0, int((first[:least] == second[:least]).cumprod(0).sum()) - 1)
     row = torch.cat([first, second[shared:]])
     sees = torch.ones(len(row), len(row), dtype=torch.bool).tril()

@@ -1,4 +1,4 @@
-"""One short line of progress, with the time left, instead of the trainer's dictionaries."""
+"""Prints one short line of progress with the time left, instead of the trainer's dictionaries."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from meeting_agent.common.progress import Pace
 
 
 class ProgressLine(TrainerCallback):
-    """Prints `names` of every log entry that has one of them, at most every `every` steps."""
+    """Prints the metrics `names` (key -> label) of the trainer's log at every `every`-th step and at evaluations."""
 
     def __init__(self, names: dict[str, str], every: int = 1):
         self.names, self.every = names, every

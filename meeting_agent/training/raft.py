@@ -13,17 +13,17 @@ from meeting_agent.inference.prediction import chat_text, read_probability
 from meeting_agent.inference.self_check import keeps_positions
 from meeting_agent.training.rows import IGNORED
 
-LONGEST_FRACTION = 3  # tokens after the opening that can hold two digits and what ends them
+LONGEST_FRACTION = 3  # maximum number of tokens for two digits and the character after them
 
 
 class RaftTrainer(SFTTrainer):
     """Trains on completion cross-entropy plus `raft_weight` times the squared error of the expected probability.
 
-    The squared error counts wherever a label reads `{"probability": 0.` and digits. In evaluation the loss is that
-    squared error alone, so `eval_loss` is the mean squared error of the predictions.
+    The squared error is computed wherever the labels hold `{"probability": 0.` and digits. In evaluation the loss is
+    the squared error alone, so `eval_loss` is the mean squared error of the predictions.
     """
 
-    loss_is_scaled_for_ga: Any = False  # it is a mean over the micro-batch: the trainer divides it by their number
+    loss_is_scaled_for_ga: Any = False  # the loss is a mean over a micro-batch, so the trainer must divide their sum
 
     def __init__(self, *args, raft_weight: float, **kwargs):
         super().__init__(*args, **kwargs)
@@ -39,28 +39,29 @@ class RaftTrainer(SFTTrainer):
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         labels = inputs["labels"]
-        # Only columns in which some row's next token counts meet the vocabulary, the largest of the matrices.
+        # Logits are computed only at columns where the next token of some row has a label: the product with the
+        # vocabulary matrix is the largest of all.
         columns = (labels[:, 1:] != IGNORED).any(0).nonzero().squeeze(1)
-        # No mask: padding is on the right, where causal attention does not reach it.
+        # No mask is needed: padding is on the right, where causal attention does not reach it.
         only = {"logits_to_keep": columns} if self.keeps_positions else {}
         outputs = model(input_ids=inputs["input_ids"], use_cache=False, **only)
         logits = outputs.logits if self.keeps_positions else outputs.logits[:, columns]
         following = labels[:, columns + 1]
         row, last = self._openings(labels)  # an opening's last token is followed by the first digit
         errors = self.reader.expected(logits[row, torch.searchsorted(columns, last)]) - self._targets(labels, row, last)
-        squared = (errors**2).sum() / max(1, len(errors))  # a batch of rehearsals may hold no probability
+        squared = (errors**2).sum() / max(1, len(errors))  # a batch of rehearsal chats may hold no probability
         if not model.training:
             return (squared, outputs) if return_outputs else squared
         written = following != IGNORED
         cross_entropy = torch.nn.functional.cross_entropy(logits[written].float(), following[written])
-        # The trainer logs what it can average; these are the two parts of the loss, per step.
+        # The trainer logs the mean of each list per step: the two parts of the loss.
         self._metrics["train"]["cross_entropy"].append(cross_entropy.item())
         self._metrics["train"]["squared_error"].append(squared.item())
         loss = cross_entropy + self.raft_weight * squared
         return (loss, outputs) if return_outputs else loss
 
     def _openings(self, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Row and last position of every opening in labels (rows, tokens)."""
+        """The row and the last position of every opening in labels (rows, tokens)."""
         size = len(self.opening)
         found = (labels.unfold(1, size, 1) == self.opening).all(-1)
         row, start = found.nonzero(as_tuple=True)

@@ -1,4 +1,4 @@
-"""Chats as rows for supervised training: token ids, and labels on what the model itself is to write."""
+"""Chats as rows for supervised training: token ids, and labels on the tokens that the model writes."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import NamedTuple
 from meeting_agent.common.files import InputError
 from meeting_agent.inference.chat_format import as_shown, assistant_spans, render
 
-IGNORED = -100  # PyTorch's mark for labels that do not count
+IGNORED = -100  # PyTorch's label for tokens without a loss
 
 
 def prediction_row(tokenizer, prompt: str, completion: str) -> dict[str, list[int]]:
-    """`input_ids` and `labels` (both of the same length) of one question; only the answer counts."""
+    """`input_ids` and `labels` (same length) of a prompt and its completion. Only the completion has labels."""
     question = [{"role": "user", "content": prompt}]
     answer = {"role": "assistant", "content": completion}
     start = tokenizer.apply_chat_template(question, add_generation_prompt=True, return_dict=True)["input_ids"]
@@ -21,29 +21,25 @@ def prediction_row(tokenizer, prompt: str, completion: str) -> dict[str, list[in
 
 
 class AssistantTokens(NamedTuple):
-    """A chat as a model reads it.
+    """A tokenized chat with its assistant mask. Spans are (start, end) in characters of `text`."""
 
-    Its text, where in it the assistant's turns and all tokens start and end, the token ids, and the assistant mask: 1
-    for each token that the model itself writes, 0 for prompts, tool results and markup.
-    """
-
-    text: str
-    turns: list[tuple[int, int]]
-    tokens: list[tuple[int, int]]
-    ids: list[int]
-    mask: list[int]
+    text: str  # the rendered chat
+    turns: list[tuple[int, int]]  # spans of the assistant turns
+    tokens: list[tuple[int, int]]  # span of each token
+    ids: list[int]  # id of each token
+    mask: list[int]  # 1 for tokens that the model writes; 0 for prompts, tool results and markup
 
 
 def assistant_tokens(tokenizer, messages: list[dict], tools: list[dict] | None) -> AssistantTokens:
-    """The chat as the template shows it, which may be in other turns: see `as_shown`.
+    """Renders and tokenizes a chat. Turns may be split as in `as_shown`.
 
-    Raises InputError for a template that does not show each turn of the model.
+    Raises InputError if the chat template does not show every assistant turn.
     """
     messages = as_shown(tokenizer, messages)
     text = render(tokenizer, messages, tools)
     turns = assistant_spans(tokenizer, text)
     if len(turns) != sum(message["role"] == "assistant" for message in messages):
-        raise InputError("this model's chat template hides the turns of a conversation: take another base model")
+        raise InputError("this model's chat template hides the turns of a conversation: use another base model")
     encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
     tokens = encoded["offset_mapping"]
     mask = [int(any(last > start and first < end for start, end in turns)) for first, last in tokens]
@@ -51,7 +47,7 @@ def assistant_tokens(tokenizer, messages: list[dict], tools: list[dict] | None) 
 
 
 def dialogue_row(tokenizer, messages: list[dict], tools: list[dict] | None) -> dict[str, list[int]]:
-    """`input_ids` and `labels` of a chat; only the model's own turns count."""
+    """`input_ids` and `labels` (same length) of a chat. Only assistant turns have labels."""
     chat = assistant_tokens(tokenizer, messages, tools)
     return {
         "input_ids": chat.ids,

@@ -1,4 +1,4 @@
-"""Rows to fit, to choose the epoch by, and to report on."""
+"""Splits rows into training rows, selection rows (to select the epoch) and test rows (to report on)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ class Split:
 
 
 def read_rows(environment: Environment, path: str, at_most: int) -> list[TrainingRow]:
-    """The rows to use, each once: a copy of a training row among the test rows would be remembered, not predicted."""
+    """The first `at_most` rows of a file (0 reads all), without repeated prompts.
+
+    A copy of a training row among the test rows would measure memory instead of prediction.
+    """
     rows = environment.read_rows(Path(path))
     first: dict[str, TrainingRow] = {}
     for row in rows:
@@ -35,7 +38,7 @@ def read_rows(environment: Environment, path: str, at_most: int) -> list[Trainin
 
 
 def split_rows(rows: list[TrainingRow], seed: int) -> Split:
-    """Shuffles and splits 80 / 10 / 10."""
+    """Shuffles and splits rows 80 / 10 / 10. Raises InputError for fewer than 10 rows."""
     if len(rows) < 10:
         raise InputError(f"{len(rows)} rows are too few to train on: give at least 10")
     shuffled = random.Random(seed).sample(rows, len(rows))

@@ -1,7 +1,7 @@
-"""Where a training run reports to besides the terminal: whatever Transformers' `report_to` offers.
+"""Experiment trackers: any that Transformers' `report_to` supports.
 
-A tracker is a spectator. What it cannot do is said before the first step; what it fails to do later is said once, and
-training goes on without it.
+A tracker must not stop a run. If it cannot start, an error is raised before the first step. If it fails later, one
+warning is printed and training continues without it.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from meeting_agent.common.files import InputError
 
 
 def check_reporter(name: str, output: Path) -> None:
-    """Raises InputError unless `name` is "none" or a reporter whose package is installed and that can be logged in to.
+    """Raises InputError unless `name` is "none" or a tracker that is installed and has a login if it needs one.
 
-    TensorBoard's files go to `build/runs/` unless TENSORBOARD_LOGGING_DIR says otherwise: beside the checkpoints, where
-    Transformers puts them, they would be deleted with these.
+    Sets TENSORBOARD_LOGGING_DIR to a folder in `build/runs/` if it is not set. Transformers would write TensorBoard's
+    files beside the checkpoints and delete them together.
     """
     if name == "none":
         return
@@ -38,7 +38,7 @@ def check_reporter(name: str, output: Path) -> None:
 
 
 def knows_wandb_login() -> bool:
-    """Whether Weights & Biases can start without asking."""
+    """Whether Weights & Biases can start without asking for a login."""
     if os.environ.get("WANDB_MODE", "online") in ("offline", "disabled", "dryrun") or os.environ.get("WANDB_API_KEY"):
         return True
     try:
@@ -46,11 +46,14 @@ def knows_wandb_login() -> bool:
 
         return bool(wandb.login(prompt=False))
     except (ImportError, TypeError):
-        return True  # another version: its own start will tell
+        return True  # another version of wandb; errors show when it starts
 
 
 def guard_reporters(trainer: Any) -> None:
-    """Makes a trainer's reporters unable to end it: at its start they raise InputError, later they fall silent."""
+    """Keeps trackers from ending a training run.
+
+    A tracker that fails at the start raises InputError. One that fails later prints a warning and is skipped.
+    """
     from transformers.integrations import INTEGRATION_TO_CALLBACK
 
     kinds = tuple(INTEGRATION_TO_CALLBACK.values())
@@ -70,12 +73,12 @@ def _guarded(reporter: Any, event: str) -> Any:
             return None
         try:
             return method(*args, **kwargs)
-        except Exception as error:  # a tracker's network, account or disk is no reason to lose a run
+        except Exception as error:  # a tracker's network, account or disk must not end the run
             says = f"{name} cannot be reported to ({type(error).__name__}: {(str(error).splitlines() or [''])[0]})"
             if event == "on_train_begin":
                 raise InputError(f"{says}: see to it, or leave out --report_to") from None
             reporter.has_failed = True
-            print(f"warning: {says}: training goes on without", flush=True)
+            print(f"warning: {says}: training continues without it", flush=True)
             return None
 
     return guarded

@@ -1,1 +1,1 @@
-"""The conference: the only part that knows people, slots and what makes a meeting succeed."""
+"""The conference: the only subpackage that knows people, time slots and what makes a meeting succeed."""

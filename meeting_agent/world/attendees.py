@@ -1,20 +1,20 @@
-"""One's own attendees instead of the simulator's: a table with one person a row, as CSV or .xlsx.
+"""Reads the user's own attendees from a table (CSV or .xlsx) with one person per row.
 
 | column | holds |
 |---|---|
-| name | unique |
-| role | one of the ten roles ("senior_engineer", "VC partner") or words of your own |
-| seniority | 1 (entry) to 5 (top); empty: the role's; needed for a role in words of your own |
-| interests | one to ten, between semicolons (or line breaks, pipes, commas, slashes: all cells of a column alike) |
+| name | unique name |
+| role | one of the ten roles ("senior_engineer", "VC partner") or free text |
+| seniority | 1 (entry) to 5 (top); required for a free-text role; if empty, the level of the role |
+| interests | one to ten, separated by semicolons (or line breaks, pipes, commas, slashes; one separator per column) |
 | seeking | what the person wants most; may be empty |
-| offering | up to ten, as interests; may be empty |
-| energy, mood | 0 to 1: how rested before the conference day, how eager to meet people |
+| offering | up to ten, separated like interests; may be empty |
+| energy, mood | 0 to 1: how rested the person is before the conference day, how eager to meet people |
 | meetings_today | 0 to 6 |
-| chronotype | morning, neutral or evening; without it neutral |
-| introversion | 0 to 1; without it 0.5 |
+| chronotype | morning, neutral or evening; default neutral |
+| introversion | 0 to 1; default 0.5 |
 
-Agents know attendees by names of the simulator's list (`under_known_names`). Names, interests, needs and offers are
-compared by `comparison_key`. Those of `data/phrases.toml` are described in its many ways, others by their own words.
+Agents see attendees under names of the simulator's list (`under_known_names`). Names, interests, needs and offers are
+compared by `comparison_key`. Words of `data/phrases.toml` get its varied descriptions; other words stay as they are.
 """
 
 from __future__ import annotations
@@ -44,7 +44,10 @@ SHOWN_WORDS = 5
 
 
 def read_attendees(path: Path) -> list[Person]:
-    """The attendees in a CSV; raises InputError naming the row and the field, warns of words the base hardly knows."""
+    """The attendees of a table. Warns about words that the embedded base has not seen in training.
+
+    Raises InputError that names the row and the field.
+    """
     rows = read_table(path, COLUMNS, "--attendees", OPTIONAL, several_lines=LISTS)
     if len(rows) < 2:
         raise InputError(f"{path} holds {len(rows)} attendees: give at least two")
@@ -62,7 +65,7 @@ def read_attendees(path: Path) -> list[Person]:
 
 
 def _separator(path: Path, column: str, rows: list[Row]) -> str:
-    """What the lists of a column are split at; says so where it is not what we ask for, or not in every cell."""
+    """The separator of the lists in a column. Prints if it is not the semicolon or if cells seem to use another."""
     cells = [row.text(column) for row in rows]
     separator = list_separator(cells)
     if separator != "semicolons":
@@ -78,7 +81,7 @@ def _separator(path: Path, column: str, rows: list[Row]) -> str:
 
 
 def _looks_split_elsewhere(text: str, separator: str) -> bool:
-    """Whether a cell has none of the column's separators but another one; slashes stand in many words."""
+    """Whether a cell holds another separator instead of the column's. Slashes do not count; many words hold one."""
     return not re.search(LIST_SEPARATORS[separator], text) and any(
         re.search(form, text) for name, form in LIST_SEPARATORS.items() if name not in (separator, "slashes")
     )
@@ -99,7 +102,7 @@ def _person(number: int, row: Row, spelling: dict[str, str], separators: Mapping
         raise row.wrong("chronotype", f"none of {', '.join(CHRONOTYPES)}")
 
     def same(words: list[str]) -> tuple[str, ...]:
-        """The words as they were first spelled, so that equal ones are equal."""
+        """The words in their first spelling, so that words with the same key become equal."""
         return tuple(sorted({spelling.setdefault(comparison_key(word), word) for word in words}))
 
     role = role_of(row)
@@ -120,7 +123,7 @@ def _person(number: int, row: Row, spelling: dict[str, str], separators: Mapping
 
 
 def role_of(row: Row) -> PersonType | str:
-    """One of the ten roles, or words of the user's own, which need a seniority."""
+    """One of the ten roles, or free text. Raises InputError for free text without a seniority."""
     words = " ".join(row.text("role").split()).rstrip(".")
     try:
         return PersonType(identifier(words))
@@ -135,11 +138,11 @@ def role_of(row: Row) -> PersonType | str:
 
 
 def under_known_names(people: list[Person]) -> dict[str, Person]:
-    """The attendees by their own names, each called by a name of the simulator's list.
+    """Own name -> attendee with a name from the simulator's list.
 
-    An agent on a server must copy a name into every call, and a small base copies only names that it grew up with. Who
-    has one of them keeps it; no seed changes the others. Trajectories and pairs therefore hold none of the user's other
-    names.
+    Agents must copy names into tool calls, and a small base copies only names from its training data. A person whose
+    own name is on the list keeps it. The other names do not depend on a seed. So trajectories and pairs hold no names
+    of the user's attendees, except names that are on the list. Raises InputError for more people than names.
     """
     names = phrases()["names"]
     known = [f"{first} {last}" for first, last in itertools.product(names["first"], names["last"])]
@@ -152,12 +155,15 @@ def under_known_names(people: list[Person]) -> dict[str, Person]:
 
 
 def by_key(people: Mapping[str, Person]) -> dict[str, Person]:
-    """People by the keys of the names that the user gave them, however somebody spells these later."""
+    """`comparison_key` of a person's own name -> person, so that other spellings of the name are found."""
     return {comparison_key(name): person for name, person in people.items()}
 
 
 def warn_of_strangers(path: Path, people: list[Person]) -> None:
-    """Says so where nobody has anything in common with anybody: words or separators are then probably not right."""
+    """Warns if no two people share an interest or if nobody offers what another seeks.
+
+    Spellings or separators are then probably wrong.
+    """
     likes = Counter(interest for p in people for interest in p.interests)
     if max(likes.values()) == 1:
         print(f"warning: {path}: no two people share an interest: check how interests are written", flush=True)
@@ -176,12 +182,12 @@ def words_of(texts: Iterable[str]) -> set[str]:
 
 @functools.cache
 def known_words() -> set[str]:
-    """Every word of `data/phrases.toml`, which the embedded base was brought up on."""
+    """All words of `data/phrases.toml`, which is in the training data of the embedded base."""
     return words_of([PHRASES_PATH.read_text(encoding="utf-8")])
 
 
 def warn_of_new_words(path: Path, people: list[Person]) -> None:
-    """Says in one line how many words of the attendees the embedded base has hardly seen."""
+    """Prints one line with the number of words that are not in `data/phrases.toml`."""
     named = [str(p.person_type) for p in people if not isinstance(p.person_type, PersonType)]
     used = words_of([text for p in people for text in (*p.interests, p.seeking, *p.offering)] + named)
     new = sorted(used - known_words())
@@ -189,6 +195,6 @@ def warn_of_new_words(path: Path, people: list[Person]) -> None:
         some = ", ".join(new[:SHOWN_WORDS]) + (", ..." if len(new) > SHOWN_WORDS else "")
         print(
             f"warning: {path}: the embedded base hardly knows {len(new)} of {len(used)} words ({some}): "
-            "with many of them take a larger base",
+            "use a larger base if there are many of them",
             flush=True,
         )

@@ -1,6 +1,6 @@
-"""How people are put into words: the few impressions that an onlooker would note down.
+"""Describes people in words: the few impressions that an observer would write down.
 
-Whatever a description leaves out is what the agent's tools are for.
+Agents call tools to learn what a description leaves out.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ MEETINGS_PER_LEVEL = ((0, 1), (2, 3), (4, 5, 6))
 
 
 def level_of(value: float, levels: int) -> int:
-    """The impression, 0 to levels - 1, that a value in [0, 1] makes."""
+    """The level (0 to `levels` - 1) of a value in [0, 1]."""
     return min(levels - 1, int(value * levels))
 
 
 @dataclass(frozen=True)
 class Description:
-    """A description and what it gives away. None or an empty tuple means that the text does not say."""
+    """A description and the attributes that it states. None or an empty tuple means that the text does not say."""
 
     text: str
     interests: tuple[str, ...]
@@ -39,10 +39,11 @@ class Description:
 
 
 class PersonDescriptor:
-    """Writes what an onlooker would note about an attendee.
+    """Writes descriptions of attendees.
 
-    temperature 0 mentions everything in the plainest words; higher values leave more out and vary the wording.
-    The same person, slot, temperature and seed always give the same text.
+    Temperature 0 states every attribute in the plainest words. Higher values (up to 2) leave out more and vary the
+    wording. The same person, slot, temperature and seed always give the same text. Raises ValueError for a temperature
+    outside [0, 2].
     """
 
     def __init__(self, temperature: float = 0.8, seed: int = 0):
@@ -57,7 +58,7 @@ class PersonDescriptor:
     def describe(self, person: Person, time_slot: TimeSlot) -> Description:
         rng = random.Random(f"{self.seed}-{self.temperature}-{person!r}-{time_slot.value}")
         bank = phrases()
-        # What is left out is left out whatever its value: silence carries no hint.
+        # The choice of what to leave out does not depend on its value, so an omission carries no information.
         interests = [i for i in person.interests if self._mention(rng, 0.25)]
         offering = [o for o in person.offering if self._mention(rng, 0.3)]
         rng.shuffle(interests)
@@ -69,7 +70,7 @@ class PersonDescriptor:
         engagement = level_of(person.engagement, ENGAGEMENT_LEVELS) if self._mention(rng, 0.2) else None
         chronotype = person.chronotype if self._mention(rng, 0.5) else None
 
-        # Who looks for or offers something that is not in the vocabulary is described in these words.
+        # Interests, needs and offers that are not in the vocabulary appear in their own words.
         sentences = []
         if interests:
             words = [self._pick(rng, bank["interests"].get(i, [i])) for i in interests]

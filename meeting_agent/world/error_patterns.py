@@ -1,4 +1,4 @@
-"""Where a predictor errs: accuracy and error of groups of prompts that have something in common."""
+"""Error patterns of a predictor: accuracy and error by group of prompts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from meeting_agent.world.people import phrases
 
-SMALLEST_GROUP = 10  # rows that a group needs to be worth a line
+SMALLEST_GROUP = 10  # minimum number of rows in a reported group
 ROLE_FAMILIES = {
     "founder": ("junior_founder", "senior_founder"),
     "engineer": ("junior_engineer", "senior_engineer"),
@@ -15,7 +15,7 @@ ROLE_FAMILIES = {
     "business": ("sales_exec", "product_manager", "executive"),
     "researcher": ("researcher",),
 }
-# What a description may leave out, and where its words stand in the conference's vocabulary.
+# Attributes that a description may leave out; also their keys in the conference's vocabulary.
 LEVELLED = ("energy", "engagement")
 
 
@@ -24,13 +24,14 @@ def error_patterns(
 ) -> list[dict]:
     """Accuracy and mean absolute error by role pair, by what the text leaves out, by confidence and by reason.
 
-    truth: the true probability of success of each prompt. Returns `by`, `group`, `n`, `accuracy` and `mae` of every
-    group of at least ten prompts. Texts in other words than this conference's have no roles and leave nothing out.
+    `truth` holds the true probability of success of each prompt, in [0, 1]. Returns `by`, `group`, `n`, `accuracy` and
+    `mae` for every group of at least ten prompts. Texts without the simulator's wording belong to no group by role
+    pair or by what they leave out.
     """
     groups: dict[tuple[str, str], list[tuple[bool, float]]] = defaultdict(list)
     for prompt, reason, p, t in zip(prompts, reasons, probabilities, truth, strict=True):
         for group in {*groups_of_text(prompt), ("confidence", confidence(p)), ("factor that decides", reason)}:
-            if group[1]:  # nobody knows why one's own meetings ended as they did
+            if group[1]:  # the reasons of the user's own meetings are unknown
                 groups[group].append(((p > 0.5) == (t > 0.5), abs(p - t)))
     return [
         {

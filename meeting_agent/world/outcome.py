@@ -1,10 +1,10 @@
-"""What makes a meeting succeed: the only module that knows how much each factor weighs.
+"""The outcome of a meeting. Only this module knows the weight of each factor.
 
 A meeting succeeds with probability
 
     sigmoid( sum over factors of WEIGHTS[f] * (factor_f - FACTOR_MEANS[f])  +  chemistry )
 
-where chemistry is noise between two people that nobody can observe.
+where chemistry is noise that nobody can observe.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from data_classes import Person, TimeSlot
 from meeting_agent.world.factors import energy_at, interest_overlap, need_fit, seniority_match
 
 WEIGHTS = {"interests": 2.6, "needs": 2.6, "energy": 5.4, "engagement": 5.6, "seniority": 1.4}
-# Expected value of each factor over random pairs, which centres the success rate on one half.
+# Mean of each factor over random pairs. Subtracting it makes the success rate about 0.5.
 FACTOR_MEANS = {"interests": 0.4983, "needs": 0.448, "energy": 0.5, "engagement": 0.5, "seniority": 0.635}
 CHEMISTRY_SD = 0.42  # in logits
 
 
 def success_factors(a: Person, b: Person, slot: TimeSlot) -> dict[str, float]:
-    """Every factor of a meeting's success, each in [0, 1]."""
+    """Factor -> its value in [0, 1]."""
     return {
         "interests": interest_overlap(len(set(a.interests) & set(b.interests))),
         "needs": need_fit(a.seeking in b.offering, b.seeking in a.offering),
@@ -32,7 +32,7 @@ def success_factors(a: Person, b: Person, slot: TimeSlot) -> dict[str, float]:
 
 
 def success_contributions(factors: dict[str, float]) -> dict[str, float]:
-    """What each factor adds to the logit of success, against an average pair."""
+    """Factor -> what it adds to the logit of success, compared with an average pair."""
     return {name: WEIGHTS[name] * (factors[name] - FACTOR_MEANS[name]) for name in WEIGHTS}
 
 

@@ -1,11 +1,12 @@
-"""Past meetings of one's own attendees, with how they ended: a table of person_a, person_b, time_slot, success.
+"""Reads past meetings of the user's own attendees: a table of person_a, person_b, time_slot, success.
 
-`success` is yes or no, true or false, or a probability from 0 to 1; above one half a meeting counts as a success.
+`success` is yes or no, true or false, or a probability from 0 to 1. A meeting above 0.5 counts as a success.
 
-Trajectories and evaluation must share no attendee, or the evaluation would praise what was remembered. The people of
-the evaluation are therefore chosen first, one after the other: always whoever has most meetings with those chosen
-already and fewest with others (the first in the file among equals), until a quarter of the meetings is among them.
-Phase 2 plays the meetings of the others; those between the two groups are left out. No seed changes that.
+Phase 2 and the evaluation must share no attendee, because the evaluation would otherwise reward memory. So the people
+of the evaluation are chosen first, one after the other. The next one is the person with the most meetings with people
+already chosen and the fewest with others (the first in the file if several are equal), until a quarter of all meetings
+is among the chosen people. Phase 2 uses the meetings among all other people. Meetings between the two groups are left
+out. The choice does not depend on a seed.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ from meeting_agent.world.slots import named_slot
 
 COLUMNS = ("person_a", "person_b", "time_slot", "success")
 EVALUATION_SHARE = 0.25
-FEWEST = 10  # meetings that each side needs
+FEWEST = 10  # minimum number of meetings for phase 2 and for the evaluation
 
 
 @dataclass(frozen=True)
 class OwnMeetings:
-    """Meetings to play in phase 2 and to evaluate on in phase 3; no attendee is in both."""
+    """Meetings of phase 2 (`played`) and of the evaluation in phase 3 (`held_out`). They share no attendee."""
 
     played: list[Meeting]
     held_out: list[Meeting]
@@ -37,7 +38,10 @@ class OwnMeetings:
 
 @functools.cache
 def read_own_meetings(attendees: str, meetings: str) -> OwnMeetings | None:
-    """What the settings `attendees` and `meetings` name, divided; None where neither is given."""
+    """The divided meetings of the two files. None if neither file is given.
+
+    Raises InputError if only one is given or a file cannot be used.
+    """
     if bool(attendees) != bool(meetings):
         raise InputError("--attendees and --meetings go together: a reward needs to know how meetings ended")
     if not attendees:
@@ -47,7 +51,10 @@ def read_own_meetings(attendees: str, meetings: str) -> OwnMeetings | None:
 
 
 def read_meetings(path: Path, people: dict[str, Person]) -> list[Meeting]:
-    """The meetings in a CSV of `people` by name; raises InputError naming the row and the field."""
+    """The meetings of a table. `people` maps each attendee's own name to the attendee.
+
+    Raises InputError that names the row and the field.
+    """
     known_people = by_key(people)
     first: dict[tuple, Row] = {}
     meetings = []
@@ -77,11 +84,11 @@ def time_slot(row: Row) -> TimeSlot:
         raise row.wrong("time_slot", str(error)) from None
 
 
-# ----------------------------------------------------------------------------- who is kept for the evaluation
+# ----------------------------------------------------------------------------- people of the evaluation
 
 
 def divide(path: Path, meetings: list[Meeting]) -> OwnMeetings:
-    """Meetings among the people of the evaluation, and among all others; raises InputError where too few are left."""
+    """Divides meetings between phase 2 and the evaluation. Raises InputError if too few are left for one of them."""
     kept = evaluation_people(meetings)
     sides = [(m.person_a.name in kept) + (m.person_b.name in kept) for m in meetings]
     own = OwnMeetings(
@@ -99,7 +106,7 @@ def divide(path: Path, meetings: list[Meeting]) -> OwnMeetings:
 
 
 def evaluation_people(meetings: list[Meeting]) -> set[str]:
-    """Names of the attendees that only the evaluation sees, chosen as the module says."""
+    """Names of the attendees of the evaluation. The module's docstring explains the choice."""
     partners: dict[str, list[str]] = {}
     for m in meetings:
         partners.setdefault(m.person_a.name, []).append(m.person_b.name)

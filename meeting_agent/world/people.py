@@ -1,4 +1,4 @@
-"""What conference people are like: their vocabulary, and random ones in whom no attribute depends on another."""
+"""The vocabulary of the conference, and random attendees with independent attributes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def all_needs() -> list[str]:
 
 
 def random_person(rng: random.Random, person_id: int, name: str) -> Person:
-    """Draw one attendee; every attribute is independent of the others, so that ceilings can be computed exactly."""
+    """Draws one attendee. All attributes are independent, so that ceilings can be computed exactly."""
     return Person(
         person_id=person_id,
         name=name,

@@ -1,4 +1,4 @@
-"""The phase 1 model as the course calls it: two descriptions and a slot in, a probability and a reason out."""
+"""The course's interface of the phase 1 model: two descriptions and a slot in, a probability and a reason out."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from meeting_agent.world.prompts import prediction_prompt
 
 
 class MeetingPredictor(Predictor):
-    """`Predictor` that words its question itself."""
+    """A `Predictor` that writes the prompt itself."""
 
     def predict(self, person_a_desc: str, person_b_desc: str, time_slot: TimeSlot) -> dict:
-        """`probability` in [0.01, 0.99] (an expectation over the model's digits) and `reason`, a word."""
+        """`probability` in [0.01, 0.99] (an expectation over the model's digits) and `reason`."""
         return self.predict_prompt(prediction_prompt(person_a_desc, person_b_desc, time_slot))

@@ -1,4 +1,4 @@
-"""The words of the three phases: prediction prompt, personas, scenario prompt."""
+"""The prompts of the three phases: prediction prompt, personas, scenario prompt."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ def pair_context(description_a: str, description_b: str, time_slot: TimeSlot) ->
     return f"Person A: {description_a}\nPerson B: {description_b}\nTime: {time_slot.label}"
 
 
-# What programs need and prose does not, and what stands for it.
+# Characters with a meaning in code or JSON, and their replacements.
 AS_PROSE = str.maketrans('{}[]<>"`_\\|', "()()()'' //")
 DECIMAL_POINT = re.compile(r"(?<=\d)\.(?=\d)")
 
 
 def prose(text: str) -> str:
-    """What somebody else wrote, as one line of prose.
+    """Makes untrusted text one line of prose, so that its form marks it as data (spotlighting, Hines et al., 2024).
 
-    Without braces, quotes and line breaks it cannot open the next person; with decimal commas none of its numbers looks
-    like a tool's score (telling data from instructions by its form: Hines et al., 2024, spotlighting).
+    Without braces, quotes and line breaks the text cannot start a new "Person" line. With decimal commas its numbers
+    do not look like a tool's scores.
     """
-    # Composing can bring forth a quote, and a sign that became a space leaves a joiner alone: once before, once after.
+    # Clean twice: Unicode composition can create a quote, and a character replaced by a space can leave a lone joiner.
     plain = clean_text(clean_text(text).translate(AS_PROSE))
     return " ".join(DECIMAL_POINT.sub(",", plain).split())
 
@@ -54,6 +54,6 @@ def prediction_prompt(description_a: str, description_b: str, time_slot: TimeSlo
 
 
 def scenario_prompt(name_a: str, description_a: str, name_b: str, description_b: str, time_slot: TimeSlot) -> str:
-    """What an agent is asked; tools want the names and the time exactly as they stand here."""
+    """The prompt of an agent. Tools expect the names and the time exactly as written here."""
     context = pair_context(f"{name_a}. {prose(description_a)}", f"{name_b}. {prose(description_b)}", time_slot)
     return f"{context}\n\n{AGENT_QUESTION}"

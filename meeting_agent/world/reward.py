@@ -1,4 +1,4 @@
-"""How good a trajectory is: its outcome first, its manners second.
+"""The reward of a trajectory: mainly its outcome, with small deductions for faults.
 
 | trajectory | reward |
 |---|---|
@@ -6,8 +6,8 @@
 | not completed | -0.75 |
 | no tool used | -0.50 |
 | recommendation neither YES nor NO | -0.25 |
-| wrong | 0.10, less deductions |
-| right | 1.00, less deductions |
+| wrong | 0.10 minus deductions |
+| right | 1.00 minus deductions |
 """
 
 from __future__ import annotations
@@ -18,16 +18,17 @@ from meeting_agent.agent.claims import count_grounded_claims, tool_results
 
 NO_RECOMMENDATION, NOT_COMPLETED, NO_TOOLS, UNCLEAR, WRONG, RIGHT = -1.0, -0.75, -0.5, -0.25, 0.1, 1.0
 MIN_CALLS, MAX_CALLS = 2, 5
-# Deductions stay small against the 0.9 between wrong and right, so manners can never outweigh the outcome.
+# Deductions are small compared with the 0.9 between wrong and right, so faults never outweigh the outcome.
 REPEATED_CALL, FAILED_CALL, OUTSIDE_RANGE, UNGROUNDED_CLAIM = 0.05, 0.05, 0.1, 0.05
 MAX_DEDUCTION = 0.3
 
 
 def calculate_reward(trace: Trajectory | dict) -> float:
-    """Reward in [-1, 1] of a trajectory, or of any dict with the four keys of its outcome; `messages` adds deductions.
+    """The reward in [-1, 1] of a trajectory, or of a dict with these keys.
 
     Keys: `final_recommendation_parsed` (an object with `recommendation`, a plain string, or None), `tools_used` (list
-    of names in call order), `completed_naturally` (bool), `ground_truth` (probability of success, or YES or NO).
+    of names in call order), `completed_naturally` (bool), `ground_truth` (probability of success, or YES or NO), and
+    optionally `messages`, which is needed for deductions of failed calls and ungrounded claims.
     """
     if isinstance(trace, Trajectory):
         trace = trace.to_json()
@@ -49,7 +50,10 @@ def calculate_reward(trace: Trajectory | dict) -> float:
 
 
 def deductions(tools: list[str], messages: list[dict]) -> float:
-    """What repeated and failed calls, too few or too many calls, and ungrounded claims cost, before the limit."""
+    """The sum of all deductions before the limit `MAX_DEDUCTION`.
+
+    Repeated calls, failed calls, too few or too many calls, and ungrounded claims are deducted.
+    """
     total = REPEATED_CALL * (len(tools) - len(set(tools)))
     total += OUTSIDE_RANGE * (not MIN_CALLS <= len(tools) <= MAX_CALLS)
     results = tool_results(messages)

@@ -1,9 +1,9 @@
-"""Writes `data/sample_attendees.csv` and `data/sample_meetings.csv`: what files of one's own look like.
+"""Writes `data/sample_attendees.csv` and `data/sample_meetings.csv`, examples of a user's own files.
 
     python -m meeting_agent.world.samples
 
-The people are made up; they belong to streams and meet mostly within theirs. How a meeting ended is drawn with the
-simulator's probability for the two: these files show the format and how it is used, and nothing about real people.
+The people are made up. They belong to streams and mostly meet people of their own stream. Outcomes are drawn with the
+simulator's probabilities. The files show the format; they say nothing about real people.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from meeting_agent.world.people import (
     phrases,
 )
 
-STREAM = 12  # people
+STREAM = 12  # people per stream
 ACROSS = 0.05  # share of meetings between streams
-# A few words that are not the simulator's, as an organiser would have them.
+# Roles and interests that the simulator does not know, like those of a real organiser.
 OWN_ROLES = (("Community manager", 2), ("City planner", 3), ("Foundation director", 5))
 OWN_INTERESTS = ("urban farming", "open hardware")
 
@@ -40,15 +40,15 @@ OWN_INTERESTS = ("urban farming", "open hardware")
 class SampleConfig:
     """Settings of the sample files."""
 
-    seed: int = setting(7, "decides who they are and how they get on", 0, 2**32 - 1)
-    people: int = setting(60, "attendees", 2 * STREAM, 1000)
-    meetings: int = setting(240, "meetings", 1, 10_000)
-    folder: str = output_path("data", "where the two files go")
+    seed: int = setting(7, "seed of the people, the meetings and their outcomes", 0, 2**32 - 1)
+    people: int = setting(60, "number of attendees", 2 * STREAM, 1000)
+    meetings: int = setting(240, "number of meetings", 1, 10_000)
+    folder: str = output_path("data", "folder for the two files")
     overwrite: bool = overwrite_setting()
 
 
 def main() -> None:
-    config = parse_settings(SampleConfig, "Writes sample files of one's own attendees and meetings.")
+    config = parse_settings(SampleConfig, "Writes sample files of attendees and past meetings.")
     rng = random.Random(f"samples-{config.seed}")
     first, second = "sample_attendees.csv", "sample_meetings.csv"
     path = Path(config.folder) / first

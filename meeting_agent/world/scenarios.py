@@ -1,4 +1,4 @@
-"""Meetings as scenarios: what agents are asked about each, by which persona, and how it truly ends."""
+"""Turns meetings into scenarios: prompt, persona and true outcome."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from meeting_agent.world.prompts import prediction_prompt, scenario_prompt, syst
 from meeting_agent.world.simulator import ConferenceSimulator, conference_seed
 from meeting_agent.world.tools import call_arguments
 
-MAX_MEETINGS = 2400  # of a conference where nobody meets twice: there are names for 4900 people
-SEEDS = 2**32  # a user's seed is smaller
+MAX_MEETINGS = 2400  # of one conference where nobody meets twice; there are names for 4900 people
+SEEDS = 2**32  # larger than any seed of a user
 
 
 def conference_sizes(count: int) -> list[int]:
-    """`count` scenarios, as many as the names allow from one conference and the rest from further ones."""
+    """The number of scenarios per conference for `count` scenarios, at most `MAX_MEETINGS` each."""
     return [min(MAX_MEETINGS, count - start) for start in range(0, count, MAX_MEETINGS)]
 
 
@@ -26,7 +26,7 @@ def conferences(purpose: str, seed: int, count: int) -> Iterator[list[Scenario]]
 
 
 def make_scenarios(conference: str, seed: int, count: int) -> list[Scenario]:
-    """The first `count` meetings of one of the three conferences of a seed, put into words."""
+    """The first `count` meetings of a seed's conference `conference` ("sft", "traces" or "evaluation") as scenarios."""
     people = ConferenceSimulator(max(2, 2 * count), conference_seed(conference, seed))
     return put_into_words(people.meetings(count), f"{conference}-{seed}")
 
@@ -34,7 +34,7 @@ def make_scenarios(conference: str, seed: int, count: int) -> list[Scenario]:
 def put_into_words(
     meetings: list[Meeting], key: str = "", descriptor: PersonDescriptor | None = None, persona: str = ""
 ) -> list[Scenario]:
-    """What agents are asked about each meeting, and by which persona: the one given, or one that `key` decides."""
+    """One scenario per meeting. The persona is `persona`, or drawn with `key` as the seed."""
     describe = (descriptor or PersonDescriptor()).generate_description
     rng = random.Random(f"personas-{key}")
     scenarios = []

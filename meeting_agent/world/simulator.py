@@ -1,4 +1,4 @@
-"""The simulated conference: who comes, who meets, and how likely each meeting is to succeed."""
+"""The simulated conference: its attendees, its meetings and their probabilities of success."""
 
 from __future__ import annotations
 
@@ -13,12 +13,16 @@ CONFERENCES = ("sft", "traces", "evaluation")
 
 
 def conference_seed(purpose: str, seed: int) -> int:
-    """The simulator seed of one of `CONFERENCES`: no two purposes ever share one, whatever the user's seeds."""
+    """The simulator's seed for one of `CONFERENCES`. Two purposes never share a seed, whatever the user's seeds are."""
     return seed * len(CONFERENCES) + CONFERENCES.index(purpose)
 
 
 class ConferenceSimulator:
-    """A conference of `num_attendees` people; `seed` decides who comes, never what makes meetings succeed."""
+    """A conference of `num_attendees` people.
+
+    `seed` decides the attendees and the meetings, but not what makes a meeting succeed. Raises ValueError for fewer
+    than 2 attendees or more than there are names.
+    """
 
     def __init__(self, num_attendees: int = 500, seed: int = 42):
         names = phrases()["names"]
@@ -32,10 +36,10 @@ class ConferenceSimulator:
         self.attendees: dict[int, Person] = {i: random_person(self._rng, i, name) for i, name in enumerate(chosen)}
 
     def meetings(self, count: int) -> list[Meeting]:
-        """The first `count` meetings of this conference, the same for the same seed.
+        """The first `count` meetings of this conference. The same seed gives the same meetings.
 
-        Attendees meet in rounds: nobody meets twice before everybody has met once, so up to half as many meetings
-        as there are attendees are independent of each other.
+        Attendees meet in rounds: nobody meets twice before everybody has met once. So the first `num_attendees` / 2
+        meetings are independent of each other.
         """
         rng = random.Random(f"meetings-{self.seed}")
         slots = list(TimeSlot)

@@ -1,4 +1,4 @@
-"""Time slots as people write them."""
+"""Reads time slots that people wrote."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from meeting_agent.common.text import identifier
 
 
 def named_slot(text: str) -> TimeSlot:
-    """The slot that is written as "day2_morning" or "Day2 Morning"; raises ValueError, with all names, for others."""
+    """The slot of a text such as "day2_morning" or "Day2 Morning". Raises ValueError that lists all slots."""
     try:
         return TimeSlot(identifier(text))
     except ValueError:

@@ -1,8 +1,8 @@
-"""The conference's tools: four functions that an agent may call, whose docstrings are their schemas.
+"""The conference's tools: four functions that an agent may call. Models read their docstrings as part of the schemas.
 
-They look people up in the records of one conference and report facts and partial scores. None of them knows, imports or
-returns the probability of success. Readings of people carry a little measurement noise, fixed for a person and slot,
-so asking twice tells nothing new.
+The tools look up people in the records of one conference and return facts and partial scores. None of them knows,
+imports or returns the true probability of success. Readings have Gaussian measurement noise that is fixed for a person
+and a slot, so a second call returns the same value.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from meeting_agent.world.slots import named_slot
 
 READING_NOISE_SD = 0.05
 TIRED_BELOW = 0.3
-NEUTRAL_SENIORITY_MATCH = 0.635  # of a random pair
-HIGHEST_SCORE = 0.99  # so that every fraction starts with "0.", as small models have read them
+NEUTRAL_SENIORITY_MATCH = 0.635  # mean over random pairs
+HIGHEST_SCORE = 0.99  # every fraction must start with "0.", as in the training data of small models
 
 
 def _bounded(score: float) -> float:
@@ -44,13 +44,13 @@ def noisy_engagement(person: Person) -> float:
 
 
 def compatibility(a: Person, b: Person) -> float:
-    """What two people have in common and can do for each other, in [0, 1]."""
+    """Mean of interest overlap and need fit of two people, in [0, 1]."""
     shared = len(set(a.interests) & set(b.interests))
     return (interest_overlap(shared) + need_fit(a.seeking in b.offering, b.seeking in a.offering)) / 2
 
 
 class ConferenceTools:
-    """The tools over the records of one conference: its attendees by name, their descriptions, the phase 1 model."""
+    """The tools, bound to one conference: its attendees by name, the phase 1 model and the descriptor."""
 
     NAMES = (
         "predict_meeting_success_tool",
@@ -68,7 +68,7 @@ class ConferenceTools:
         return [getattr(self, name) for name in self.NAMES]
 
     def look_up(self, person_a: str, person_b: str, time_slot: str) -> tuple[Person, Person, TimeSlot]:
-        """Two attendees and a slot; raises ToolError for a name or a slot that is not there."""
+        """Two attendees and a slot. Raises ToolError for an unknown name or slot, or for the same person twice."""
         for name in (person_a, person_b):
             if name not in self.attendees:
                 raise ToolError(f"unknown attendee {name[:60]!r}: use the names as the question gives them")
@@ -145,10 +145,10 @@ class ConferenceTools:
         }
 
 
-# The tools of a conference without attendees: for their schemas, and as people know them from the course.
+# The tools of a conference without attendees, for their schemas and for the course's public interface.
 TOOLS: list[Tool] = ConferenceTools({}, tool_calls.no_prediction).functions
 
-# The one number of each tool's answer that speaks for or against the meeting.
+# The field of each tool's result that counts for or against the meeting.
 MAIN_SCORES = {
     "predict_meeting_success_tool": "probability",
     "extract_common_interests_and_topics": "compatibility_score",
@@ -156,7 +156,7 @@ MAIN_SCORES = {
     "predict_follow_up_potential": "relationship_potential",
 }
 
-# What readers see of a tool's name.
+# The tools' labels in the report.
 TOOL_LABELS = {
     "assess_time_slot_fit_and_energy": "energy",
     "extract_common_interests_and_topics": "topics",
@@ -171,5 +171,5 @@ def tool_schemas() -> list[dict]:
 
 
 def call_arguments(a: Person, b: Person, slot: TimeSlot) -> dict[str, str]:
-    """What every tool is called with when the question is about these two and this slot."""
+    """The arguments of every tool for these two people and this slot."""
     return {"person_a": a.name, "person_b": b.name, "time_slot": slot.label}

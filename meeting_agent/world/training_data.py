@@ -21,15 +21,17 @@ from meeting_agent.world.training_rows import CSV_COLUMNS, SFT_ROWS
 class DataConfig:
     """Settings of the data generator."""
 
-    seed: int = setting(42, "decides who comes to the conference", 0, 2**32 - 1)
-    rows: int = setting(SFT_ROWS, "meetings to write; no attendee occurs twice", 1, 2400)
-    temperature: float = setting(0.8, "how terse and varied the descriptions are, 0 to 2", 0.0, 2.0)
-    output: str = output_path("data/sft_training_data.csv", "where the CSV goes")
+    seed: int = setting(42, "seed of the conference's attendees and meetings", 0, 2**32 - 1)
+    rows: int = setting(SFT_ROWS, "number of meetings to write; no attendee occurs twice", 1, 2400)
+    temperature: float = setting(
+        0.8, "temperature of the descriptions; higher values leave out more and vary the wording", 0.0, 2.0
+    )
+    output: str = output_path("data/sft_training_data.csv", "file for the CSV")
     overwrite: bool = overwrite_setting()
 
 
 def training_meetings(seed: int, rows: int) -> list[Meeting]:
-    """The meetings behind the CSV of a seed, one row each."""
+    """The meetings of a seed's CSV, one per row."""
     return ConferenceSimulator(2 * rows, conference_seed("sft", seed)).meetings(rows)
 
 
@@ -45,7 +47,7 @@ def main() -> None:
 
 
 def csv_row(meeting: Meeting, descriptor: PersonDescriptor) -> tuple[str, ...]:
-    """One row: the prompt, the probability as the model writes it, the reason, and the exact probability."""
+    """One row: the prompt, the probability with two decimals in [0.01, 0.99], the reason, the exact probability."""
     slot, exact = meeting.time_slot, meeting.success_probability
     a, b = (descriptor.generate_description(person, slot) for person in (meeting.person_a, meeting.person_b))
     return prediction_prompt(a, b, slot), f"{min(0.99, max(0.01, exact)):.2f}", meeting.reason, f"{exact:.6f}"

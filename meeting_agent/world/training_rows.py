@@ -1,4 +1,4 @@
-"""The rows that phase 1 trains on: a CSV of ours, or a user's own with the same four columns."""
+"""Reads the rows that phase 1 trains on, from our CSV or a user's own table with the same four columns."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from meeting_agent.world.prompts import prose
 
 CSV_COLUMNS = ("input_text", "target_probability", "target_reason", "ground_truth_prob")
 SFT_ROWS = 2000
-LONGEST_TEXT = 20_000  # characters of a field; two full descriptions have about 1,000
+LONGEST_TEXT = 20_000  # maximum characters of a field; two full descriptions have about 1,000
 
 
 def read_training_rows(path: str | Path) -> list[TrainingRow]:
-    """Reads a table with the four columns; raises InputError naming the column, or the row as the file counts them."""
+    """Reads a table with the four columns. Raises InputError that names the column or the file's row."""
     texts = ("input_text", "target_reason")
     rows = read_table(Path(path), CSV_COLUMNS, "--sft_data_path", longest=LONGEST_TEXT, several_lines=texts)
     if not rows:
@@ -31,7 +31,7 @@ def _training_row(row: Row) -> TrainingRow:
 
 
 def in_parts(input_text: str) -> tuple[str, str, str] | None:
-    """What is said of A, of B, and what comes after; None of a text in another shape."""
+    """The description of A, that of B, and the text after "Time: ". None for a text in another format."""
     head, marker_b, rest = input_text.partition("\nPerson B: ")
     second, marker_time, tail = rest.partition("\nTime: ")
     if not (head.startswith("Person A: ") and marker_b and marker_time):
@@ -40,7 +40,7 @@ def in_parts(input_text: str) -> tuple[str, str, str] | None:
 
 
 def as_asked(input_text: str) -> str:
-    """The row as `MeetingPredictor` would ask it: what is said of people as prose."""
+    """The prompt as `MeetingPredictor` writes it, with both descriptions passed through `prose`."""
     if (parts := in_parts(input_text)) is None:
         return input_text
     first, second, tail = parts
@@ -48,7 +48,7 @@ def as_asked(input_text: str) -> str:
 
 
 def swap_people(input_text: str) -> str:
-    """The same row with A and B exchanged: a pair has no order. Text in another shape comes back unchanged."""
+    """The same prompt with A and B exchanged. A text in another format is returned unchanged."""
     if (parts := in_parts(input_text)) is None:
         return input_text
     first, second, tail = parts

@@ -1,4 +1,4 @@
-"""What descriptions state, as numbers, and a baseline that reads nothing else: it knows what a perfect reader would."""
+"""The attributes that descriptions state, as numbers, and a baseline on them: it knows what a perfect reader would."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from meeting_agent.world.training_data import training_meetings
 def meetings_behind(
     rows: Sequence[TrainingRow], fitted: Sequence[TrainingRow], data_seed: int, descriptor: PersonDescriptor
 ) -> list[Meeting] | None:
-    """The simulator's meetings behind the `fitted` ones of all `rows`; None where the rows are not of that seed."""
+    """The simulated meetings of the rows `fitted`, a part of `rows`. None if the rows are not from `data_seed`."""
     if len(rows) > MAX_MEETINGS:
         return None
     describe = descriptor.generate_description
@@ -31,21 +31,21 @@ def meetings_behind(
 def boosting_baseline(
     train: list[Meeting], test: list[Meeting], descriptor: PersonDescriptor, seed: int
 ) -> list[float]:
-    """Predicted probability of each test meeting by gradient boosting on the attributes that its text states.
+    """The probability in [0, 1] of each test meeting, by gradient boosting on the attributes that its text states.
 
-    The booster is told the attributes, so it has no words to understand: it knows what a perfect reader would.
+    The booster gets the attributes instead of words, so it knows what a perfect reader would.
     """
     from sklearn.ensemble import HistGradientBoostingRegressor
 
     booster = HistGradientBoostingRegressor(max_iter=150, learning_rate=0.06, max_leaf_nodes=8, random_state=seed)
     known, asked = (np.array([visible_attributes(m, descriptor) for m in meetings]) for meetings in (train, test))
-    stated = ~np.isnan(known).all(axis=0)  # of few meetings none may state an attribute, which scikit-learn refuses
+    stated = ~np.isnan(known).all(axis=0)  # scikit-learn refuses an attribute that no meeting states
     booster.fit(known[:, stated], [m.success_probability for m in train])
     return booster.predict(asked[:, stated]).clip(0, 1).tolist()
 
 
 def visible_attributes(meeting: Meeting, descriptor: PersonDescriptor) -> list[float]:
-    """Everything the two texts state, as numbers; what they leave out is NaN."""
+    """All attributes that the two texts state, as numbers. Attributes that they leave out are NaN."""
     slot = meeting.time_slot
     a, b = descriptor.describe(meeting.person_a, slot), descriptor.describe(meeting.person_b, slot)
 
@@ -58,7 +58,7 @@ def visible_attributes(meeting: Meeting, descriptor: PersonDescriptor) -> list[f
     features = [float(slot.day), seniority_match(meeting.person_a, meeting.person_b), gets(a, b), gets(b, a)]
     features += [float(len(set(a.interests) & set(b.interests))), float(len(a.interests)), float(len(b.interests))]
     features += [float(len(a.offering)), float(len(b.offering))]
-    # A pair has no order: sums first, so that few trees suffice, then each person.
+    # The order of a pair does not matter, so sums come first, which few trees can use; then each person.
     levels = [
         [
             number(d.energy_level),
