@@ -127,7 +127,7 @@ def generate_agent_traces_for_training(config: TraceConfig, environment: Environ
             summary["tool_failures"] = dict(tally.tool_failures)
         summary["start_up_seconds"] = (ready or time.monotonic()) - started
         write_traces(config, unfinished, summary, made_from, started)
-        print_statistics(summary)
+        print_statistics(summary, task.call_range)
         for line in tally.warnings(config.max_answer_tokens, bool(config.api_url)):
             warn(line)
         print(f"{summary['n']} trajectories in {config.traces_path}, {summary['seconds']:.0f} s")
@@ -237,9 +237,11 @@ class AgentTraceCollector(RolloutCollector):
         super().__init__(Conference(), predictor, scenarios, temperature, seed, *settings)
 
 
-def print_statistics(summary: dict) -> None:
+def print_statistics(summary: dict, call_range: tuple[int, int]) -> None:
+    fewest, most = call_range
     print(f"accuracy {summary['accuracy']:.3f}, reward {summary['reward']:.3f}", end=", ")
-    print(f"completed {summary['completed_rate']:.1%}, 2 to 5 calls {summary['calls_in_range_rate']:.1%}", end=", ")
+    print(f"completed {summary['completed_rate']:.1%}", end=", ")
+    print(f"{fewest} to {most} calls {summary['calls_in_range_rate']:.1%}", end=", ")
     print(f"{summary['calls_mean']:.2f} calls on average, claims grounded {summary['grounded_claim_rate']:.1%}")
 
 

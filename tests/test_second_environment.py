@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from data_classes import Trajectory
 from meeting_agent.agent.environment import Environment
+from meeting_agent.agent.rollouts import RolloutCollector
+from meeting_agent.agent.tool_calls import no_prediction, tool_schemas
 from meeting_agent.agent.trajectory_file import TraceFile
 from meeting_agent.common.files import read_json
+from meeting_agent.conference import Conference
+from meeting_agent.inference.predictor import Predictor
 from starter_agentic_rlft import (
     RLFTConfig,
     create_preference_dataset_from_traces,
@@ -18,6 +21,7 @@ from starter_agentic_rlft import (
 )
 from starter_agentic_traces import TraceConfig, generate_agent_traces_for_training
 from starter_sft import SFTConfig, run_sft_fine_tuning
+from tests.ticket_base import build_base
 from tests.ticket_triage import TicketTriage, write_rows
 
 
@@ -27,17 +31,17 @@ def played(tmp_path_factory) -> Path:
     here = tmp_path_factory.mktemp("triage")
     environment: Environment = TicketTriage()
     write_rows(here / "tickets.csv", 300)
+    build_base(here / "base")
     sft = SFTConfig(
+        base_model_name=str(here / "base"),
         sft_data_path=str(here / "tickets.csv"),
         output_model_path=str(here / "sft"),
-        num_train_epochs=6,
+        num_train_epochs=4,
         rehearsal_share=0.6,
         raft_weight=5.0,
     )
     run_sft_fine_tuning(sft, environment)
-    traces = TraceConfig(
-        sft_model_path=str(here / "sft"), traces_path=str(here / "traces.json"), num_scenarios=48, temperature=1.0
-    )
+    traces = TraceConfig(sft_model_path=str(here / "sft"), traces_path=str(here / "traces.json"), num_scenarios=48)
     generate_agent_traces_for_training(traces, environment)
     rlft = RLFTConfig(
         sft_model_path=str(here / "sft"),
@@ -91,7 +95,6 @@ def test_every_phase_is_evaluated_and_the_report_says_so_in_this_tasks_words(pla
 
 def test_two_conferences_are_open_in_one_process():
     """Tools belong to an environment's scenarios: the people of one conference are strangers at the other."""
-    from meeting_agent.conference import Conference
 
     def heard(_prompt: str) -> dict:
         return {"probability": 0.5, "reason": "energy"}
@@ -108,23 +111,20 @@ def test_two_conferences_are_open_in_one_process():
             other(**first.arguments)
 
 
-def test_rollouts_of_two_environments_alternate_in_one_process(predictor):
+def test_rollouts_of_two_environments_alternate_in_one_process():
     """Agents of two tasks take turns on one engine, and neither sees the other's tools."""
-    from meeting_agent.agent.rollouts import RolloutCollector
-    from meeting_agent.conference import Conference
-
+    predictor = Predictor("models/sft_prediction_model_gemma_270m")
     tasks: list[Environment] = [Conference(), TicketTriage()]
     called: list[set[str]] = []
     for task in tasks * 2:
         scenarios = next(task.scenarios("traces", 3, 2))
         collector = RolloutCollector(task, predictor, scenarios, 0.0, 3)
         (block,) = collector.collect(collector.agents_on(predictor.engine), 1, "sft")
-        called.append({schema["function"]["name"] for schema in _schemas(task)})
-        assert all(isinstance(rollout, Trajectory) for rollout in block)
-    assert called[0] == called[2] != called[1] == called[3]
+        called.append({name for rollout in block for name in rollout.tools_used})
+        assert called[-1] <= names_of_tools(task)
+    assert called[0] == called[2]
+    assert called[0]
 
 
-def _schemas(task: Environment) -> list[dict]:
-    from meeting_agent.agent.tool_calls import no_prediction, tool_schemas
-
-    return tool_schemas(task.tools([], no_prediction))
+def names_of_tools(task: Environment) -> set[str]:
+    return {schema["function"]["name"] for schema in tool_schemas(task.tools([], no_prediction))}
