@@ -58,17 +58,18 @@ def tool_baselines(
         succeeded += [outcomes[s.scenario_id] for s in played]
         if len(fitted) == MAX_ROWS:
             break
-    scores = [f"{tool}.{score}" for tool, score in environment.main_scores.items()]
-    columns = list(dict.fromkeys([*scores, *sorted({name for row in fitted for name in row})]))
     predict = predict_from(known, engine)
+    tools = [tool.__name__ for tool in environment.tools([], predict)]
+    scored = [tool for tool in tools if tool in environment.main_scores]
+    scores = [f"{tool}.{environment.main_scores[tool]}" for tool in scored]
+    columns = list(dict.fromkeys([*scores, *sorted({name for row in fitted for name in row})]))
     asked = np.concatenate([matrix(call_every_tool(environment, group, predict), columns) for group in groups])
     success = [s.success_probability for group in groups for s in group]
 
-    found = best_fixed_rule(asked[:, : len(scores)], list(environment.main_scores), success)
-    calls = len(environment.tools([], predict))
+    found = best_fixed_rule(asked[:, : len(scores)], scored, success)
     for name, model in fitted_models(seed).items() if fitted else ():
         found.probabilities[name] = fit_and_answer(model, matrix(fitted, columns), succeeded, asked)
-        found.facts[name] = {"calls_mean": float(calls), "rows": len(fitted)}
+        found.facts[name] = {"calls_mean": float(len(tools)), "rows": len(fitted)}
     return found
 
 
