@@ -253,7 +253,7 @@ def try_evaluation(config: RLFTConfig, task: Environment) -> None:
 
     Raises InputError if a check fails.
     """
-    from meeting_agent.evaluation.baselines import fitted_baselines, missing_rows
+    from meeting_agent.evaluation.baselines import fitted_baselines, missing_rows, zero_label_readings
     from meeting_agent.training.dry_run import try_agent, try_predictions
 
     sft = Path(config.sft_model_path)
@@ -263,6 +263,7 @@ def try_evaluation(config: RLFTConfig, task: Environment) -> None:
         print(f"warning: {missing}", flush=True)
     fitted_baselines(task, log, some, config.seed, config.data_seed)
     engine = Predictor(config.sft_model_path, fp32=config.fp32).engine
+    zero_label_readings(task, engine, some)
     try_predictions(engine, [s.prediction_prompt for s in some])
     try_agent(engine, some[0].system_prompt, some[0].user_prompt, tool_schemas(task.tools([], no_prediction)))
 
@@ -279,8 +280,9 @@ def evaluate_model_performance(
     Writes metrics, report, plots and page, and returns the metrics. Under `accelerate launch` each process runs its
     share of the scenarios; only the first process writes, the others return an empty dict.
     """
-    from meeting_agent.evaluation.baselines import fitted_baselines
+    from meeting_agent.evaluation.baselines import fitted_baselines, zero_label_readings
     from meeting_agent.evaluation.held_out import held_out_answers, warn_if_unreadable
+    from meeting_agent.evaluation.tool_baselines import tool_baselines
     from meeting_agent.inference.engine import Engine
     from meeting_agent.report.results import print_ladder, run_metrics, write_results
 
@@ -295,9 +297,12 @@ def evaluate_model_performance(
     log = read_json(Path(config.sft_model_path) / "training_log.json", "starter_sft.py")
     base = Engine(base_of_adapter(Path(config.sft_model_path)), fp32=config.fp32)
     baselines = fitted_baselines(task, log, scenarios, config.seed, config.data_seed)
+    baselines |= zero_label_readings(task, base, scenarios)
     held_out = held_out_answers(scenarios, predictor, base, unfinished.trajectories(), baselines)
     warn_if_unreadable(held_out, config.meetings or "the held-out scenarios")
-    metrics = run_metrics(recorded(config), task, held_out, trace_summary(config), pairs, dpo)
+    phase_2, known = trace_summary(config), held_out.predictions
+    held_out.tools = tool_baselines(task, predictor.engine, groups, known, traces, phase_2["settings"], config.seed)
+    metrics = run_metrics(recorded(config), task, held_out, phase_2, pairs, dpo)
     metrics["timing"]["evaluation_seconds"] = time.monotonic() - started
     rollouts = evaluation_output(config)
     with rollouts.writing() as folder:

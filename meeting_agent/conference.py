@@ -14,12 +14,14 @@ from data_classes import Meeting, Scenario, TrainingRow, Trajectory
 from meeting_agent.agent.environment import Predict, Tool
 from meeting_agent.base.corpus import sample_short
 from meeting_agent.base.dialogues import dialogue_chat
+from meeting_agent.base.questions import reading_question
 from meeting_agent.world import ceilings, error_patterns, past_meetings, reward, scenarios, visible
 from meeting_agent.world.descriptions import PersonDescriptor
-from meeting_agent.world.prompts import system_prompt_configurations
+from meeting_agent.world.prompts import PREDICTION_QUESTION, system_prompt_configurations
 from meeting_agent.world.tools import MAIN_SCORES, TOOL_LABELS, ConferenceTools
 from meeting_agent.world.training_rows import as_asked, read_training_rows, swap_people
 
+ZERO_LABEL_READINGS = ("topics", "energy", "engagement")  # together they cover all that the base was taught to read
 FAILING_CALLS = 0.25  # share of failing calls in the dialogues that get a made-up claim
 
 
@@ -119,7 +121,7 @@ class Conference:
         seed: int,
         data_seed: int,
     ) -> dict[str, list[float]]:
-        """Gradient boosting on the attributes that the texts state.
+        """Ridge regression and gradient boosting on the attributes that the texts state.
 
         Empty unless rows and scenarios come from the simulator.
         """
@@ -127,7 +129,15 @@ class Conference:
         if meetings is None:
             return {}
         test = [s.subject for s in scenarios]
-        return {"boosting_visible": visible.boosting_baseline(meetings, test, self.descriptor, seed)}
+        return {
+            "boosting_visible": visible.boosting_baseline(meetings, test, self.descriptor, seed),
+            "ridge_visible": visible.ridge_baseline(meetings, test, self.descriptor),
+        }
+
+    def reading_questions(self, scenario: Scenario) -> list[str]:
+        """The base's own corpus questions about the two descriptions, in place of the prediction question."""
+        context = scenario.prediction_prompt.removesuffix(PREDICTION_QUESTION)
+        return [context + reading_question(name) for name in ZERO_LABEL_READINGS]
 
     def error_patterns(
         self, prompts: list[str], reasons: list[str], probabilities: list[float], success: list[float]

@@ -186,5 +186,8 @@ class TicketTriage:
     def baselines(self, rows, fitted, scenarios, seed: int, data_seed: int) -> dict[str, list[float]]:
         return {}
 
+    def reading_questions(self, scenario: Scenario) -> list[str]:
+        return []
+
     def error_patterns(self, prompts, reasons, probabilities, success) -> list[dict[str, Any]]:
         return []

@@ -85,6 +85,13 @@ class Environment(Protocol):
         The baselines know the task and are fitted on `fitted`, a part of `rows`.
         """
 
+    def reading_questions(self, scenario: Scenario) -> list[str]:
+        """Questions whose answers, without any label, hint at the outcome of a scenario; may be empty.
+
+        A question asks for JSON: {"score": 0.XX}, where more is better. The untouched base answers them, and the mean
+        of its answers is the baseline `zero_label_readings`.
+        """
+
     def error_patterns(
         self, prompts: list[str], reasons: list[str], probabilities: list[float], success: list[float]
     ) -> list[dict]:

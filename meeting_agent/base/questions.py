@@ -32,10 +32,14 @@ def random_pair(rng: random.Random) -> Pair:
     return Pair(a, b, describer.describe(a, slot), describer.describe(b, slot), slot)
 
 
+def reading_question(name: str) -> str:
+    return f"How much is {name}? {SCORE_FORMAT}"
+
+
 def ask_reading(rng: random.Random, pair: Pair, name: str | None = None) -> tuple[str, str]:
     """Asks for one reading, by default a random one."""
     name = name or rng.choice(list(READINGS))
-    return f"How much is {name}? {SCORE_FORMAT}", f'{{"score": {number(READINGS[name](pair))}}}'
+    return reading_question(name), f'{{"score": {number(READINGS[name](pair))}}}'
 
 
 def ask_list(rng: random.Random, pair: Pair) -> tuple[str, str]:

@@ -1,4 +1,7 @@
-"""Baselines that a language model must beat: TF-IDF on the same rows, and baselines that know the task."""
+"""Baselines that a language model must beat and that see the text alone.
+
+TF-IDF and the environment's own baselines are fitted on the same rows. The untouched base's readings use no label.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,11 @@ import numpy as np
 from data_classes import Scenario, TrainingRow
 from meeting_agent.agent.environment import Environment
 from meeting_agent.common.files import digest
+from meeting_agent.inference.engine import Engine
+from meeting_agent.inference.prediction import chat_text
 from meeting_agent.training.split import read_rows, split_rows
+
+SCORE_OPENING = '{"score": 0.'  # how the base's answer to a reading question begins
 
 
 def tfidf_baseline(train: list[TrainingRow], texts: list[str], seed: int) -> list[float]:
@@ -60,3 +67,18 @@ def fitted_baselines(
     fitted = split.train + split.selection
     words = tfidf_baseline(fitted, [s.prediction_prompt for s in scenarios], seed)
     return {"tfidf_logistic": words, **environment.baselines(rows, fitted, scenarios, seed, data_seed)}
+
+
+def zero_label_readings(
+    environment: Environment, base: Engine, scenarios: Sequence[Scenario]
+) -> dict[str, Sequence[float | None]]:
+    """The mean of the untouched base's readings of each scenario, as the baseline `zero_label_readings`.
+
+    Neither the base nor this baseline has seen a label. Empty if the environment has no reading questions.
+    """
+    asked = [environment.reading_questions(scenario) for scenario in scenarios]
+    if not all(asked):
+        return {}
+    prompts = [chat_text(base.tokenizer, question) + SCORE_OPENING for questions in asked for question in questions]
+    readings = iter(base.fractions(prompts))
+    return {"zero_label_readings": [float(np.mean([next(readings) for _ in questions])) for questions in asked]}

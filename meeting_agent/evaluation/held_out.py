@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from meeting_agent.evaluation.agent_scores import (
     was_right,
 )
 from meeting_agent.evaluation.statistics import paired_comparison, score_probabilities
+from meeting_agent.evaluation.tool_baselines import ToolBaselines
 from meeting_agent.inference.engine import Engine
 from meeting_agent.inference.predictor import Predictor
 
@@ -31,6 +32,11 @@ COMPARISONS = (
     ("agent", "sft"),
     ("dpo", "agent"),
     ("dpo", "sft"),
+    ("dpo", "rule_best_fixed"),
+    ("dpo", "logistic_all_tools"),
+    ("dpo", "boosting_all_tools"),
+    ("sft", "zero_label_readings"),
+    ("sft", "ridge_visible"),
 )
 PHASES = {"sft": "agent", "dpo": "dpo"}  # policy -> its name as an agent in metrics and report
 Probabilities = Sequence[float | None]  # None if an answer could not be read
@@ -73,7 +79,14 @@ class HeldOut:
     probabilities: dict[str, Probabilities]  # phase (base, sft, agent, dpo) -> probabilities
     greedy: Probabilities  # of the phase 1 model with plain greedy decoding, without RAIL
     rollouts: dict[str, list[RolloutSummary]]  # phase (agent, dpo) -> rollouts
-    baselines: dict[str, Probabilities]  # baseline -> probabilities
+    baselines: dict[str, Probabilities]  # baseline that sees the text alone -> probabilities
+    tools: ToolBaselines = field(default_factory=ToolBaselines)  # baselines that see what tools say
+
+    @property
+    def predictions(self) -> dict[str, float]:
+        """Prediction prompt -> the phase 1 model's probability."""
+        answers = zip(self.scenarios, self.probabilities["sft"], strict=True)
+        return {scenario.prediction_prompt: p for scenario, p in answers if p is not None}
 
     @property
     def success(self) -> list[float]:
@@ -124,12 +137,16 @@ def held_out_scores(held_out: HeldOut, environment: Environment, seed: int) -> d
         success,
     )
     phases |= {name: agent_statistics(found, environment.call_range) for name, found in held_out.rollouts.items()}
-    right = {name: is_right(p, success) for name, p in (probabilities | held_out.baselines).items()}
+    baselines = held_out.baselines | held_out.tools.probabilities
+    right = {name: is_right(p, success) for name, p in (probabilities | baselines).items()}
     right |= {name: was_right(rollouts) for name, rollouts in held_out.rollouts.items()}
     ceilings = environment.ceilings(held_out.scenarios)
     return {
         "ceilings": ceilings,
-        "baselines": {name: score_probabilities(p, success) for name, p in held_out.baselines.items()},
+        "baselines": {
+            name: score_probabilities(p, success) | held_out.tools.facts.get(name, {}) for name, p in baselines.items()
+        },
+        "fixed_rules": held_out.tools.fixed_rules,
         "phases": phases,
         "paired": {
             f"{after}_vs_{before}": paired_comparison(right[after], right[before], seed)

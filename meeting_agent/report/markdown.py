@@ -26,6 +26,7 @@ from meeting_agent.report.tables import (
     before_and_after_table,
     ceilings_table,
     error_table,
+    fixed_rules_table,
     ladder_table,
     paired_table,
     tool_table,
@@ -43,6 +44,7 @@ def render_report(metrics: dict, examples: list[dict]) -> str:
         trajectory_section(metrics, examples),
         dpo_section(metrics),
         comparison_section(metrics),
+        *sceptic_sections(metrics),
         lessons_section(metrics),
         *(write(metrics[name]) for name, write in OTHER_SECTIONS.items() if name in metrics),
     ]
@@ -111,6 +113,31 @@ def comparison_section(m: dict) -> str:
     )
 
 
+def sceptic_sections(m: dict) -> list[str]:
+    """One section, or none if no tool of the task has a main score."""
+    baselines = m["baselines"]
+    if "rule_best_fixed" not in baselines:
+        return []
+    text = section(
+        "sceptic",
+        rules=len(m["fixed_rules"]),
+        table=fixed_rules_table(m["fixed_rules"], m["task"]["tool_labels"]),
+        best=rule_text(m),
+        logistic=baselines.get("logistic_all_tools"),
+        boosting=baselines.get("boosting_all_tools"),
+        readings=baselines.get("zero_label_readings"),
+        ridge=baselines.get("ridge_visible"),
+        paired=m["paired"],
+    )
+    return [text]
+
+
+def rule_text(m: dict) -> str:
+    """How the agent after DPO compares with the best rule. Which of them wins depends on the measured interval."""
+    rule, against = m["baselines"]["rule_best_fixed"], m["paired"]["dpo_vs_rule_best_fixed"]
+    return section("rule", rule=rule, against=against, agent=m["phases"]["dpo"])
+
+
 def lessons_section(m: dict) -> str:
     return section(
         "lessons",
@@ -165,6 +192,7 @@ def readme_results(m: dict) -> str:
         ladder=ladder_table(m),
         minutes={phase: seconds / 60 for phase, seconds in m["timing"].items()},
         machine=m["run"]["machine"],
+        rule=rule_text(m) if "rule_best_fixed" in m["baselines"] else "",
         replications=replication_text(m),
         **records,
     )

@@ -20,7 +20,16 @@ LINES = {  # the other ceilings lie between these
     "text_only": "ceiling, text alone",
     "all_tools": "ceiling, text and all tools",
 }
-SHORT = {"tfidf_logistic": "TF-IDF", "boosting_visible": "boosting"}  # where a full name takes too much room
+SHORT = {  # where a full name takes too much room
+    "tfidf_logistic": "TF-IDF",
+    "boosting_visible": "boosting",
+    "ridge_visible": "ridge",
+    "zero_label_readings": "zero-label",
+    "rule_best_fixed": "fixed rule",
+    "logistic_all_tools": "logistic, tools",
+    "boosting_all_tools": "boosting, tools",
+}
+LABEL_HEIGHT = 0.022  # of a label on the ladder, in units of accuracy
 BINS, SMALLEST_BIN = 10, 8
 COLORS = {"base": "#9aa0a6", "sft": "#4c78a8", "agent": "#f2a541", "dpo": "#3a9d5d"}
 
@@ -72,10 +81,12 @@ def accuracy_ladder(metrics: dict):
         if key in LINES:
             axis.axhline(value, color="#555555", linewidth=1, linestyle="--")
             axis.text(3.45, value, f"{LINES[key]} {value:.1%}", va="bottom", fontsize=9)
-    for key, scores in metrics["baselines"].items():
+    top = 1.0
+    for key, scores in sorted(metrics["baselines"].items(), key=lambda item: -item[1]["accuracy"]):
         value, label = scores["accuracy"], SHORT.get(key) or name_of(key)
         axis.axhline(value, color="#bbbbbb", linewidth=1, linestyle=":")
-        axis.text(-0.95, value, f"{label} {value:.1%}", va="top", fontsize=9, color="#777777")
+        top = min(value, top - LABEL_HEIGHT)  # no label covers the one above it
+        axis.text(-0.95, top, f"{label} {value:.1%}", va="top", fontsize=9, color="#777777")
     axis.set_xticks(range(len(COLORS)), [name_of(name) for name in COLORS])
     axis.set(ylim=(0.4, 1.0), xlim=(-1, 5), ylabel="accuracy, held-out scenarios", title="Every phase, same scenarios")
     return figure

@@ -19,6 +19,7 @@ FILTERS = (
     wording.fixed,
     wording.score,
     wording.p_text,
+    wording.compared,
     wording.with_interval,
     term,
 )

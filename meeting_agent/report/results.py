@@ -86,6 +86,6 @@ def print_ladder(metrics: dict) -> None:
     print(f"\nAccuracy on {metrics['phases']['sft']['n']} held-out scenarios:")
     for name, scores in (metrics["phases"] | metrics["baselines"]).items():
         low, high = scores["accuracy_ci95"]
-        print(f"  {name:<18} {scores['accuracy']:.3f}  (95% {low:.3f} to {high:.3f})")
+        print(f"  {name:<20} {scores['accuracy']:.3f}  (95% {low:.3f} to {high:.3f})")
     for name, value in metrics["ceilings"].items():
         print(f"  ceiling {name:<20} {value:.3f}")

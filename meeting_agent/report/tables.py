@@ -33,25 +33,56 @@ USUAL_WAYS = {
     "two_processes_vs_one": "rollouts in two processes: in one process, each on one core",
 }
 GROWING = {"rollouts": "rollouts, one sample each", "evaluation": "evaluation, before and after DPO"}
-# Agents see what tools say; the base, the SFT model and all baselines see the text alone.
-VIEWS = {"agent": "all_tools", "dpo": "all_tools"}
+# These see what tools say; the base, the SFT model and all other baselines see the text alone.
+VIEWS = dict.fromkeys(("agent", "dpo", "rule_best_fixed", "logistic_all_tools", "boosting_all_tools"), "all_tools")
+LEARNED_FROM = {
+    "base": "no label",
+    "sft": "labels",
+    "agent": "labels",
+    "dpo": "labels and rewards",
+    "tfidf_logistic": "labels",
+    "boosting_visible": "labels",
+    "ridge_visible": "labels",
+    "zero_label_readings": "no label",
+    "rule_best_fixed": "nothing",
+    "logistic_all_tools": "outcomes of phase 2",
+    "boosting_all_tools": "outcomes of phase 2",
+}
+BEST_RULES = 5  # rows of the table of fixed rules
 INTERVAL = term("95% interval", "Confidence interval")
 
 
 def ladder_table(m: dict) -> str:
-    """Accuracy of every phase and baseline, with the ceiling of what it sees where that is known."""
+    """Accuracy, calls and teacher of every phase and baseline, with the ceiling of what it sees where that is known."""
     ceilings, attainable = m["ceilings"], m["attainable"]
-    found = {name: with_interval(scores) for name, scores in (m["phases"] | m["baselines"]).items()}
+    models = m["phases"] | m["baselines"]
+    found = {name: [name_of(name), with_interval(scores)] for name, scores in models.items()}
     head = ["model", f"accuracy ({INTERVAL})"]
-    if "text_only" not in ceilings:
-        majority = {"majority": percent(ceilings["majority"])} if "majority" in ceilings else {}
-        return table(head, [[name_of(name), accuracy] for name, accuracy in (majority | found).items()])
-    rows = []
-    for name, accuracy in found.items():
-        ceiling = ceilings.get(VIEWS.get(name, "text_only"))
-        share = percent(attainable[name]) if name in attainable else ""
-        rows.append([name_of(name), accuracy, "" if ceiling is None else percent(ceiling), share])
-    return table([*head, term("ceiling"), f"share of the {term('attainable gain')}"], rows)
+    if "text_only" in ceilings:
+        head += [term("ceiling"), f"share of the {term('attainable gain')}"]
+        for name, cells in found.items():
+            ceiling = ceilings.get(VIEWS.get(name, "text_only"))
+            cells.append("" if ceiling is None else percent(ceiling))
+            cells.append(percent(attainable[name]) if name in attainable else "")
+    for name, cells in found.items():
+        cells += [fixed(models[name]["calls_mean"], 2) if "calls_mean" in models[name] else ""]
+        cells += [LEARNED_FROM.get(name, "")]
+    rows = list(found.values())
+    if "majority" in ceilings and "text_only" not in ceilings:
+        rows.insert(0, [name_of("majority"), percent(ceilings["majority"]), "", ""])
+    return table([*head, "calls", "learned from"], rows)
+
+
+def fixed_rules_table(rules: list[dict], labels: dict[str, str]) -> str:
+    """The best rules, and the one that calls all tools."""
+    ranked = sorted(rules, key=lambda rule: -rule["accuracy"])
+    everything = max(rules, key=lambda rule: rule["calls"])
+    shown = ranked[:BEST_RULES] + [everything] * (everything not in ranked[:BEST_RULES])
+    rows = [
+        [", ".join(labels.get(tool, f"`{tool}`") for tool in r["tools"]), str(r["calls"]), with_interval(r)]
+        for r in shown
+    ]
+    return table(["tools that the rule calls", "calls", f"accuracy ({INTERVAL})"], rows)
 
 
 def error_table(errors: list[dict]) -> str:

@@ -9,6 +9,11 @@ NAMES = {
     "dpo": "agent after DPO",
     "tfidf_logistic": "TF-IDF + logistic regression",
     "boosting_visible": "gradient boosting on the stated attributes",
+    "ridge_visible": "ridge regression on the stated attributes",
+    "zero_label_readings": "zero-label readings of the base model",
+    "rule_best_fixed": "best fixed rule",
+    "logistic_all_tools": "logistic regression on all tool results",
+    "boosting_all_tools": "gradient boosting on all tool results",
     "majority": "majority class",
     "text_only": "text alone",
     "all_tools": "text and all tools",
@@ -48,6 +53,16 @@ def score(scores: dict, name: str, digits: int) -> str:
 def with_interval(scores: dict) -> str:
     low, high = scores["accuracy_ci95"]
     return f"{percent(scores['accuracy'])} ({percent(low)} to {percent(high)})"
+
+
+def compared(comparison: dict, who: str, other: str) -> str:
+    """One sentence on a paired comparison. It names a winner only if the interval does not contain zero."""
+    low, high = comparison["ci95"]
+    interval = f"95% interval {points(low)} to {points(high)}"
+    if low <= 0 <= high:
+        return f"{who} and {other} cannot be told apart ({points(comparison['delta'])} points, {interval})."
+    direction = "more" if low > 0 else "**less**"
+    return f"{who} is {abs(100 * comparison['delta']):.1f} points {direction} accurate than {other} ({interval})."
 
 
 def p_text(p: float) -> str:

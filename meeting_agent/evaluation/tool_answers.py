@@ -1,0 +1,93 @@
+"""Every tool of an environment, called once on every scenario, with its results as a table of numbers.
+
+A column is a field of a tool's result, named `tool.field`:
+
+| value in the result | number in the table |
+|---|---|
+| a number, true or false | the number, 1 or 0 |
+| a list | its length |
+| null, or a field that this result lacks | NaN |
+| words or an object | no column |
+
+A failed call leaves NaN in all columns of its tool. Fields that end in `_a` and `_b` describe two sides of the same
+thing, so `energy_a` and `energy_b` give three more columns: `energy_gap`, `energy_low` and `energy_high`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from data_classes import Scenario
+from meeting_agent.agent.environment import Environment, Predict, Tool
+from meeting_agent.agent.tool_calls import answer_call
+from meeting_agent.inference.engine import Engine
+from meeting_agent.inference.prediction import predict_probabilities
+
+LARGEST = 1e9  # a tool may return any integer, and a float cannot hold all of them
+FIRST_SIDE, SECOND_SIDE = "_a", "_b"
+
+
+def call_every_tool(
+    environment: Environment, scenarios: Sequence[Scenario], predict: Predict
+) -> list[dict[str, float]]:
+    """The numbers in the results of all tools by column, for each of `scenarios`, which must be of one list."""
+    tools = environment.tools(scenarios, predict)
+    return [
+        {name: value for tool in tools for name, value in numbers(tool.__name__, result_of(tool, scenario)).items()}
+        for scenario in scenarios
+    ]
+
+
+def predictions(engine: Engine, scenarios: Sequence[Scenario]) -> dict[str, float]:
+    """Prompt -> the phase 1 model's probability, for all scenarios in one batch."""
+    prompts = [scenario.prediction_prompt for scenario in scenarios]
+    return dict(zip(prompts, predict_probabilities(engine, prompts), strict=True))
+
+
+def predict_from(known: Mapping[str, float], engine: Engine) -> Predict:
+    """The phase 1 model as tools call it, which is asked only what is not in `known`.
+
+    It gives no reasons: they take most of a prediction's time, and words have no column.
+    """
+
+    def predict(prompt: str) -> dict:
+        probability = known[prompt] if prompt in known else predict_probabilities(engine, [prompt])[0]
+        return {"probability": probability, "reason": ""}
+
+    return predict
+
+
+def result_of(tool: Tool, scenario: Scenario) -> dict:
+    """What an agent reads after it calls this tool on the scenario. Empty if the call failed."""
+    known = inspect.signature(tool).parameters
+    arguments = json.dumps({name: value for name, value in scenario.arguments.items() if name in known})
+    call = {"function": {"name": tool.__name__, "arguments": arguments}}
+    result = json.loads(answer_call({tool.__name__: tool}, call))
+    return result if isinstance(result, dict) and "error" not in result else {}
+
+
+def numbers(tool: str, result: Mapping[str, object]) -> dict[str, float]:
+    """The numbers in one result by column."""
+    found = {field: number for field, value in result.items() if (number := as_number(value)) is not None}
+    for field in list(found):
+        stem = field.removesuffix(FIRST_SIDE)
+        if stem != field and stem + SECOND_SIDE in found:
+            sides = found[field], found[stem + SECOND_SIDE]
+            found |= {f"{stem}_gap": abs(sides[0] - sides[1]), f"{stem}_low": min(sides), f"{stem}_high": max(sides)}
+    return {f"{tool}.{field}": value for field, value in found.items()}
+
+
+def as_number(value: object) -> float | None:
+    if isinstance(value, list):
+        return float(len(value))
+    return float(min(LARGEST, max(-LARGEST, value))) if isinstance(value, int | float) else None
+
+
+def matrix(rows: Sequence[Mapping[str, float]], columns: Sequence[str]) -> np.ndarray:
+    """An array of shape (rows, columns), with NaN where a row lacks a column."""
+    found = [[row.get(column, np.nan) for column in columns] for row in rows]
+    return np.array(found, dtype=float).reshape(len(rows), len(columns))

@@ -1,0 +1,133 @@
+"""Baselines that see what tools say and use no language model: rules without learning, and two fitted models.
+
+A rule calls a fixed set of tools and says YES if the mean of their main scores is above one half. Nothing in it is
+fitted. The models are fitted on the results of all tools in phase 2's own scenarios, one row for each scenario.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, combinations, islice
+
+import numpy as np
+
+from data_classes import Scenario, Trajectory
+from meeting_agent.agent.environment import Environment
+from meeting_agent.evaluation.statistics import score_probabilities
+from meeting_agent.evaluation.tool_answers import call_every_tool, matrix, predict_from, predictions
+from meeting_agent.inference.engine import Engine
+
+MAX_RULES = 1023  # all sets of ten tools; with more tools the largest sets are left out
+MAX_ROWS = 5000  # scenarios that the models are fitted on; more take time and change little
+NO_SCORE = 0.5  # the mean of a rule whose tools all failed, so it says NO
+
+
+@dataclass
+class ToolBaselines:
+    """What the baselines answered on the held-out scenarios, in the order of the scenarios."""
+
+    fixed_rules: list[dict] = field(default_factory=list)  # every rule: tools, accuracy, accuracy_ci95, calls
+    probabilities: dict[str, list[float]] = field(default_factory=dict)  # baseline -> probabilities
+    facts: dict[str, dict] = field(default_factory=dict)  # baseline -> `calls_mean`, and `tools` or fitted `rows`
+
+
+def tool_baselines(
+    environment: Environment,
+    engine: Engine,
+    groups: Sequence[list[Scenario]],
+    known: Mapping[str, float],
+    traces: Iterable[Trajectory],
+    traces_settings: Mapping,
+    seed: int,
+) -> ToolBaselines:
+    """Calls every tool on all scenarios, then scores all rules and fits both models.
+
+    engine: the phase 1 model, which tools may ask.
+    groups: the held-out scenarios in the lists that the environment yielded.
+    known: prompt -> its probability, for the held-out scenarios.
+    traces: the trajectories of phase 2, for the outcomes of its scenarios.
+    traces_settings: the settings of phase 2, from which the environment makes its scenarios again.
+    """
+    outcomes = {t.scenario_id: t.true_outcome == "YES" for t in traces}
+    fitted: list[dict[str, float]] = []
+    succeeded: list[bool] = []
+    for group in environment.scenarios("traces", traces_settings["seed"], traces_settings["num_scenarios"]):
+        played = [s for s in group if s.scenario_id in outcomes][: MAX_ROWS - len(fitted)]
+        fitted += call_every_tool(environment, played, predict_from(predictions(engine, played), engine))
+        succeeded += [outcomes[s.scenario_id] for s in played]
+        if len(fitted) == MAX_ROWS:
+            break
+    predict = predict_from(known, engine)
+    tools = [tool.__name__ for tool in environment.tools([], predict)]
+    scored = [tool for tool in tools if tool in environment.main_scores]
+    scores = [f"{tool}.{environment.main_scores[tool]}" for tool in scored]
+    columns = list(dict.fromkeys([*scores, *sorted({name for row in fitted for name in row})]))
+    asked = np.concatenate([matrix(call_every_tool(environment, group, predict), columns) for group in groups])
+    success = [s.success_probability for group in groups for s in group]
+
+    found = best_fixed_rule(asked[:, : len(scores)], scored, success)
+    for name, model in fitted_models(seed).items() if fitted else ():
+        found.probabilities[name] = fit_and_answer(model, matrix(fitted, columns), succeeded, asked)
+        found.facts[name] = {"calls_mean": float(len(tools)), "rows": len(fitted)}
+    return found
+
+
+def best_fixed_rule(scores: np.ndarray, tools: Sequence[str], success: Sequence[float]) -> ToolBaselines:
+    """Scores the rules of all sets of tools. The best of them becomes the baseline `rule_best_fixed`.
+
+    It is chosen by its accuracy on the very scenarios that it is scored on, which favours the rule. `scores` has shape
+    (scenarios, tools).
+    """
+    every = range(len(tools))
+    sets = chain.from_iterable(combinations(every, size) for size in range(1, len(tools) + 1))
+    chosen = list(islice(sets, MAX_RULES))
+    if not chosen:
+        return ToolBaselines()
+    scored = [score_probabilities(rule_probabilities(scores[:, tried]), success) for tried in chosen]
+    best = max(range(len(chosen)), key=lambda i: scored[i]["accuracy"])  # among equals the one with the fewest calls
+    rules = [
+        {
+            "tools": [tools[i] for i in tried],
+            "accuracy": found["accuracy"],
+            "accuracy_ci95": found["accuracy_ci95"],
+            "calls": len(tried),
+        }
+        for tried, found in zip(chosen, scored, strict=True)
+    ]
+    facts = {"calls_mean": float(len(chosen[best])), "tools": rules[best]["tools"]}
+    answers = rule_probabilities(scores[:, chosen[best]])
+    return ToolBaselines(rules, {"rule_best_fixed": answers}, {"rule_best_fixed": facts})
+
+
+def rule_probabilities(scores: np.ndarray) -> list[float]:
+    """The mean of each row's scores, in [0, 1]. Failed tools are left out of the mean."""
+    answered = ~np.isnan(scores)
+    count = answered.sum(axis=1)
+    means = np.where(answered, scores, 0.0).sum(axis=1) / np.maximum(count, 1)
+    # Without rounding, a mean of exactly one half may come out as slightly more.
+    return np.where(count > 0, means, NO_SCORE).clip(0, 1).round(6).tolist()
+
+
+def fitted_models(seed: int) -> dict:
+    """Unfitted scikit-learn classifiers that accept NaN. Their settings suit a few hundred rows."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return {
+        "logistic_all_tools": make_pipeline(SimpleImputer(), StandardScaler(), LogisticRegression(max_iter=1000)),
+        "boosting_all_tools": HistGradientBoostingClassifier(
+            max_iter=150, learning_rate=0.06, max_leaf_nodes=8, l2_regularization=1.0, random_state=seed
+        ),
+    }
+
+
+def fit_and_answer(model, known: np.ndarray, succeeded: Sequence[bool], asked: np.ndarray) -> list[float]:
+    """P(YES) in [0, 1] for each row of `asked`. The share of YES where there is nothing to learn from."""
+    seen = ~np.isnan(known).all(axis=0)  # scikit-learn refuses a column without any value
+    if len(set(succeeded)) < 2 or not seen.any():
+        return [float(np.mean(succeeded))] * len(asked)
+    return model.fit(known[:, seen], succeeded).predict_proba(asked[:, seen])[:, 1].tolist()
