@@ -1,7 +1,6 @@
 """Phase 3: preference pairs, DPO, and the evaluation of every phase on held-out scenarios.
 
     python starter_agentic_rlft.py
-    python starter_agentic_rlft.py --max_steps 100 --beta 0.3 --num_eval_scenarios 1000
     python starter_agentic_rlft.py --attendees people.csv --meetings past.csv  # your own, as in phase 2
 
 Each pair holds a good and a bad rollout of the same prompt. One outcome is mostly luck. So the chosen rollout's tools
@@ -13,8 +12,7 @@ adapter; its frozen copy is the reference. We add cross-entropy on the chosen ro
 2024), because DPO alone lowers the likelihood of both rollouts until some answers break.
 
 We mask tool results, the verdict, and everything in the rejected rollout except its faults. Some rejected rollouts are
-made up: each is a copy of a good rollout or of a dialogue from the base's corpus, with one claim that no tool returned.
-Without them DPO teaches the policy to invent claims.
+copies of a good rollout, or of a corpus dialogue, with one made-up claim. Without them DPO teaches to invent claims.
 """
 
 from __future__ import annotations
@@ -122,8 +120,8 @@ class RLFTConfig:
 
 def main(environment: Environment | None = None) -> None:
     config = parse_settings(RLFTConfig, __doc__.splitlines()[0])
-    task: Environment = environment or Conference(config.attendees, config.meetings)
     check_config(config)
+    task: Environment = environment or conference(config)
     traces = TraceFile(Path(config.traces_path))
     check_base(Path(config.sft_model_path))
     check_origin(traces.path, Path(config.sft_model_path), task.inputs)
@@ -133,6 +131,11 @@ def main(environment: Environment | None = None) -> None:
     evaluate_model_performance(config, traces, pairs, metrics, task)
     if this_process().is_main_process:
         adapter_output(config).remove_unfinished(checkpoint_folder(config).name)
+
+
+def conference(config: RLFTConfig) -> Conference:
+    """The conference whose scenarios phase 2 played: the evaluation must have the same physics."""
+    return Conference(config.attendees, config.meetings, trace_summary(config)["settings"].get("physics_seed", 0))
 
 
 def check_config(config: RLFTConfig) -> None:
@@ -183,7 +186,7 @@ def create_preference_dataset_from_traces(
     """
     from meeting_agent.training.pairs import preference_pairs
 
-    pairs = preference_pairs(environment or Conference(config.attendees, config.meetings), traces, config)
+    pairs = preference_pairs(environment or conference(config), traces, config)
     if not pairs:
         raise InputError(
             f"{config.traces_path}: no scenario has a better and a worse trajectory whose tools tell them apart, "
@@ -249,10 +252,7 @@ def model_card(config: RLFTConfig, metrics: TrainingMetrics, evaluation: dict) -
 
 
 def try_evaluation(config: RLFTConfig, task: Environment) -> None:
-    """Checks in seconds that the evaluation can run: the earlier phases' records, the baselines and the engine.
-
-    Raises InputError if a check fails.
-    """
+    """Raises InputError in seconds if the evaluation cannot run: earlier phases' records, baselines, engine."""
     from meeting_agent.evaluation.baselines import fitted_baselines, missing_rows, zero_label_readings
     from meeting_agent.training.dry_run import try_agent, try_predictions
 
@@ -287,7 +287,7 @@ def evaluate_model_performance(
     from meeting_agent.report.results import print_ladder, run_metrics, write_results
 
     started = time.monotonic()
-    task: Environment = environment or Conference(config.attendees, config.meetings)
+    task: Environment = environment or conference(config)
     groups = list(task.scenarios("evaluation", config.eval_seed, config.num_eval_scenarios))
     scenarios = [scenario for group in groups for scenario in group]
     predictor = Predictor(config.sft_model_path, fp32=config.fp32)

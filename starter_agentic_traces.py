@@ -51,6 +51,7 @@ from meeting_agent.conference import Conference
 from meeting_agent.evaluation.agent_scores import agent_statistics
 from meeting_agent.inference.bases import base_of_adapter, check_adapter, check_base
 from meeting_agent.inference.predictor import Predictor
+from meeting_agent.world.outcome import physics_setting
 from meeting_agent.world.prompts import system_prompt_configurations
 from meeting_agent.world.reward import calculate_reward
 from meeting_agent.world.tools import TOOLS
@@ -83,6 +84,7 @@ class TraceConfig:
         CONCURRENT_AGENTS, "number of agents that run together; a killed run keeps every finished group", 1, 1024
     )
     seed: int = setting(42, "seed of the meetings, the personas and the sampling", 0, 2**32 - 1)
+    physics_seed: int = physics_setting()
     fp32: bool = setting(False, "answer in full precision, even on hardware that supports bfloat16")
     api_url: str = setting("", "OpenAI-compatible server to run the agents on instead of the phase 1 model")
     model: str = setting("", "name of the model on that server")
@@ -104,7 +106,7 @@ def generate_agent_traces_for_training(config: TraceConfig, environment: Environ
     the first process joins them. Finished trajectories go to disk at once, so memory does not grow with their number.
     Raises InputError for unusable settings and for a server that fails too often.
     """
-    task: Environment = environment or Conference(config.attendees, config.meetings)
+    task: Environment = environment or Conference(config.attendees, config.meetings, config.physics_seed)
     config = checked_config(config)
     first = next(task.scenarios("traces", config.seed, config.num_scenarios))[0]
     if config.api_url:

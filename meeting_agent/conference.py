@@ -17,6 +17,7 @@ from meeting_agent.base.dialogues import dialogue_chat
 from meeting_agent.base.questions import reading_question
 from meeting_agent.world import ceilings, error_patterns, past_meetings, reward, scenarios, visible
 from meeting_agent.world.descriptions import PersonDescriptor
+from meeting_agent.world.outcome import physics
 from meeting_agent.world.prompts import PREDICTION_QUESTION, system_prompt_configurations
 from meeting_agent.world.tools import MAIN_SCORES, TOOL_LABELS, ConferenceTools
 from meeting_agent.world.training_rows import as_asked, read_training_rows, swap_people
@@ -38,13 +39,18 @@ class Conference:
         self,
         attendees: str = "",
         meetings: str = "",
+        physics_seed: int = 0,
         toolset: type[ConferenceTools] = ConferenceTools,
         descriptor: PersonDescriptor | None = None,
     ):
-        """Raises InputError for files that cannot be used. A subclass of `ConferenceTools` may add tools."""
+        """Raises InputError for files that cannot be used. A subclass of `ConferenceTools` may add tools.
+
+        `physics_seed` decides what makes a meeting of the simulator succeed (see `world/outcome.py`).
+        """
         self.own = past_meetings.read_own_meetings(attendees, meetings)
         self.inputs = {"attendees": Path(attendees), "meetings": Path(meetings)} if self.own else {}
         self.toolset, self.descriptor = toolset, descriptor or PersonDescriptor()
+        self.physics_seed = physics_seed
 
     # ------------------------------------------------------------------------- phase 1
 
@@ -80,7 +86,7 @@ class Conference:
             key = f"own-{seed}" if purpose == "traces" else f"own-{purpose}-{seed}"
             yield scenarios.put_into_words(self._own_meetings(purpose)[:count], key, self.descriptor)
         else:
-            yield from scenarios.conferences(purpose, seed, count)
+            yield from scenarios.conferences(purpose, seed, count, self.physics_seed)
 
     def _own_meetings(self, purpose: str) -> list[Meeting]:
         assert self.own is not None
@@ -111,7 +117,8 @@ class Conference:
         """
         if self.own:
             return {"majority": ceilings.majority_share([s.success_probability for s in scenarios])}
-        return ceilings.ceiling_accuracies([s.subject for s in scenarios], self.descriptor)
+        meetings = [s.subject for s in scenarios]
+        return ceilings.ceiling_accuracies(meetings, self.descriptor, physics(self.physics_seed))
 
     def baselines(
         self,
@@ -125,7 +132,9 @@ class Conference:
 
         Empty unless rows and scenarios come from the simulator.
         """
-        meetings = None if self.own else visible.meetings_behind(rows, fitted, data_seed, self.descriptor)
+        meetings = (
+            None if self.own else visible.meetings_behind(rows, fitted, data_seed, self.descriptor, self.physics_seed)
+        )
         if meetings is None:
             return {}
         test = [s.subject for s in scenarios]

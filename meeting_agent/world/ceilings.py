@@ -25,11 +25,8 @@ from meeting_agent.world.factors import (
     ENERGY_PER_DAY,
     FATIGUE_PER_MEETING,
     chronotype_shift,
-    interest_overlap,
-    need_fit,
-    seniority_match,
 )
-from meeting_agent.world.outcome import CHEMISTRY_SD, FACTOR_MEANS, WEIGHTS
+from meeting_agent.world.outcome import CHEMISTRY_SD, DEFAULT, MENTORING, Facts, Physics
 from meeting_agent.world.people import (
     CHRONOTYPES,
     INTERESTS_PER_PERSON,
@@ -84,8 +81,8 @@ def _given_reading(rng: np.random.Generator, samples: np.ndarray, reading: float
 
 def _sample_topics(
     rng: np.random.Generator, said_a: Description, said_b: Description, draws: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Interests in common and needs met, given the text: two counts of shape (draws,)."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Interests in common, needs met, and whether somebody seeks mentoring, given the text, each of shape (draws,)."""
     options, needs = all_interests(), all_needs()
     shared = (
         _sample_sets(rng, options, said_a.interests, INTERESTS_PER_PERSON, draws)
@@ -94,61 +91,55 @@ def _sample_topics(
     offers_a = _sample_sets(rng, needs, said_a.offering, OFFERS_PER_PERSON, draws)
     offers_b = _sample_sets(rng, needs, said_b.offering, OFFERS_PER_PERSON, draws)
     rows = np.arange(draws)
-    a_gets = offers_b[rows, _sample_needs(rng, said_a.seeking, draws)]
-    b_gets = offers_a[rows, _sample_needs(rng, said_b.seeking, draws)]
-    return shared, a_gets.astype(int) + b_gets
+    seeks_a = _sample_needs(rng, said_a.seeking, draws)
+    seeks_b = _sample_needs(rng, said_b.seeking, draws)
+    mentor = needs.index(MENTORING)
+    met = offers_b[rows, seeks_a].astype(int) + offers_a[rows, seeks_b]
+    return shared, met, (seeks_a == mentor) | (seeks_b == mentor)
 
 
-def _topic_logits(shared: np.ndarray, needs_met: np.ndarray) -> np.ndarray:
-    overlap = np.array([interest_overlap(n) for n in range(INTERESTS_PER_PERSON + 1)])[shared]
-    fit = np.array([need_fit(False, False), need_fit(True, False), need_fit(True, True)])[needs_met]
-    return WEIGHTS["interests"] * (overlap - FACTOR_MEANS["interests"]) + WEIGHTS["needs"] * (
-        fit - FACTOR_MEANS["needs"]
-    )
-
-
-def _pair_logits(factor: str, samples_a: np.ndarray, samples_b: np.ndarray) -> np.ndarray:
-    return WEIGHTS[factor] * ((samples_a + samples_b) / 2 - FACTOR_MEANS[factor])
-
-
-def bayes_votes(meeting: Meeting, descriptor: PersonDescriptor, seed: int, draws: int = 400) -> dict[str, float]:
+def bayes_votes(
+    meeting: Meeting, descriptor: PersonDescriptor, seed: int, draws: int = 400, law: Physics = DEFAULT
+) -> dict[str, float]:
     """Share of `draws` draws, given each of `VIEWS`, in which success has a probability above one half."""
     rng = np.random.default_rng([seed, *meeting.scenario_id.encode()])
     a, b, slot = meeting.person_a, meeting.person_b, meeting.time_slot
     said_a, said_b = descriptor.describe(a, slot), descriptor.describe(b, slot)
+    true = Facts.of(a, b, slot)
 
-    topics = _topic_logits(*_sample_topics(rng, said_a, said_b, draws))
-    true_shared = len(set(a.interests) & set(b.interests))
-    true_needs_met = int(a.seeking in b.offering) + int(b.seeking in a.offering)
-    topics_known = _topic_logits(np.full(draws, true_shared), np.full(draws, true_needs_met))
-
+    shared, needs_met, mentoring = _sample_topics(rng, said_a, said_b, draws)
+    topics = {"shared": shared, "needs_met": needs_met, "mentoring": mentoring}
+    known = {"shared": np.full(draws, true.shared), "needs_met": np.full(draws, true.needs_met)}
+    known["mentoring"] = _given_needs(mentoring, needs_met == true.needs_met)
     energy_a, energy_b = _sample_energy(rng, said_a, slot, draws), _sample_energy(rng, said_b, slot, draws)
-    energy = _pair_logits("energy", energy_a, energy_b)
-    energy_known = _pair_logits(
-        "energy",
-        _given_reading(rng, energy_a, noisy_energy(a, slot)),
-        _given_reading(rng, energy_b, noisy_energy(b, slot)),
-    )
-
+    energy = {"energy_a": energy_a, "energy_b": energy_b}
+    energy_known = {
+        "energy_a": _given_reading(rng, energy_a, noisy_energy(a, slot)),
+        "energy_b": _given_reading(rng, energy_b, noisy_energy(b, slot)),
+    }
     engagement_a = _uniform_in_level(rng, said_a.engagement_level, ENGAGEMENT_LEVELS, draws)
     engagement_b = _uniform_in_level(rng, said_b.engagement_level, ENGAGEMENT_LEVELS, draws)
-    engagement = _pair_logits("engagement", engagement_a, engagement_b)
-    engagement_known = _pair_logits(
-        "engagement",
-        _given_reading(rng, engagement_a, noisy_engagement(a)),
-        _given_reading(rng, engagement_b, noisy_engagement(b)),
-    )
-
-    chemistry = rng.normal(0.0, CHEMISTRY_SD, draws)
-    rest = WEIGHTS["seniority"] * (seniority_match(a, b) - FACTOR_MEANS["seniority"]) + chemistry
-    logits = {
-        "text_only": topics + energy + engagement,
-        "text_and_topics": topics_known + energy + engagement,
-        "text_and_energy": topics + energy_known + engagement,
-        "text_and_follow_up": topics + energy + engagement_known,
-        "all_tools": topics_known + energy_known + engagement_known,
+    engagement = {"engagement_a": engagement_a, "engagement_b": engagement_b}
+    engagement_known = {
+        "engagement_a": _given_reading(rng, engagement_a, noisy_engagement(a)),
+        "engagement_b": _given_reading(rng, engagement_b, noisy_engagement(b)),
     }
-    return {view: float(np.mean(value + rest > 0)) for view, value in logits.items()}
+    chemistry = rng.normal(0.0, CHEMISTRY_SD, draws)
+    views = {
+        "text_only": topics | energy | engagement,
+        "text_and_topics": known | energy | engagement,
+        "text_and_energy": topics | energy_known | engagement,
+        "text_and_follow_up": topics | energy | engagement_known,
+        "all_tools": known | energy_known | engagement_known,
+    }
+    logits = {view: law.logit(Facts(gap=true.gap, **drawn)) for view, drawn in views.items()}
+    return {view: float(np.mean(value + chemistry > 0)) for view, value in logits.items()}
+
+
+def _given_needs(mentoring: np.ndarray, agrees: np.ndarray) -> np.ndarray:
+    """The draws of `mentoring` that agree with the needs that a tool found met, repeated to as many; all if none do."""
+    kept = mentoring[agrees]
+    return np.resize(kept, len(mentoring)) if len(kept) else mentoring
 
 
 def majority_share(success: list[float]) -> float:
@@ -158,11 +149,15 @@ def majority_share(success: list[float]) -> float:
 
 
 def ceiling_accuracies(
-    meetings: list[Meeting], descriptor: PersonDescriptor, seed: int = 0, draws: int = 400
+    meetings: list[Meeting],
+    descriptor: PersonDescriptor,
+    law: Physics = DEFAULT,
+    seed: int = 0,
+    draws: int = 400,
 ) -> dict[str, float]:
     """Accuracy in [0, 1] of the Bayes decision under each of `VIEWS`, and of the majority class, on `meetings`."""
     success = [m.success_probability for m in meetings]
     truth = np.array([p > 0.5 for p in success])
-    votes = [bayes_votes(m, descriptor, seed, draws) for m in meetings]
+    votes = [bayes_votes(m, descriptor, seed, draws, law) for m in meetings]
     ceilings = {"majority": majority_share(success)}
     return ceilings | {view: float(np.mean((np.array([v[view] for v in votes]) > 0.5) == truth)) for view in VIEWS}

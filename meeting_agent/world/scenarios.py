@@ -20,14 +20,14 @@ def conference_sizes(count: int) -> list[int]:
     return [min(MAX_MEETINGS, count - start) for start in range(0, count, MAX_MEETINGS)]
 
 
-def conferences(purpose: str, seed: int, count: int) -> Iterator[list[Scenario]]:
+def conferences(purpose: str, seed: int, count: int, physics_seed: int = 0) -> Iterator[list[Scenario]]:
     for number, size in enumerate(conference_sizes(count)):
-        yield make_scenarios(purpose, seed + number * SEEDS, size)
+        yield make_scenarios(purpose, seed + number * SEEDS, size, physics_seed)
 
 
-def make_scenarios(conference: str, seed: int, count: int) -> list[Scenario]:
+def make_scenarios(conference: str, seed: int, count: int, physics_seed: int = 0) -> list[Scenario]:
     """The first `count` meetings of a seed's conference `conference` ("sft", "traces" or "evaluation") as scenarios."""
-    people = ConferenceSimulator(max(2, 2 * count), conference_seed(conference, seed))
+    people = ConferenceSimulator(max(2, 2 * count), conference_seed(conference, seed), physics_seed)
     return put_into_words(people.meetings(count), f"{conference}-{seed}")
 
 

@@ -6,7 +6,7 @@ import itertools
 import random
 
 from data_classes import Meeting, Person, TimeSlot
-from meeting_agent.world.outcome import CHEMISTRY_SD, success_contributions, success_factors, success_probability
+from meeting_agent.world.outcome import CHEMISTRY_SD, physics
 from meeting_agent.world.people import phrases, random_person
 
 CONFERENCES = ("sft", "traces", "evaluation")
@@ -20,16 +20,16 @@ def conference_seed(purpose: str, seed: int) -> int:
 class ConferenceSimulator:
     """A conference of `num_attendees` people.
 
-    `seed` decides the attendees and the meetings, but not what makes a meeting succeed. Raises ValueError for fewer
-    than 2 attendees or more than there are names.
+    `seed` decides the attendees and the meetings, `physics_seed` what makes a meeting succeed. Raises ValueError for
+    fewer than 2 attendees or more than there are names.
     """
 
-    def __init__(self, num_attendees: int = 500, seed: int = 42):
+    def __init__(self, num_attendees: int = 500, seed: int = 42, physics_seed: int = 0):
         names = phrases()["names"]
         limit = len(names["first"]) * len(names["last"])
         if not 2 <= num_attendees <= limit:
             raise ValueError(f"num_attendees must lie in 2..{limit}, got {num_attendees}")
-        self.seed = seed
+        self.seed, self.physics = seed, physics(physics_seed)
         self._rng = random.Random(f"conference-{seed}")
         full_names = [f"{first} {last}" for first, last in itertools.product(names["first"], names["last"])]
         chosen = self._rng.sample(full_names, num_attendees)
@@ -54,12 +54,11 @@ class ConferenceSimulator:
 
     def _meeting(self, rng: random.Random, id_a: int, id_b: int, slot: TimeSlot) -> Meeting:
         a, b = self.attendees[id_a], self.attendees[id_b]
-        contributions = success_contributions(success_factors(a, b, slot))
         return Meeting(
             scenario_id=f"c{self.seed}-{id_a}-{id_b}-{slot.value}",
             person_a=a,
             person_b=b,
             time_slot=slot,
-            success_probability=success_probability(a, b, slot, rng.gauss(0.0, CHEMISTRY_SD)),
-            reason=max(contributions, key=lambda name: abs(contributions[name])),
+            success_probability=self.physics.probability(a, b, slot, rng.gauss(0.0, CHEMISTRY_SD)),
+            reason=self.physics.deciding_factor(a, b, slot),
         )

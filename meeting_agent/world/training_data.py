@@ -12,6 +12,7 @@ from meeting_agent.common.files import write_csv
 from meeting_agent.common.outputs import Output
 from meeting_agent.common.settings import output_path, overwrite_setting, parse_settings, run_script, setting
 from meeting_agent.world.descriptions import PersonDescriptor
+from meeting_agent.world.outcome import physics_setting
 from meeting_agent.world.prompts import prediction_prompt
 from meeting_agent.world.simulator import ConferenceSimulator, conference_seed
 from meeting_agent.world.training_rows import CSV_COLUMNS, SFT_ROWS
@@ -22,6 +23,7 @@ class DataConfig:
     """Settings of the data generator."""
 
     seed: int = setting(42, "seed of the conference's attendees and meetings", 0, 2**32 - 1)
+    physics_seed: int = physics_setting()
     rows: int = setting(SFT_ROWS, "number of meetings to write; no attendee occurs twice", 1, 2400)
     temperature: float = setting(
         0.8, "temperature of the descriptions; higher values leave out more and vary the wording", 0.0, 2.0
@@ -30,9 +32,9 @@ class DataConfig:
     overwrite: bool = overwrite_setting()
 
 
-def training_meetings(seed: int, rows: int) -> list[Meeting]:
+def training_meetings(seed: int, rows: int, physics_seed: int = 0) -> list[Meeting]:
     """The meetings of a seed's CSV, one per row."""
-    return ConferenceSimulator(2 * rows, conference_seed("sft", seed)).meetings(rows)
+    return ConferenceSimulator(2 * rows, conference_seed("sft", seed), physics_seed).meetings(rows)
 
 
 def main() -> None:
@@ -41,7 +43,8 @@ def main() -> None:
     output = Output("--output", config.output, "training data", overwrite=config.overwrite)
     output.check()
     with output.writing() as folder:
-        rows = (csv_row(meeting, descriptor) for meeting in training_meetings(config.seed, config.rows))
+        meetings = training_meetings(config.seed, config.rows, config.physics_seed)
+        rows = (csv_row(meeting, descriptor) for meeting in meetings)
         write_csv(folder / output.path.name, CSV_COLUMNS, rows)
     print(f"{config.rows} rows in {config.output}")
 

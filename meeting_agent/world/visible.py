@@ -15,17 +15,28 @@ from meeting_agent.world.training_data import training_meetings
 
 
 def meetings_behind(
-    rows: Sequence[TrainingRow], fitted: Sequence[TrainingRow], data_seed: int, descriptor: PersonDescriptor
+    rows: Sequence[TrainingRow],
+    fitted: Sequence[TrainingRow],
+    data_seed: int,
+    descriptor: PersonDescriptor,
+    physics_seed: int = 0,
 ) -> list[Meeting] | None:
-    """The simulated meetings of the rows `fitted`, a part of `rows`. None if the rows are not from `data_seed`."""
+    """The simulated meetings of the rows `fitted`, a part of `rows`. None if they are of another seed or physics."""
     if len(rows) > MAX_MEETINGS:
         return None
     describe = descriptor.generate_description
     behind = {
         prediction_prompt(describe(m.person_a, m.time_slot), describe(m.person_b, m.time_slot), m.time_slot): m
-        for m in training_meetings(data_seed, len(rows))
+        for m in training_meetings(data_seed, len(rows), physics_seed)
     }
-    return [behind[r.input_text] for r in fitted] if all(r.input_text in behind for r in fitted) else None
+    found = [behind.get(row.input_text) for row in fitted]
+    known = [m for m, row in zip(found, fitted, strict=True) if m and is_of(m, row)]
+    return known if len(known) == len(fitted) else None
+
+
+def is_of(meeting: Meeting, row: TrainingRow) -> bool:
+    """Whether a row states the probability of this meeting, as far as the file holds its digits."""
+    return abs(meeting.success_probability - row.ground_truth_prob) < 1e-5
 
 
 def boosting_baseline(

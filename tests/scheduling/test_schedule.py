@@ -230,10 +230,10 @@ def test_what_cannot_be_read_is_refused(read, text, says):
 def test_expected_success_is_the_mean_over_chemistry():
     pair = people(2)
     found = expected_success(pair, SLOT)[0, 1]
-    from meeting_agent.world.outcome import CHEMISTRY_SD, success_probability
+    from meeting_agent.world.outcome import CHEMISTRY_SD, DEFAULT
 
     rng = random.Random(0)
-    drawn = [success_probability(*pair, SLOT, rng.gauss(0, CHEMISTRY_SD)) for _ in range(20_000)]
+    drawn = [DEFAULT.probability(*pair, SLOT, rng.gauss(0, CHEMISTRY_SD)) for _ in range(20_000)]
     assert found == pytest.approx(sum(drawn) / len(drawn), abs=0.003)
 
 

@@ -10,11 +10,11 @@ from meeting_agent.base import corpus, dialogues
 from meeting_agent.world import outcome, people, tools
 
 SECRETS = {
-    "WEIGHTS",
     "CHEMISTRY_SD",
-    "FACTOR_MEANS",
-    "success_factors",
-    "success_contributions",
+    "DEFAULT",
+    "Facts",
+    "Physics",
+    "physics",
     "success_probability",
     "Meeting",
     "ConferenceSimulator",
@@ -50,9 +50,9 @@ def without_outcomes(monkeypatch):
     def forbidden(*_args, **_kwargs):
         raise AssertionError("somebody asked for the outcome")
 
-    for name in ("success_factors", "success_contributions", "success_probability"):
-        monkeypatch.setattr(outcome, name, forbidden)
-    monkeypatch.setattr(outcome, "WEIGHTS", {})
+    monkeypatch.setattr(outcome, "physics", forbidden)
+    for name in ("values", "effects", "logit", "probability"):
+        monkeypatch.setattr(outcome.Physics, name, forbidden)
 
 
 def test_corpus_is_written_without_outcomes(without_outcomes):

@@ -8,7 +8,7 @@ from data_classes import PersonType, TimeSlot
 from meeting_agent.agent.answers import get_true_outcome
 from meeting_agent.world.ceilings import ceiling_accuracies
 from meeting_agent.world.descriptions import PersonDescriptor
-from meeting_agent.world.outcome import success_contributions
+from meeting_agent.world.outcome import DEFAULT, Facts
 from meeting_agent.world.prompts import prediction_prompt
 from meeting_agent.world.scenarios import make_scenarios
 from meeting_agent.world.simulator import ConferenceSimulator, conference_seed
@@ -75,8 +75,8 @@ def test_training_rows_share_no_attendee():
 def test_seed_changes_people_not_physics():
     first, second = ConferenceSimulator(10, 1), ConferenceSimulator(10, 2)
     assert first.attendees != second.attendees
-    factors = {"interests": 0.6, "needs": 0.6, "energy": 0.9, "engagement": 0.9, "seniority": 1.0}
-    assert sum(success_contributions(factors).values()) > 0
+    assert first.physics is second.physics
+    assert DEFAULT.logit(Facts(1, 1, 0.9, 0.9, 0.9, 0.9, 0, False)) > 0
 
 
 def test_same_seed_same_conference():
