@@ -51,8 +51,9 @@ from meeting_agent.common.settings import (
     setting,
 )
 from meeting_agent.conference import Conference
-from meeting_agent.inference.bases import base_of_adapter, check_adapter, check_base, portable_name
+from meeting_agent.inference.bases import base_of_adapter, check_adapter, check_base
 from meeting_agent.inference.predictor import Predictor
+from meeting_agent.training.adapter_folder import write_adapter
 from meeting_agent.training.trackers import check_reporter
 from meeting_agent.world.reward import calculate_reward
 
@@ -214,7 +215,7 @@ def train_model_with_dpo(pairs: list[PreferencePair], config: RLFTConfig) -> Tra
 
     model, tokenizer, metrics = train(config, pairs, checkpoint_folder(config))
     if this_process().is_main_process:
-        save_adapter(config, base_of_adapter(Path(config.sft_model_path)), model, tokenizer, metrics)
+        save_adapter(config, model, tokenizer, metrics)
     return metrics
 
 
@@ -224,14 +225,12 @@ def checkpoint_folder(config: RLFTConfig) -> Path:
     return adapter_output(config).unfinished_run(fingerprint(recorded(config), *made_from))
 
 
-def save_adapter(config: RLFTConfig, base: str, model, tokenizer, metrics: TrainingMetrics) -> None:
+def save_adapter(config: RLFTConfig, model, tokenizer, metrics: TrainingMetrics) -> None:
     """Writes adapter, tokenizer, model card and training log. The log holds SHA-256 digests of the inputs."""
     log = asdict(metrics) | {"settings": recorded(config)}
     log["sha256"] = digests(sft=Path(config.sft_model_path) / ADAPTER_WEIGHTS, pairs=Path(config.pairs_path))
     with adapter_output(config).writing() as folder:
-        model.peft_config["default"].base_model_name_or_path = portable_name(base)
-        model.save_pretrained(folder, selected_adapters=["default"])
-        tokenizer.save_pretrained(folder)
+        write_adapter(folder, model, tokenizer, base_of_adapter(Path(config.sft_model_path)))
         write_json(folder / "training_log.json", log)
         write_text(folder / "README.md", model_card(config, metrics, {}))
     print(f"Adapter saved in {config.adapter_path} after {metrics.seconds:.0f} s of training.", flush=True)

@@ -38,8 +38,9 @@ from meeting_agent.common.settings import (
     setting,
 )
 from meeting_agent.conference import Conference
-from meeting_agent.inference.bases import base_digest, base_place, portable_name, weight_files
+from meeting_agent.inference.bases import base_digest, base_place, weight_files
 from meeting_agent.inference.predictor import Predictor
+from meeting_agent.training.adapter_folder import write_adapter
 from meeting_agent.training.split import Split, read_rows, split_rows
 from meeting_agent.training.trackers import check_reporter
 
@@ -166,9 +167,7 @@ def try_what_follows(config: SFTConfig, environment: Environment, split: Split, 
 
 def save(folder: Path, config: SFTConfig, model, tokenizer, metrics: TrainingMetrics, audit) -> None:
     """Writes adapter, tokenizer and training log. The log holds SHA-256 digests of the data and the base."""
-    model.peft_config["default"].base_model_name_or_path = portable_name(config.base_model_name)
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    write_adapter(folder, model, tokenizer, config.base_model_name)
     log = asdict(metrics) | {"settings": recorded(config), "audit": asdict(audit) if audit else None}
     log["sha256"] = {"data": digest(Path(config.sft_data_path))}
     if base := base_digest(config.base_model_name):
