@@ -8,13 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from tokenizers import models, pre_tokenizers, trainers
-from transformers import Gemma3ForCausalLM, Gemma3TextConfig, PreTrainedTokenizerFast
+from transformers import Gemma3ForCausalLM, Gemma3TextConfig
 
 from meeting_agent.agent.tool_calls import no_prediction, tool_schemas
 from meeting_agent.base.muon import Muon
-from meeting_agent.base.tokenizer import SPECIAL_TOKENS, WORDS, byte_level_bpe
-from meeting_agent.inference.template import CHAT_TEMPLATE, RESPONSE_TEMPLATE
+from meeting_agent.base.tokenizer import train_on_words, with_chat_format
 from meeting_agent.training.rows import IGNORED, dialogue_row
 from tests.ticket_triage import TicketTriage, training_texts
 
@@ -22,30 +20,9 @@ VOCABULARY = 500
 STEPS, ROWS, RATE = 250, 16, 0.02
 
 
-def tokenizer_of_tickets() -> PreTrainedTokenizerFast:
-    pieces = byte_level_bpe(models.BPE(), WORDS)
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    pieces.train_from_iterator(
-        training_texts(),
-        trainers.BpeTrainer(
-            vocab_size=VOCABULARY, special_tokens=SPECIAL_TOKENS, initial_alphabet=alphabet, show_progress=False
-        ),
-    )
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=pieces,
-        pad_token="<pad>",
-        eos_token="<end_of_turn>",
-        bos_token="<bos>",
-        unk_token="<unk>",
-        additional_special_tokens=SPECIAL_TOKENS[4:],
-    )
-    tokenizer.chat_template, tokenizer.response_template = CHAT_TEMPLATE, RESPONSE_TEMPLATE
-    return tokenizer
-
-
 def build_base(folder: Path) -> None:
     """Trains for about half a minute on two cores."""
-    tokenizer = tokenizer_of_tickets()
+    tokenizer = with_chat_format(train_on_words(training_texts(), VOCABULARY))
     config = Gemma3TextConfig(
         vocab_size=len(tokenizer),
         hidden_size=96,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -107,22 +107,32 @@ def merged(tokens: tuple[str, ...], pair: tuple[str, str]) -> tuple[str, ...]:
 def train_tokenizer() -> PreTrainedTokenizerFast:
     """Trains merges of words, then merges of phrases. Sets the chat template and the response template."""
     texts = list(training_texts())
-    words = byte_level_bpe(models.BPE(), WORDS)
-    words.train_from_iterator(
-        texts,
-        trainers.BpeTrainer(
-            vocab_size=WORD_VOCABULARY,
-            special_tokens=SPECIAL_TOKENS,
-            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-            show_progress=False,
-        ),
-    )
+    words = train_on_words(texts, WORD_VOCABULARY)
     vocabulary = words.get_vocab()
     merges = [tuple(m) for m in json.loads(words.to_str())["model"]["merges"]]
     for pair in phrase_merges(words, texts, VOCABULARY - len(vocabulary)):
         vocabulary.setdefault("".join(pair), len(vocabulary))
         merges.append(pair)
-    tokenizer = byte_level_bpe(models.BPE(vocab=vocabulary, merges=merges), PHRASES)
+    return with_chat_format(byte_level_bpe(models.BPE(vocab=vocabulary, merges=merges), PHRASES))
+
+
+def train_on_words(texts: Iterable[str], vocabulary: int) -> Tokenizer:
+    """Byte-level BPE with `vocabulary` tokens, the special ones among them, whose merges stay inside words."""
+    words = byte_level_bpe(models.BPE(), WORDS)
+    words.train_from_iterator(
+        texts,
+        trainers.BpeTrainer(
+            vocab_size=vocabulary,
+            special_tokens=SPECIAL_TOKENS,
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        ),
+    )
+    return words
+
+
+def with_chat_format(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:
+    """The tokenizer as Transformers loads it, with the embedded base's special tokens and templates."""
     wrapped = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         pad_token="<pad>",

@@ -119,33 +119,15 @@ def write_base(folder: Path, settings: MemoryConfig) -> int:
 
 def train_tokenizer():
     """A tokenizer with about as many tokens per row as Gemma's own."""
-    from tokenizers import models, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast
-
-    from meeting_agent.base.tokenizer import WORDS, byte_level_bpe
+    from meeting_agent.base.tokenizer import train_on_words, with_chat_format
     from meeting_agent.world.training_rows import read_training_rows
 
-    special = ["<pad>", "<eos>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_turn>"]
-    pieces = byte_level_bpe(models.BPE(), WORDS)
     texts = [row.input_text for row in read_training_rows("data/sft_training_data.csv")]
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    pieces.train_from_iterator(
-        texts,
-        trainers.BpeTrainer(
-            vocab_size=VOCABULARY, special_tokens=special, initial_alphabet=alphabet, show_progress=False
-        ),
-    )
+    pieces = train_on_words(texts, VOCABULARY)
     tokens = sum(len(pieces.encode(text).ids) for text in texts)
     per_token, per_row = sum(map(len, texts)) / tokens, tokens / len(texts)
     print(f"{per_token:.1f} characters per token, {per_row:.0f} tokens per row", flush=True)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=pieces,
-        pad_token="<pad>",
-        eos_token="<eos>",
-        bos_token="<bos>",
-        unk_token="<unk>",
-        additional_special_tokens=special[4:],
-    )
+    return with_chat_format(pieces)
 
 
 def committed_rollouts(each: int) -> list[dict]:
