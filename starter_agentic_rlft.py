@@ -122,8 +122,8 @@ class RLFTConfig:
 def main(environment: Environment | None = None) -> None:
     config = parse_settings(RLFTConfig, __doc__.splitlines()[0])
     check_config(config)
-    task: Environment = environment or conference(config)
     traces = TraceFile(Path(config.traces_path))
+    task: Environment = environment or conference(config)
     check_base(Path(config.sft_model_path))
     check_origin(traces.path, Path(config.sft_model_path), task.inputs)
     try_evaluation(config, task)

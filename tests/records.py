@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from data_classes import Recommendation, Trajectory
+from data_classes import PreferencePair, Recommendation, Trajectory
 
 
 def rollout(name: str = "s0-sft-0", answer: str | None = "YES", **changes) -> Trajectory:
@@ -31,3 +31,8 @@ def rollout(name: str = "s0-sft-0", answer: str | None = "YES", **changes) -> Tr
         "reward": 1.0,
     }
     return Trajectory(**usual | changes)
+
+
+def pair(prompt: list[dict], chosen: list[dict], rejected: list[dict], tools: list[dict]) -> PreferencePair:
+    """A pair of two conversations that nobody had."""
+    return PreferencePair("s0", "a", "b", prompt, chosen, rejected, tools, chosen_reward=1.0, rejected_reward=0.1)

@@ -187,7 +187,7 @@ def test_miniature_run_of_all_phases(tmp_path):
         assert (results / name).exists()
     assert "Evaluation report" in (results / "report.html").read_text(encoding="utf-8")
     evaluated = json.loads((tmp_path / "evaluation_traces.json").read_text())
-    assert [t["policy"] for t in evaluated] == ["agent"] * 12 + ["dpo"] * 12
+    assert [t["policy"] for t in evaluated] == ["sft"] * 12 + ["dpo"] * 12
     assert {p.name for p in Path(tmp_path).rglob(".*")} == {RECORD}
     weights = sft / "adapter_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-4] + b"\0\0\0\1")

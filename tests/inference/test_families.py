@@ -46,6 +46,7 @@ from meeting_agent.inference.turns import one_call_a_turn
 from meeting_agent.training.dpo import preference_dataset
 from meeting_agent.training.rows import assistant_tokens
 from meeting_agent.world.tools import tool_schemas
+from tests.records import pair
 
 SINGLE_DIGITS = r" ?[\p{L}_'-]+|\p{N}| ?[^\s\p{L}\p{N}]+|\s+"
 DIGITS_IN_THREES = r" ?[\p{L}_'-]+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+|\s+"
@@ -288,8 +289,8 @@ def test_mask_is_exactly_what_the_model_writes(tokenizer):
 def test_masks_fit_what_trl_reads_from_the_dataset(tokenizer):
     """Stored as a dataset, messages without calls have empty ones, which a template must not see."""
     chat, other = dialogue_chat(random.Random(6)), dialogue_chat(random.Random(7))
-    pair = {"prompt": chat[:2], "chosen": chat[2:], "rejected": other[2:], "tools": tool_schemas()}
-    (row,) = preference_dataset([pair], tokenizer)
+    sides = {"prompt": chat[:2], "chosen": chat[2:], "rejected": other[2:]}
+    (row,) = preference_dataset([pair(**sides, tools=tool_schemas())], tokenizer)
     prompt = tokenizer.apply_chat_template(
         row["prompt"], tools=json.loads(row["tools"]), add_generation_prompt=True, return_dict=True
     )["input_ids"]
@@ -298,7 +299,7 @@ def test_masks_fit_what_trl_reads_from_the_dataset(tokenizer):
             row["prompt"] + row[side], tools=json.loads(row["tools"]), return_dict=True
         )["input_ids"]
         assert ids[: len(prompt)] == prompt
-        assert ids == assistant_tokens(tokenizer, pair["prompt"] + pair[side], tool_schemas()).ids
+        assert ids == assistant_tokens(tokenizer, sides["prompt"] + sides[side], tool_schemas()).ids
         assert len(row[f"{side}_agent_mask"]) == len(ids)
         assert not any(row[f"{side}_agent_mask"][: len(prompt)])
 
@@ -329,18 +330,18 @@ def two_calls_in_a_turn(chat: list[dict]) -> list[dict]:
 
 def test_a_turn_of_two_calls_is_shown_in_turns_that_the_template_takes(tokenizer):
     chats = [two_calls_in_a_turn(dialogue_chat(random.Random(seed))) for seed in (8, 9)]
-    pair = {"prompt": chats[0][:2], "chosen": chats[0][2:], "rejected": chats[1][2:], "tools": tool_schemas()}
-    (row,) = preference_dataset([pair], tokenizer)
+    sides = {"prompt": chats[0][:2], "chosen": chats[0][2:], "rejected": chats[1][2:]}
+    (row,) = preference_dataset([pair(**sides, tools=tool_schemas())], tokenizer)
     for side in ("chosen", "rejected"):
-        chat = assistant_tokens(tokenizer, pair["prompt"] + pair[side], tool_schemas())
-        fields = [key for m in pair[side] if m["role"] == "tool" for key in json.loads(m["content"])]
+        chat = assistant_tokens(tokenizer, sides["prompt"] + sides[side], tool_schemas())
+        fields = [key for m in sides[side] if m["role"] == "tool" for key in json.loads(m["content"])]
         assert all(field in chat.text for field in fields)
         turns = [message for message in row[side] if message["role"] == "assistant"]
         assert len(chat.turns) == len(turns)
         assert len(row[f"{side}_agent_mask"]) == len(chat.ids)
         if tokenizer.one_call_a_turn:
             assert all(len(turn["tool_calls"] or []) <= 1 for turn in turns)
-            assert chat.text == render(tokenizer, one_call_a_turn(pair["prompt"] + pair[side]), tool_schemas())
+            assert chat.text == render(tokenizer, one_call_a_turn(sides["prompt"] + sides[side]), tool_schemas())
 
 
 def test_llama_takes_one_call_a_turn_and_the_embedded_base_several(bases):
@@ -355,16 +356,8 @@ def test_a_pair_that_the_template_refuses_is_named(bases):
     tokenizer = load_tokenizer(str(bases / "llama3.2"))
     tokenizer.chat_template = "{{ raise_exception('no, thanks') }}"
     chat = dialogue_chat(random.Random(8))
-    pair = {
-        "prompt": chat[:2],
-        "chosen": chat[2:],
-        "rejected": chat[2:],
-        "tools": [],
-        "chosen_id": "a",
-        "rejected_id": "b",
-    }
     with pytest.raises(InputError, match=r"pair of a and b: .* refuses a conversation: no, thanks"):
-        preference_dataset([pair], tokenizer)
+        preference_dataset([pair(chat[:2], chat[2:], chat[2:], [])], tokenizer)
 
 
 def test_plain_answers_come_back_as_they_are(tokenizer):

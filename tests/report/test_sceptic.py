@@ -78,6 +78,7 @@ def test_the_section_speaks_of_those_baselines_only_that_there_are():
     m["baselines"] |= {"zero_label_readings": scores(0.66), "ridge_visible": scores(0.7)}
     m["paired"] |= {"sft_vs_zero_label_readings": comparison(*AFTER), "sft_vs_ridge_visible": comparison(*EQUAL)}
     (section,) = sceptic_sections(m)
+    section = " ".join(section.split())
     assert "720 scenarios of phase 2" in section
     assert "The SFT model is 3.0 points more accurate than these readings" in section
     assert "The SFT model and ridge regression cannot be told apart" in section
