@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError
 
-from meeting_agent.common.files import ADAPTER_WEIGHTS, InputError
+from meeting_agent.common.files import InputError
 from meeting_agent.common.processes import is_first_process
-from meeting_agent.inference.bases import ask_hub, base_place, why_not_loaded
+from meeting_agent.inference.bases import ask_hub, base_place, check_adapter, why_not_loaded
 from meeting_agent.inference.chat_format import prepare, turn_end
 
 
@@ -64,8 +63,7 @@ def with_adapter(model, adapter: str, trainable: bool = False):
     """
     from peft import PeftModel
 
-    if not (Path(adapter) / ADAPTER_WEIGHTS).exists():
-        raise InputError(f"{adapter} holds no {ADAPTER_WEIGHTS}: run starter_sft.py first")
+    check_adapter(adapter)
     try:
         return PeftModel.from_pretrained(model, adapter, is_trainable=trainable)
     except (OSError, ValueError, SafetensorError) as error:
