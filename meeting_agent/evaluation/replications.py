@@ -1,6 +1,6 @@
 """Repeats the whole pipeline with other seeds, each run in its own scratch folder. The report shows the table.
 
-python -m meeting_agent.evaluation.replications --seeds 5,6 --scratch /tmp/replications
+python -m meeting_agent.evaluation.replications --seeds 5,6 --physics_seed 1 --output build/physics-1.json
 """
 
 from __future__ import annotations
@@ -27,22 +27,27 @@ class ReplicationConfig:
     """Settings of the replications."""
 
     seeds: str = setting("1,2,3,4,5,6", "comma-separated seeds; data, training and evaluation all change")
+    physics_seed: int = setting(0, "physics of all these runs; 0 is the reference run's", 0, 2**32 - 1)
     recipe: str = input_path("recipes/embedded", "folder with the settings of the three phases")
     scratch: str = output_path("build/replications", "folder for the runs; a finished run is not repeated")
     jobs: int = setting(2, "number of parallel runs, which share the cores; a small model uses few cores", 1, 64)
     output: str = output_path("results/replications.json", "file for the table")
 
 
-def phase_commands(recipe: Path, folder: Path, seed: int) -> list[list[str]]:
-    """The commands of one run: the data generator and the three scripts with `recipe`. They write into `folder`."""
+def phase_commands(recipe: Path, folder: Path, seed: int, physics_seed: int) -> list[list[str]]:
+    """The commands of one run: the data generator and the three scripts with `recipe`. They write into `folder`.
+
+    Phase 3 learns the physics from phase 2's summary.
+    """
     data, sft, dpo = folder / "data.csv", folder / "sft", folder / "dpo"
     traces, pairs = folder / "agent_traces.json", folder / "preference_pairs.json"
     phases: list[list[Any]] = [
-        ["-m", "meeting_agent.world.training_data", "--seed", seed, "--output", data],
+        ["-m", "meeting_agent.world.training_data", "--seed", seed, "--physics_seed", physics_seed, "--output", data],
         ["starter_sft.py", "--seed", seed, "--sft_data_path", data, "--output_model_path", sft],
         ["starter_agentic_traces.py", "--seed", seed, "--sft_model_path", sft, "--traces_path", traces],
         ["starter_agentic_rlft.py", "--seed", seed, "--data_seed", seed, "--eval_seed", EVAL_SEED_OFFSET + seed],
     ]
+    phases[2] += ["--physics_seed", physics_seed]
     phases[-1] += ["--sft_model_path", sft, "--traces_path", traces, "--pairs_path", pairs]
     phases[-1] += ["--adapter_path", dpo, "--results_dir", folder / "results"]
     for phase, settings in zip(phases[1:], ("sft", "traces", "rlft"), strict=True):
@@ -69,18 +74,18 @@ def replication(config: ReplicationConfig, seed: int, threads: int) -> dict:
 
     Raises InputError if a phase fails.
     """
-    folder = Path(config.scratch) / Path(config.recipe).name / f"seed-{seed}"
+    folder = Path(config.scratch) / Path(config.recipe).name / f"physics-{config.physics_seed}" / f"seed-{seed}"
     finished = folder / "row.json"
     if not finished.exists():
         folder.mkdir(parents=True, exist_ok=True)
         started = time.monotonic()
         environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
         with (folder / "run.log").open("w", encoding="utf-8") as log:
-            for command in phase_commands(Path(config.recipe), folder, seed):
+            for command in phase_commands(Path(config.recipe), folder, seed, config.physics_seed):
                 done = subprocess.run(command, check=False, env=environment, stdout=log, stderr=subprocess.STDOUT)
                 if done.returncode != 0:
                     raise InputError(f"seed {seed}: {' '.join(command[1:3])} failed, see {folder / 'run.log'}")
-        write_json(finished, result_row(seed, folder))
+        write_json(finished, result_row(seed, folder) | {"physics_seed": config.physics_seed})
         print(f"seed {seed} done in {time.monotonic() - started:.0f} s", flush=True)
     return read_json(finished, "python -m meeting_agent.evaluation.replications")
 
