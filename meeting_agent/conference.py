@@ -64,8 +64,8 @@ class Conference:
     def rehearsals(self, count: int, seed: int) -> Iterator[tuple[list[dict], bool]]:
         """Chats of the embedded base's own corpus. Half of them are tool dialogues.
 
-        Their tool results are random, and their answers are readings of a text or means of numbers. So they teach
-        nothing about what makes a meeting succeed.
+        Their tool results are random, and their answers are readings of a text or means of numbers. They contain no
+        outcome. But in the default world such a mean is close to the best decision (docs/engineer.md, "Limits").
         """
         rng = random.Random(f"rehearsal-{seed}")
         for _ in range(count // 2):

@@ -1,7 +1,7 @@
 """What the base model is trained on, and in which order: questions about two people, exercises, tool dialogues.
 
-The corpus takes the place of instruction tuning. It contains no outcome of a meeting, so the model learns to read texts
-and to combine scores, but not what makes a meeting succeed.
+The corpus takes the place of instruction tuning. It contains no outcome of a meeting. The model learns to read texts
+and to average scores. In the default world such an average is close to the best decision (docs/engineer.md, "Limits").
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Tool dialogues and parts of them: an agent calls tools and combines their scores.
 
 Tool results are random and unrelated to the descriptions in the prompt. The final answer is the mean of the scores in
-the dialogue. So a dialogue says nothing about what makes a meeting succeed.
+the dialogue, and no outcome decides it. In the default world that mean is a good decision all the same.
 """
 
 from __future__ import annotations

@@ -6,7 +6,8 @@ A meeting succeeds with probability
 
 where chemistry is noise between two people that nobody can observe. A `Physics` holds the effects. Seed 0 is the
 documented default. Any other seed draws weights, signs, forms and the base rate from the ranges below. Descriptions,
-tools, the base's corpus and its tokenizer are the same under every physics.
+tools, the base's corpus and its tokenizer are the same under every physics. Tools and corpus still use scales of the
+default physics (`factors.py`).
 """
 
 from __future__ import annotations
