@@ -42,7 +42,7 @@ MORE_INTERESTS, ONE_INTEREST, EVEN_INTERESTS = (0.0, 0.6, 1.0, 1.0), (0.0, 1.0, 
 MORE_NEEDS, ONE_NEED, BOTH_NEEDS = (0.0, 0.6, 1.0), (0.0, 1.0, 1.0), (0.0, 0.0, 1.0)
 
 # Ranges that other seeds draw from: sizes of weights in logits, and the shares of meetings that succeed.
-PERSON_WEIGHTS, INTEREST_WEIGHTS, NEED_WEIGHTS = (3.0, 7.0), (1.5, 3.5), (1.5, 3.5)
+PERSON_WEIGHTS, INTEREST_WEIGHTS, NEED_WEIGHTS = (4.5, 7.0), (1.5, 3.0), (1.2, 2.4)
 SENIORITY_WEIGHTS, MENTORING_WEIGHTS = (1.0, 3.0), (-5.0, 5.0)
 FEWER_INTERESTS_HELP = 0.3  # share of physics in which shared interests hurt
 BASE_RATES = (0.45, 0.55)
