@@ -11,7 +11,8 @@ from meeting_agent.conference import Conference
 from meeting_agent.evaluation.statistics import score_probabilities
 from meeting_agent.world.descriptions import PersonDescriptor
 from meeting_agent.world.training_data import training_meetings
-from meeting_agent.world.visible import ridge_baseline
+from meeting_agent.world.training_rows import read_training_rows
+from meeting_agent.world.visible import meetings_behind, ridge_baseline
 
 
 def test_ridge_learns_what_the_stated_attributes_say():
@@ -30,3 +31,14 @@ def test_ridge_learns_what_the_stated_attributes_say():
 def test_ridge_on_few_or_equal_meetings_is_their_mean(count):
     meetings = [replace(m, success_probability=0.25) for m in training_meetings(1, count)]
     assert ridge_baseline(meetings, meetings[:3], PersonDescriptor()) == pytest.approx([0.25] * min(3, count))
+
+
+def test_rows_of_another_physics_are_warned_of_and_fit_no_baseline(capsys):
+    rows = read_training_rows("data/sft_training_data.csv")
+    known = meetings_behind(rows, rows[:20], 42, PersonDescriptor())
+    assert [m.reason for m in known] == [row.target_reason for row in rows[:20]]
+    assert capsys.readouterr().out == ""
+    assert meetings_behind(rows, rows[:20], 42, PersonDescriptor(), physics_seed=1) is None
+    assert "other probabilities than physics 1, which phase 2 used" in capsys.readouterr().out
+    assert meetings_behind(rows, rows[:20], 7, PersonDescriptor()) is None
+    assert capsys.readouterr().out == ""
