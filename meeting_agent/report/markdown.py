@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
-from pathlib import Path
 
 from data_classes import Trajectory
-from meeting_agent.common.files import InputError, read_json, write_json, write_text
+from meeting_agent.common.files import read_json, write_json, write_text
 from meeting_agent.common.outputs import Output
+from meeting_agent.common.settings import PROJECT
+from meeting_agent.report.generated_parts import with_generated
 from meeting_agent.report.glossary import FROM_README, FROM_REPORT
 from meeting_agent.report.other_records import (
     add_other_records,
@@ -201,25 +202,21 @@ def readme_results(m: dict) -> str:
 
 def fill_readme(readme: str, metrics: dict) -> str:
     """The README with new results. Raises InputError if the markers are missing."""
-    head, start, rest = readme.partition(TABLE_START)
-    _, end, tail = rest.partition(TABLE_END)
-    if not start or not end:
-        raise InputError("README.md: the results markers are missing")
-    return head + readme_results(metrics) + tail
+    return with_generated(readme, TABLE_START, TABLE_END, readme_results(metrics))
 
 
 def main() -> None:
-    results = Path("results")
+    results, readme = PROJECT / "results", PROJECT / "README.md"
     metrics = read_json(results / "metrics.json", "starter_agentic_rlft.py")
     add_other_records(metrics, results)
     examples = read_json(results / "examples.json", "starter_agentic_rlft.py")
     output = Output("results", results, "results", is_folder=True)
     output.check()
+    filled = fill_readme(readme.read_text(encoding="utf-8"), metrics)
     with output.writing(whole=False) as folder:
         write_json(folder / "metrics.json", metrics)
         write_text(folder / "evaluation_report.md", render_report(metrics, examples))
-    readme = Path("README.md")
-    write_text(readme, fill_readme(readme.read_text(encoding="utf-8"), metrics))
+    write_text(readme, filled)
 
 
 if __name__ == "__main__":

@@ -12,11 +12,12 @@ from __future__ import annotations
 import textwrap
 from collections import defaultdict
 from collections.abc import Iterable
-from pathlib import Path
 
 from data_classes import Trajectory
 from meeting_agent.agent.trajectory_file import TraceFile
 from meeting_agent.common.files import InputError, write_text
+from meeting_agent.common.settings import PROJECT
+from meeting_agent.report.generated_parts import with_generated
 
 EXAMPLE_START = "<!-- example: generated from trajectories/evaluation_traces.json -->"
 EXAMPLE_END = "<!-- end of example -->"
@@ -96,16 +97,12 @@ def lines(text: str, label: str = "") -> list[str]:
 
 def fill_readme(readme: str, trajectories: Iterable[Trajectory]) -> str:
     """The README with its example replaced; raises InputError if its markers are gone."""
-    head, start, rest = readme.partition(EXAMPLE_START)
-    _, end, tail = rest.partition(EXAMPLE_END)
-    if not start or not end:
-        raise InputError("README.md: the markers of the example are missing")
-    return head + readme_example(trajectories) + tail
+    return with_generated(readme, EXAMPLE_START, EXAMPLE_END, readme_example(trajectories))
 
 
 def main() -> None:
-    readme = Path("README.md")
-    played = TraceFile(Path("trajectories/evaluation_traces.json"))
+    readme = PROJECT / "README.md"
+    played = TraceFile(PROJECT / "trajectories" / "evaluation_traces.json", "starter_agentic_rlft.py")
     write_text(readme, fill_readme(readme.read_text(encoding="utf-8"), played))
 
 
