@@ -61,6 +61,23 @@ def predict_from(known: Mapping[str, float], engine: Engine) -> Predict:
     return predict
 
 
+def tools_that_ask(environment: Environment, scenario: Scenario) -> set[str]:
+    """The names of the tools that ask the phase 1 model: their results come from labels."""
+    asked: list[str] = []
+
+    def predict(prompt: str) -> dict:
+        asked.append(prompt)
+        return {"probability": 0.5, "reason": ""}
+
+    found = set()
+    for tool in environment.tools([scenario], predict):
+        asked.clear()
+        result_of(tool, scenario)
+        if asked:
+            found.add(tool.__name__)
+    return found
+
+
 def result_of(tool: Tool, scenario: Scenario) -> dict:
     """What an agent reads after it calls this tool on the scenario. Empty if the call failed."""
     known = inspect.signature(tool).parameters

@@ -6,7 +6,7 @@ fitted. The models are fitted on the results of all tools in phase 2's own scena
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import chain, combinations, islice
 
@@ -15,7 +15,7 @@ import numpy as np
 from data_classes import Scenario, Trajectory
 from meeting_agent.agent.environment import Environment
 from meeting_agent.evaluation.statistics import score_probabilities
-from meeting_agent.evaluation.tool_answers import call_every_tool, matrix, predict_from, predictions
+from meeting_agent.evaluation.tool_answers import call_every_tool, matrix, predict_from, predictions, tools_that_ask
 from meeting_agent.inference.engine import Engine
 
 MAX_RULES = 1023  # all sets of ten tools; with more tools the largest sets are left out
@@ -66,26 +66,25 @@ def tool_baselines(
     asked = np.concatenate([matrix(call_every_tool(environment, group, predict), columns) for group in groups])
     success = [s.success_probability for group in groups for s in group]
 
-    found = best_fixed_rule(asked[:, : len(scores)], scored, success)
+    found = best_fixed_rule(asked[:, : len(scores)], scored, success, tools_that_ask(environment, groups[0][0]))
     for name, model in fitted_models(seed).items() if fitted else ():
         found.probabilities[name] = fit_and_answer(model, matrix(fitted, columns), succeeded, asked)
         found.facts[name] = {"calls_mean": float(len(tools)), "rows": len(fitted)}
     return found
 
 
-def best_fixed_rule(scores: np.ndarray, tools: Sequence[str], success: Sequence[float]) -> ToolBaselines:
-    """Scores the rules of all sets of tools. The best of them becomes the baseline `rule_best_fixed`.
+def best_fixed_rule(
+    scores: np.ndarray, tools: Sequence[str], success: Sequence[float], learned: Set[str] = frozenset()
+) -> ToolBaselines:
+    """Scores the rules of all sets of tools. The best that learned nothing becomes the baseline `rule_best_fixed`.
 
-    It is chosen by its accuracy on the very scenarios that it is scored on, which favours the rule. `scores` has shape
-    (scenarios, tools).
+    It is chosen by its accuracy on the very scenarios that it is scored on, which favours the rule. A rule with one of
+    the `learned` tools, which ask the phase 1 model, has learned from labels. `scores` has shape (scenarios, tools).
     """
     every = range(len(tools))
     sets = chain.from_iterable(combinations(every, size) for size in range(1, len(tools) + 1))
     chosen = list(islice(sets, MAX_RULES))
-    if not chosen:
-        return ToolBaselines()
     scored = [score_probabilities(rule_probabilities(scores[:, tried]), success) for tried in chosen]
-    best = max(range(len(chosen)), key=lambda i: scored[i]["accuracy"])  # among equals the one with the fewest calls
     rules = [
         {
             "tools": [tools[i] for i in tried],
@@ -95,6 +94,10 @@ def best_fixed_rule(scores: np.ndarray, tools: Sequence[str], success: Sequence[
         }
         for tried, found in zip(chosen, scored, strict=True)
     ]
+    unlearned = [i for i, rule in enumerate(rules) if learned.isdisjoint(rule["tools"])]
+    if not unlearned:
+        return ToolBaselines(rules)
+    best = max(unlearned, key=lambda i: scored[i]["accuracy"])  # among equals the one with the fewest calls
     facts = {"calls_mean": float(len(chosen[best])), "tools": rules[best]["tools"]}
     answers = rule_probabilities(scores[:, chosen[best]])
     return ToolBaselines(rules, {"rule_best_fixed": answers}, {"rule_best_fixed": facts})

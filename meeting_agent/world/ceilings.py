@@ -99,7 +99,7 @@ def _sample_topics(
 
 
 def bayes_votes(
-    meeting: Meeting, descriptor: PersonDescriptor, seed: int, draws: int = 400, law: Physics = DEFAULT
+    meeting: Meeting, descriptor: PersonDescriptor, seed: int, draws: int = 400, physics: Physics = DEFAULT
 ) -> dict[str, float]:
     """Share of `draws` draws, given each of `VIEWS`, in which success has a probability above one half."""
     rng = np.random.default_rng([seed, *meeting.scenario_id.encode()])
@@ -132,7 +132,7 @@ def bayes_votes(
         "text_and_follow_up": topics | energy | engagement_known,
         "all_tools": known | energy_known | engagement_known,
     }
-    logits = {view: law.logit(Facts(gap=true.gap, **drawn)) for view, drawn in views.items()}
+    logits = {view: physics.logit(Facts(gap=true.gap, **drawn)) for view, drawn in views.items()}
     return {view: float(np.mean(value + chemistry > 0)) for view, value in logits.items()}
 
 
@@ -151,13 +151,13 @@ def majority_share(success: list[float]) -> float:
 def ceiling_accuracies(
     meetings: list[Meeting],
     descriptor: PersonDescriptor,
-    law: Physics = DEFAULT,
+    physics: Physics = DEFAULT,
     seed: int = 0,
     draws: int = 400,
 ) -> dict[str, float]:
     """Accuracy in [0, 1] of the Bayes decision under each of `VIEWS`, and of the majority class, on `meetings`."""
     success = [m.success_probability for m in meetings]
     truth = np.array([p > 0.5 for p in success])
-    votes = [bayes_votes(m, descriptor, seed, draws, law) for m in meetings]
+    votes = [bayes_votes(m, descriptor, seed, draws, physics) for m in meetings]
     ceilings = {"majority": majority_share(success)}
     return ceilings | {view: float(np.mean((np.array([v[view] for v in votes]) > 0.5) == truth)) for view in VIEWS}

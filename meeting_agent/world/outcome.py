@@ -51,7 +51,7 @@ SAMPLE = 4000  # random pairs that means and base rate are measured on
 
 @dataclass(frozen=True)
 class Facts:
-    """What counts of two people in a slot. Every field holds one number, or an array with one number per pair."""
+    """All that decides about two people in a slot. A field holds one number, or an array with one number per pair."""
 
     shared: Any  # interests in common, 0 to 3
     needs_met: Any  # how many of the two find what they seek, 0 to 2
@@ -78,9 +78,9 @@ class Facts:
 
 @dataclass(frozen=True)
 class Physics:
-    """Weights in logits, forms, and what centres the success rate. `name` is the seed."""
+    """Weights in logits, forms, and what centres the success rate."""
 
-    name: int
+    seed: int
     energy: float
     energy_form: str
     engagement: float
@@ -127,7 +127,7 @@ class Physics:
 
 
 DEFAULT = Physics(
-    name=0,
+    seed=0,
     energy=5.4,
     energy_form="mean",
     engagement=5.6,
@@ -153,7 +153,7 @@ def physics(seed: int) -> Physics:
         return (-1 if rng.random() < negative else 1) * rng.uniform(low, high)
 
     drawn = Physics(
-        name=seed,
+        seed=seed,
         energy=signed(*PERSON_WEIGHTS),
         energy_form=rng.choice(list(FORMS)),
         engagement=signed(*PERSON_WEIGHTS),

@@ -14,8 +14,8 @@ from meeting_agent.base.readings import READINGS, Pair
 from meeting_agent.conference import ZERO_LABEL_READINGS, Conference
 from meeting_agent.evaluation.baselines import zero_label_readings
 from meeting_agent.evaluation.statistics import score_probabilities
-from meeting_agent.evaluation.tool_answers import matrix, numbers, result_of
-from meeting_agent.evaluation.tool_baselines import ToolBaselines, rule_probabilities, tool_baselines
+from meeting_agent.evaluation.tool_answers import matrix, numbers, result_of, tools_that_ask
+from meeting_agent.evaluation.tool_baselines import ToolBaselines, best_fixed_rule, rule_probabilities, tool_baselines
 from meeting_agent.inference.engine import Engine
 from meeting_agent.inference.loading import load_tokenizer
 from tests.records import rollout
@@ -66,11 +66,27 @@ def test_every_set_of_tools_is_a_rule_and_the_best_is_the_baseline(conference):
     found, success = conference
     assert len({frozenset(rule["tools"]) for rule in found.fixed_rules}) == len(found.fixed_rules) == 15
     assert all(rule["calls"] == len(rule["tools"]) for rule in found.fixed_rules)
-    best = max(rule["accuracy"] for rule in found.fixed_rules)
+    unlearned = [rule for rule in found.fixed_rules if "predict_meeting_success_tool" not in rule["tools"]]
+    assert len(unlearned) == 7
+    best = max(rule["accuracy"] for rule in unlearned)
     assert accuracy(found, "rule_best_fixed", success) == best
     chosen = found.facts["rule_best_fixed"]
     assert best in [rule["accuracy"] for rule in found.fixed_rules if rule["tools"] == chosen["tools"]]
     assert chosen["calls_mean"] == len(chosen["tools"])
+
+
+def test_a_rule_that_asks_the_phase_1_model_is_shown_and_is_not_the_best_rule():
+    success = [0.9, 0.8, 0.1, 0.2]
+    scores = np.array([[s, 0.9] for s in success])
+    found = best_fixed_rule(scores, ["predict", "energy"], success, {"predict"})
+    assert [rule["accuracy"] for rule in found.fixed_rules] == [1.0, 0.5, 0.75]
+    assert found.facts["rule_best_fixed"]["tools"] == ["energy"]
+    assert best_fixed_rule(scores[:, :1], ["predict"], success, {"predict"}).probabilities == {}
+
+
+def test_tools_that_ask_the_phase_1_model_are_known_by_what_they_do():
+    for task, asks in ((Conference(), {"predict_meeting_success_tool"}), (TicketTriage(), set())):
+        assert tools_that_ask(task, next(task.scenarios("evaluation", SEED, 2))[0]) == asks
 
 
 def test_a_rule_is_right_as_often_as_the_mean_of_what_its_tools_say(conference):
