@@ -15,6 +15,7 @@ from meeting_agent.agent.environment import Predict, Tool
 from meeting_agent.base.corpus import sample_short
 from meeting_agent.base.dialogues import dialogue_chat
 from meeting_agent.base.questions import reading_question
+from meeting_agent.common.files import InputError
 from meeting_agent.world import ceilings, error_patterns, past_meetings, reward, scenarios, visible
 from meeting_agent.world.descriptions import PersonDescriptor
 from meeting_agent.world.outcome import physics
@@ -42,15 +43,21 @@ class Conference:
         physics_seed: int = 0,
         toolset: type[ConferenceTools] = ConferenceTools,
         descriptor: PersonDescriptor | None = None,
+        outcome: str = "drawn",
+        call_price: float = reward.CALL_PRICE,
     ):
         """Raises InputError for files that cannot be used. A subclass of `ConferenceTools` may add tools.
 
-        `physics_seed` decides what makes a meeting of the simulator succeed (see `world/outcome.py`).
+        `physics_seed` decides what makes a meeting of the simulator succeed (see `world/outcome.py`). `outcome` and
+        `call_price` decide the reward (see `world/reward.py`).
         """
+        if outcome not in reward.OUTCOMES:
+            raise InputError(f"--outcome is {outcome!r}: give {' or '.join(reward.OUTCOMES)}")
         self.own = past_meetings.read_own_meetings(attendees, meetings)
         self.inputs = {"attendees": Path(attendees), "meetings": Path(meetings)} if self.own else {}
         self.toolset, self.descriptor = toolset, descriptor or PersonDescriptor()
         self.physics_seed = physics_seed
+        self.outcome, self.call_price = outcome, call_price
 
     # ------------------------------------------------------------------------- phase 1
 
@@ -97,7 +104,7 @@ class Conference:
         return self.toolset({p.name: p for p in people}, predict, self.descriptor).functions
 
     def reward(self, trajectory: Trajectory) -> float:
-        return reward.calculate_reward(trajectory)
+        return reward.calculate_reward(trajectory, self.outcome, self.call_price)
 
     # ------------------------------------------------------------------------- phase 3
 
@@ -137,10 +144,10 @@ class Conference:
         )
         if meetings is None:
             return {}
-        test = [s.subject for s in scenarios]
+        targets, test = [row.target_probability for row in fitted], [s.subject for s in scenarios]
         return {
-            "boosting_visible": visible.boosting_baseline(meetings, test, self.descriptor, seed),
-            "ridge_visible": visible.ridge_baseline(meetings, test, self.descriptor),
+            "boosting_visible": visible.boosting_baseline(meetings, targets, test, self.descriptor, seed),
+            "ridge_visible": visible.ridge_baseline(meetings, targets, test, self.descriptor),
         }
 
     def reading_questions(self, scenario: Scenario) -> list[str]:

@@ -112,6 +112,7 @@ class RolloutCollector:
             final_recommendation_parsed=said,
             ground_truth=scenario.success_probability,
             true_outcome=get_true_outcome(scenario.success_probability),
+            happened=scenario.outcome,
             policy=policy,
             seed=self.seed,
             reward=0.0,

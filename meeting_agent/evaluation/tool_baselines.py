@@ -1,7 +1,8 @@
 """Baselines that see what tools say and use no language model: rules without learning, and two fitted models.
 
 A rule calls a fixed set of tools and says YES if the mean of their main scores is above one half. Nothing in it is
-fitted. The models are fitted on the results of all tools in phase 2's own scenarios, one row for each scenario.
+fitted. The models are fitted on the results of all tools in phase 2's own scenarios and on what happened there, one row
+for each scenario.
 """
 
 from __future__ import annotations
@@ -46,16 +47,16 @@ def tool_baselines(
     engine: the phase 1 model, which tools may ask.
     groups: the held-out scenarios in the lists that the environment yielded.
     known: prompt -> its probability, for the held-out scenarios.
-    traces: the trajectories of phase 2, for the outcomes of its scenarios.
+    traces: the trajectories of phase 2, for what happened in its scenarios.
     traces_settings: the settings of phase 2, from which the environment makes its scenarios again.
     """
-    outcomes = {t.scenario_id: t.true_outcome == "YES" for t in traces}
+    happened = {t.scenario_id: t.happened == "YES" for t in traces}
     fitted: list[dict[str, float]] = []
     succeeded: list[bool] = []
     for group in environment.scenarios("traces", traces_settings["seed"], traces_settings["num_scenarios"]):
-        played = [s for s in group if s.scenario_id in outcomes][: MAX_ROWS - len(fitted)]
+        played = [s for s in group if s.scenario_id in happened][: MAX_ROWS - len(fitted)]
         fitted += call_every_tool(environment, played, predict_from(predictions(engine, played), engine))
-        succeeded += [outcomes[s.scenario_id] for s in played]
+        succeeded += [happened[s.scenario_id] for s in played]
         if len(fitted) == MAX_ROWS:
             break
     predict = predict_from(known, engine)

@@ -107,6 +107,7 @@ def as_trajectory(name: str, messages: list[dict]) -> Trajectory:
         final_recommendation_parsed=None,
         ground_truth=None,
         true_outcome="",
+        happened="",
         policy="",
         seed=None,
         reward=1.0,
