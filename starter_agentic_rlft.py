@@ -98,7 +98,7 @@ class RLFTConfig:
         0.03, "minimum advantage gap between the two tool sets; -4 disables it", -4.0, 4.0
     )
     min_chosen_reward: float = setting(
-        1.0, "minimum reward of the chosen rollout; 1 is a correct answer without a fault", -1.0, 1.0
+        0.96, "minimum reward of the chosen rollout; 0.96 is right after four calls without a fault", -1.0, 1.0
     )
     call_gap: float = setting(0.8, "mean of the chosen rollouts' calls minus the rejected ones' calls", -5.0, 5.0)
     grounding_share: float = setting(
@@ -135,8 +135,8 @@ def main(environment: Environment | None = None) -> None:
 
 
 def conference(config: RLFTConfig) -> Conference:
-    """The conference whose scenarios phase 2 played: the evaluation must have the same physics."""
-    return Conference(config.attendees, config.meetings, trace_summary(config)["settings"].get("physics_seed", 0))
+    """The conference whose scenarios phase 2 played: the evaluation must have the same physics and the same reward."""
+    return Conference.as_set(config.attendees, config.meetings, trace_summary(config)["settings"])
 
 
 def check_config(config: RLFTConfig) -> None:

@@ -18,6 +18,7 @@ that the model does not forget how to call tools and read results (experience re
 
 from __future__ import annotations
 
+import random
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -195,7 +196,8 @@ def validate_model(
 
     Returns the scores of `score_probabilities` plus `reason_accuracy`, `greedy_valid_rate` (the share of valid answers
     under plain greedy decoding), `greedy_accuracy` and `errors`: the environment's `error_patterns`, a list of groups
-    with their accuracy and mean absolute error.
+    with their accuracy and mean absolute error. The rows hold probabilities and not what happened. So Brier score, ECE,
+    log score and `accuracy_drawn` use outcomes that are drawn here from `ground_truth_prob`, always with the same seed.
     """
     from meeting_agent.evaluation.statistics import score_probabilities
     from meeting_agent.inference.prediction import greedy_answers
@@ -206,7 +208,8 @@ def validate_model(
     p = [a["probability"] for a in answers]
     greedy = greedy_answers(predictor.engine, prompts)
     truth = [r.ground_truth_prob for r in rows]
-    report = score_probabilities(p, truth)
+    rng = random.Random("validation")
+    report = score_probabilities(p, truth, [rng.random() < t for t in truth])
     report["reason_accuracy"] = sum(a["reason"] == r.target_reason for a, r in zip(answers, rows, strict=True)) / len(
         rows
     )

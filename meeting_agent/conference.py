@@ -9,6 +9,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from data_classes import Meeting, Scenario, TrainingRow, Trajectory
 from meeting_agent.agent.environment import Predict, Tool
@@ -58,6 +59,12 @@ class Conference:
         self.toolset, self.descriptor = toolset, descriptor or PersonDescriptor()
         self.physics_seed = physics_seed
         self.outcome, self.call_price = outcome, call_price
+
+    @classmethod
+    def as_set(cls, attendees: str, meetings: str, settings: Mapping[str, Any]) -> Conference:
+        """The conference of phase 2's settings. Phase 3 reads them from phase 2's summary, so both have one reward."""
+        known = ("physics_seed", "outcome", "call_price")
+        return cls(attendees, meetings, **{name: settings[name] for name in known if name in settings})
 
     # ------------------------------------------------------------------------- phase 1
 

@@ -23,18 +23,23 @@ SCORE_OPENING = '{"score": 0.'  # how the base's answer to a reading question be
 def tfidf_baseline(train: list[TrainingRow], texts: list[str], seed: int) -> list[float]:
     """P(YES) in [0, 1] for each text, by TF-IDF + logistic regression (scikit-learn) fitted on the training rows.
 
-    If all rows have the same outcome or no word occurs in two of them, returns the share of YES for every text.
+    A target of 0.7 counts as 0.7 of a YES and 0.3 of a NO. If all targets are 0, or all 1, or no word occurs in two
+    texts, returns the mean target for every text.
     """
+    from scipy.sparse import vstack
     from sklearn.linear_model import LogisticRegression
 
     from meeting_agent.evaluation.audit import has_vocabulary, text_pipeline
 
-    labels = [r.ground_truth_prob > 0.5 for r in train]
+    target = np.array([r.target_probability for r in train])
     read = [r.input_text for r in train]
-    if len(set(labels)) < 2 or not has_vocabulary(read):
-        return [float(np.mean(labels))] * len(texts)
-    model = text_pipeline(LogisticRegression(max_iter=1000, random_state=seed))
-    return model.fit(read, labels).predict_proba(texts)[:, 1].tolist()
+    if target.mean() in (0.0, 1.0) or not has_vocabulary(read):
+        return [float(target.mean())] * len(texts)
+    words, model = text_pipeline(None)[0], LogisticRegression(max_iter=1000, random_state=seed)
+    known = words.fit_transform(read)
+    outcomes = np.repeat([1, 0], len(train))
+    model.fit(vstack([known, known]), outcomes, sample_weight=np.concatenate([target, 1 - target]))
+    return model.predict_proba(words.transform(texts))[:, 1].tolist()
 
 
 def missing_rows(log: dict) -> str | None:

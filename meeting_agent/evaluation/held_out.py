@@ -38,6 +38,7 @@ COMPARISONS = (
     ("sft", "zero_label_readings"),
     ("sft", "ridge_visible"),
 )
+CALIBRATION = ("accuracy", "accuracy_drawn", "brier", "ece", "log_score")
 PHASES = {"sft": "agent", "dpo": "dpo"}  # policy -> its name as an agent in metrics and report
 Probabilities = Sequence[float | None]  # None if an answer could not be read
 
@@ -92,6 +93,11 @@ class HeldOut:
     def success(self) -> list[float]:
         return [s.success_probability for s in self.scenarios]
 
+    @property
+    def outcomes(self) -> list[bool]:
+        """Whether each scenario ended in a success."""
+        return [s.outcome == "YES" for s in self.scenarios]
+
 
 def held_out_answers(
     scenarios: list[Scenario],
@@ -127,9 +133,9 @@ def warn_if_unreadable(held_out: HeldOut, what: str) -> None:
 
 def held_out_scores(held_out: HeldOut, environment: Environment, seed: int) -> dict:
     """Scores of ceilings, baselines and phases, and paired comparisons, in the format of `results/metrics.json`."""
-    success, probabilities = held_out.success, held_out.probabilities
-    phases = {name: score_probabilities(probabilities[name], success) for name in ("base", "sft")}
-    phases["sft"]["greedy"] = score_probabilities(held_out.greedy, success)
+    success, outcomes, probabilities = held_out.success, held_out.outcomes, held_out.probabilities
+    phases = {name: score_probabilities(probabilities[name], success, outcomes) for name in ("base", "sft")}
+    phases["sft"]["greedy"] = score_probabilities(held_out.greedy, success, outcomes)
     phases["sft"]["errors"] = environment.error_patterns(
         [s.prediction_prompt for s in held_out.scenarios],
         [s.reason for s in held_out.scenarios],
@@ -141,13 +147,16 @@ def held_out_scores(held_out: HeldOut, environment: Environment, seed: int) -> d
     right = {name: is_right(p, success) for name, p in (probabilities | baselines).items()}
     right |= {name: was_right(rollouts) for name, rollouts in held_out.rollouts.items()}
     ceilings = environment.ceilings(held_out.scenarios)
+    scored = {
+        name: score_probabilities(p, success, outcomes) | held_out.tools.facts.get(name, {})
+        for name, p in baselines.items()
+    }
     return {
         "ceilings": ceilings,
-        "baselines": {
-            name: score_probabilities(p, success) | held_out.tools.facts.get(name, {}) for name, p in baselines.items()
-        },
+        "baselines": scored,
         "fixed_rules": held_out.tools.fixed_rules,
         "phases": phases,
+        "calibration": calibration_scores(phases | scored, success, outcomes),
         "paired": {
             f"{after}_vs_{before}": paired_comparison(right[after], right[before], seed)
             for after, before in COMPARISONS
@@ -164,6 +173,17 @@ def held_out_scores(held_out: HeldOut, environment: Environment, seed: int) -> d
     }
 
 
+def calibration_scores(models: Mapping[str, dict], success: list[float], outcomes: list[bool]) -> dict[str, dict]:
+    """What each model's scores say of its probabilities, measured on what happened.
+
+    The best scores that anybody can expect are those of the true probability itself. They are left out where nobody
+    knows it, as with meetings whose record says yes or no.
+    """
+    if any(0.0 < p < 1.0 for p in success):
+        models = {**models, "true_probability": score_probabilities(success, success, outcomes)}
+    return {name: {key: m[key] for key in CALIBRATION if key in m} for name, m in models.items()}
+
+
 def attainable_share(accuracy: float, ceilings: dict[str, float], view: str) -> float:
     """(accuracy - majority) / (ceiling - majority).
 
@@ -173,11 +193,12 @@ def attainable_share(accuracy: float, ceilings: dict[str, float], view: str) -> 
 
 
 def write_scenarios(path: Path, held_out: HeldOut) -> None:
-    """Writes a CSV with one row per held-out scenario: the true probability and the answers of every phase."""
+    """Writes a CSV with one row per held-out scenario: true probability, what happened, the answers of every phase."""
     answers = [f"{name}_recommendation" for name in held_out.rollouts]
     rows = []
     for i, scenario in enumerate(held_out.scenarios):
         said = ["" if p[i] is None else f"{p[i]:.4f}" for p in held_out.probabilities.values()]
         advice = [rollouts[i].recommendation or "" for rollouts in held_out.rollouts.values()]
-        rows.append([scenario.scenario_id, f"{scenario.success_probability:.4f}", *said, *advice])
-    write_csv(path, ["scenario_id", "success_probability", *held_out.probabilities, *answers], rows)
+        truth = [f"{scenario.success_probability:.4f}", scenario.outcome]
+        rows.append([scenario.scenario_id, *truth, *said, *advice])
+    write_csv(path, ["scenario_id", "success_probability", "happened", *held_out.probabilities, *answers], rows)

@@ -98,7 +98,7 @@ def calibration(scenarios: Path):
     figure, axis = plt.subplots(figsize=(5, 4.6))
     axis.plot([0, 1], [0, 1], color="#888888", linewidth=1, linestyle=":")
     for name in COLORS:
-        points = calibration_points([(float(r[name]), float(r["success_probability"]) > 0.5) for r in rows if r[name]])
+        points = calibration_points([(float(r[name]), r["happened"] == "YES") for r in rows if r[name]])
         if points:
             axis.plot(*zip(*points, strict=True), "o-", color=COLORS[name], label=name_of(name), markersize=4)
     axis.set(xlabel="stated probability", ylabel="share that succeeded", title="Calibration", xlim=(0, 1), ylim=(0, 1))
