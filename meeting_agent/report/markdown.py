@@ -25,6 +25,7 @@ from meeting_agent.report.prose import render, section
 from meeting_agent.report.tables import (
     bars_table,
     before_and_after_table,
+    calibration_table,
     ceilings_table,
     error_table,
     fixed_rules_table,
@@ -108,6 +109,8 @@ def comparison_section(m: dict) -> str:
         "comparisons",
         paired=paired_table(m["paired"]),
         ceilings=ceilings_table(m["ceilings"]),
+        calibration=calibration_table(m.get("calibration", {})),
+        rewarded=m["run"]["settings"]["traces"].get("outcome"),
         replications=replication_text(m),
         call_range=call_range(m),
         bars=bars_table(m),
@@ -176,7 +179,7 @@ def example_values(trace: dict) -> dict:
     return {
         "persona": trace["system_prompt_name"],
         "said": Trajectory.from_json(trace).recommendation,
-        "truth": trace["true_outcome"],
+        "happened": Trajectory.from_json(trace).happened,
         "reward": trace["reward"],
         "quote": "\n".join(lines),
     }

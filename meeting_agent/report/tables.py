@@ -45,9 +45,10 @@ LEARNED_FROM = {
     "ridge_visible": "labels",
     "zero_label_readings": "no label",
     "rule_best_fixed": "nothing",
-    "logistic_all_tools": "outcomes of phase 2",
-    "boosting_all_tools": "outcomes of phase 2",
+    "logistic_all_tools": "what happened in phase 2",
+    "boosting_all_tools": "what happened in phase 2",
 }
+ON_WHAT_HAPPENED = {"brier": "Brier score", "ece": "ECE", "log_score": "log score"}
 BEST_RULES = 5  # rows of the table of fixed rules
 INTERVAL = term("95% interval", "Confidence interval")
 
@@ -106,6 +107,7 @@ def before_and_after_table(before: dict, after: dict, call_range: str) -> str:
     both = (before, after)
     rows = [
         ["accuracy", *(percent(s["accuracy"]) for s in both)],
+        ["accuracy on what happened", *(score(s, "accuracy_drawn", 3) for s in both)],
         ["mean reward", *(fixed(s["reward"], 3) for s in both)],
         ["calls per scenario", *(fixed(s["calls_mean"], 2) for s in both)],
         ["repeated calls per scenario", *(fixed(s["repeated_calls_mean"], 3) for s in both)],
@@ -114,12 +116,25 @@ def before_and_after_table(before: dict, after: dict, call_range: str) -> str:
         ["claims per answer", *(fixed(s["claims_mean"], 2) for s in both)],
         [term("grounded claims", "Grounded claim"), *(percent(s["grounded_claim_rate"], 2) for s in both)],
         [term("correlation"), *(score(s, "correlation", 2) for s in both)],
-        [term("Brier score"), *(score(s, "brier", 3) for s in both)],
+        *([term(words), *(score(s, name, 3) for s in both)] for name, words in ON_WHAT_HAPPENED.items()),
         ["tokens written", *(fixed(s["tokens_mean"], 0) for s in both)],
     ]
     tools = sorted(before["tool_share"].keys() | after["tool_share"].keys())
     rows += [[f"call `{name}`", *(percent(s["tool_share"].get(name, 0)) for s in both)] for name in tools]
     return table(["on the held-out scenarios", "before DPO", "after DPO"], rows)
+
+
+def calibration_table(models: dict[str, dict]) -> str:
+    """Both accuracies and the scores of probabilities against what happened; empty where nothing was measured."""
+    if not models:
+        return ""
+    head = ["model", "accuracy", "accuracy on what happened", *map(term, ON_WHAT_HAPPENED.values())]
+    rows = [
+        [name_of(name), percent(m["accuracy"]), percent(m["accuracy_drawn"])]
+        + [score(m, key, 3) for key in ON_WHAT_HAPPENED]
+        for name, m in models.items()
+    ]
+    return table(head, rows)
 
 
 def paired_table(paired: dict[str, dict]) -> str:

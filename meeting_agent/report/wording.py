@@ -14,6 +14,7 @@ NAMES = {
     "rule_best_fixed": "best fixed rule",
     "logistic_all_tools": "logistic regression on all tool results",
     "boosting_all_tools": "gradient boosting on all tool results",
+    "true_probability": "the true probability itself",
     "majority": "majority class",
     "text_only": "text alone",
     "all_tools": "text and all tools",
