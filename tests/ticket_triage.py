@@ -136,6 +136,7 @@ class TicketTriage:
                 arguments={"ticket": t.name},
                 success_probability=t.escalates,
                 reason="",
+                outcome="YES" if random.Random(f"outcome-{t.name}").random() < t.escalates else "NO",
                 subject=t,
             )
             for t in tickets(f"{purpose}-{seed}", count)
@@ -173,7 +174,7 @@ class TicketTriage:
     def reward(self, trajectory: Trajectory) -> float:
         if trajectory.recommendation not in ("YES", "NO"):
             return -1.0
-        return 1.0 if trajectory.recommendation == trajectory.true_outcome else 0.0
+        return 1.0 if trajectory.recommendation == trajectory.happened else 0.0
 
     def dialogues(self, rng: random.Random) -> Iterator[list[dict]]:
         while True:

@@ -32,10 +32,10 @@ def undecided():
 
 
 def played(environment, count: int, truth=lambda scenario: scenario.success_probability > 0.5) -> list[Trajectory]:
-    """Two rollouts of each of phase 2's scenarios, which know nothing but the outcome."""
+    """Two rollouts of each of phase 2's scenarios, which know nothing but what happened."""
     (scenarios,) = environment.scenarios("traces", 42, count)
     return [
-        rollout(f"{s.scenario_id}-{i}", scenario_id=s.scenario_id, true_outcome="YES" if truth(s) else "NO")
+        rollout(f"{s.scenario_id}-{i}", scenario_id=s.scenario_id, happened="YES" if truth(s) else "NO")
         for s in scenarios
         for i in range(2)
     ]
@@ -131,7 +131,7 @@ def test_the_mean_leaves_out_failed_tools_and_does_not_round_up():
 
 
 @pytest.mark.parametrize("name", ["logistic_all_tools", "boosting_all_tools"])
-def test_models_learn_from_the_outcomes_of_phase_2_alone(conference, undecided, name):
+def test_models_learn_from_what_happened_in_phase_2_alone(conference, undecided, name):
     found, success = conference
     assert found.facts[name] == {"calls_mean": 4.0, "rows": 300}  # a row a scenario, whatever its rollouts
     assert accuracy(found, name, success) > 0.82

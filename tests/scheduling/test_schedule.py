@@ -149,8 +149,8 @@ def test_agents_look_into_pairs_and_say_what_they_found():
     assert sum(m.evidence.count("_score 0.") > 0 for m in meetings) >= 2
 
 
-def conversation(number, truth, rng):
-    """An answer after one look-up, of a meeting whose success the score alone decides."""
+def conversation(truth, rng):
+    """An answer after one look-up, of a meeting whose success the score and luck decide."""
     fit_score, probability = round(rng.random(), 2), round(rng.uniform(0.2, 0.8), 2)
     messages = [
         {"role": "system", "content": ""},
@@ -159,23 +159,26 @@ def conversation(number, truth, rng):
         {"role": "assistant", "content": ""},
     ]
     said = Recommendation("YES", probability, None)
-    return rollout(final_recommendation_parsed=said, messages=messages, ground_truth=truth(fit_score))
+    happened = "YES" if rng.random() < truth(fit_score) else "NO"
+    return rollout(
+        final_recommendation_parsed=said, messages=messages, ground_truth=truth(fit_score), happened=happened
+    )
 
 
 def test_calibration_recovers_what_scores_are_worth():
     rng = random.Random(0)
-    traces = [conversation(i, lambda score: 1 / (1 + math.exp(-5 * (score - 0.5))), rng) for i in range(300)]
+    traces = [conversation(lambda score: 1 / (1 + math.exp(-5 * (score - 0.5))), rng) for _ in range(6000)]
     found = fit([*traces, replace(traces[0], final_recommendation_parsed=None)])
     by_name = dict(zip(["agent", *MAIN_SCORES.values()], found.weights, strict=True))
-    assert by_name["fit_score"] == pytest.approx(5, abs=0.2)
-    assert [abs(by_name[name]) < 0.05 for name in ("agent", "probability", "compatibility_score")] == [True] * 3
-    assert found.success(0.3, traces[0].messages) == pytest.approx(traces[0].ground_truth, abs=0.02)
+    assert by_name["fit_score"] == pytest.approx(5, abs=0.4)
+    assert [abs(by_name[name]) < 0.1 for name in ("agent", "probability", "compatibility_score")] == [True] * 3
+    assert found.success(0.3, traces[0].messages) == pytest.approx(traces[0].ground_truth, abs=0.03)
 
 
 def test_calibration_is_left_out_where_nothing_was_measured_and_refused_where_it_is_too_little(tmp_path):
     assert read_calibration(tmp_path / "none.json").success(0.7, []) == 0.7
     with pytest.raises(InputError, match="3 answers of the aligned agent"):
-        fit([conversation(i, lambda score: score, random.Random(i)) for i in range(3)])
+        fit([conversation(lambda score: score, random.Random(i)) for i in range(3)])
 
 
 def test_on_the_reference_run_a_calibrated_agent_is_nearer_to_the_truth():

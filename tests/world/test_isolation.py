@@ -16,6 +16,7 @@ SECRETS = {
     "Physics",
     "physics",
     "success_probability",
+    "succeeded",
     "Meeting",
     "ConferenceSimulator",
 }
