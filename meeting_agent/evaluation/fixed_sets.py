@@ -36,8 +36,8 @@ def fixed_sets(
     """Scores of every set, and of the best one on scenarios that it was not chosen on.
 
     `scenarios` are of one list of the environment; the first ones are used, at most half of them to choose. A score has
-    `tools`, `accuracy`, `accuracy_ci95`, `calls_mean` and `n`; that of the best set also `right`, one value a scenario.
-    Decoding is greedy.
+    `tools`, `accuracy`, `accuracy_ci95`, `calls_mean` and `n`. That of the best set also has `right`: scenario id ->
+    whether its answer is right. Decoding is greedy.
     """
     split = min(CHOSEN_ON, len(scenarios) // 2)
     first, second = scenarios[:split], scenarios[split : split + SCORED_ON]
@@ -48,15 +48,15 @@ def fixed_sets(
     if not first or not sets:
         return [], {}
 
-    def score(names: tuple[str, ...], played: Sequence[Scenario]) -> dict:
+    def right(names: Sequence[str], played: Sequence[Scenario]) -> list[bool]:
         answers = closing_answers(environment, engine, tools, names, played, max_answer_tokens)
-        right = [is_right(*found) for found in zip(answers, played, strict=True)]
-        return scored(names, right) | {"right": right}
+        return [is_right(*found) for found in zip(answers, played, strict=True)]
 
-    found = [score(names, first) for names in sets]
-    best = max(found, key=lambda s: s["accuracy"])  # among equals the one with the fewest calls
-    listed = [{key: value for key, value in one.items() if key != "right"} for one in found]
-    return listed, score(tuple(best["tools"]), second)
+    found = [scored(names, right(names, first)) for names in sets]
+    best = max(found, key=lambda score: score["accuracy"])["tools"]  # among equals the one with the fewest calls
+    again = right(best, second)
+    by_id = {scenario.scenario_id: one for scenario, one in zip(second, again, strict=True)}
+    return found, scored(best, again) | {"right": by_id}
 
 
 def sets_of(tools: Sequence[str]) -> list[tuple[str, ...]]:

@@ -57,5 +57,6 @@ def oracle_points(right: Right, cells: Sequence[Hashable], prices: Sequence[floa
 def best_tools(right: Right, members: Sequence[int], price: float) -> tuple[str, ...]:
     """The tools with the highest accuracy minus `price` times calls on these scenarios; among equals the fewest."""
     return max(
-        sorted(right, key=len), key=lambda tools: sum(right[tools][i] for i in members) / len(members) - price * len(tools)
+        sorted(right, key=len),
+        key=lambda tools: sum(right[tools][i] for i in members) / len(members) - price * len(tools),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from data_classes import Scenario, Trajectory
@@ -53,7 +54,7 @@ def reason_scores(environment: Environment, predictor: Predictor, scenarios: Seq
         "n": n,
         "accuracy": right / n,
         "accuracy_ci95": list(wilson_interval(right, n)),
-        "majority": max(true.count(reason) for reason in true) / n,
+        "majority": max(Counter(true).values()) / n,
         "ceiling": matches(likely, true) / n,
     }
 
@@ -75,7 +76,5 @@ def deciding_factors(
         return {}
     found: dict[str, list[bool | None]] = {agent: [] for agent in policies.values()}
     for rollout in rollouts:
-        found[policies[rollout.policy]].append(
-            names_top_factor(environment, scenarios[rollout.scenario_id], rollout)
-        )
+        found[policies[rollout.policy]].append(names_top_factor(environment, scenarios[rollout.scenario_id], rollout))
     return {agent: deciding_factor(answers, factors) for agent, answers in found.items() if answers}
