@@ -82,7 +82,7 @@ class TicketTriage:
     call_range = (1, 2)
     tool_labels: Mapping[str, str] = {"look_up_account": "account", "search_known_faults": "faults"}
     closing_words = '{"probability":'
-    ceiling_tools: Mapping[str, tuple[str, ...]] = {}  # noqa: RUF012
+    ceiling_tools: Mapping[str, tuple[str, ...]] = {}
     inputs: dict[str, Path] = {}  # noqa: RUF012
 
     def read_rows(self, path: Path) -> list[TrainingRow]:

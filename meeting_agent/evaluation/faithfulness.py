@@ -1,4 +1,4 @@
-"""Faithfulness: one tool result is replaced by its opposite, and the agent plays on. Does its number move the right way?
+"""Faithfulness: one tool result is replaced by its opposite, and the agent plays on. Does its number follow?
 
 An agent whose reasons only look like reasons would not be moved (Lanham et al., 2023, test chains of thought so).
 """
