@@ -280,10 +280,11 @@ def evaluate_model_performance(
     share of the scenarios; only the first process writes, the others return an empty dict.
     """
     from meeting_agent.evaluation.baselines import fitted_baselines, zero_label_readings
+    from meeting_agent.evaluation.behaviour import agent_behaviour
     from meeting_agent.evaluation.held_out import held_out_answers, warn_if_unreadable
     from meeting_agent.evaluation.tool_baselines import tool_baselines
     from meeting_agent.inference.engine import Engine
-    from meeting_agent.report.results import print_ladder, run_metrics, write_results
+    from meeting_agent.report.results import run_metrics, write_results
 
     started = time.monotonic()
     task: Environment = environment or conference(config)
@@ -301,6 +302,7 @@ def evaluate_model_performance(
     warn_if_unreadable(held_out, config.meetings or "the held-out scenarios")
     phase_2, known = trace_summary(config), held_out.predictions
     held_out.tools = tool_baselines(task, predictor.engine, groups, known, traces, phase_2["settings"], config.seed)
+    held_out.behaviour = agent_behaviour(task, predictor, config, groups, held_out, unfinished.trajectories, phase_2)
     metrics = run_metrics(recorded(config), task, held_out, phase_2, pairs, dpo)
     metrics["timing"]["evaluation_seconds"] = time.monotonic() - started
     rollouts = evaluation_output(config)
@@ -310,7 +312,6 @@ def evaluate_model_performance(
     unfinished.delete()
     with adapter_output(config).writing(whole=False) as folder:
         write_text(folder / "README.md", model_card(config, dpo, metrics["phases"]["dpo"]))
-    print_ladder(metrics)
     return metrics
 
 

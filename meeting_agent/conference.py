@@ -13,13 +13,14 @@ from typing import Any
 
 from data_classes import Meeting, Scenario, TrainingRow, Trajectory
 from meeting_agent.agent.environment import Predict, Tool
+from meeting_agent.agent.tool_calls import no_prediction
 from meeting_agent.base.corpus import sample_short
 from meeting_agent.base.dialogues import dialogue_chat
 from meeting_agent.base.questions import reading_question
 from meeting_agent.common.files import InputError
-from meeting_agent.world import ceilings, error_patterns, past_meetings, reward, scenarios, visible
+from meeting_agent.world import ceilings, counterfactuals, error_patterns, past_meetings, reward, scenarios, visible
 from meeting_agent.world.descriptions import PersonDescriptor
-from meeting_agent.world.outcome import physics
+from meeting_agent.world.outcome import Facts, physics
 from meeting_agent.world.prompts import PREDICTION_QUESTION, system_prompt_configurations
 from meeting_agent.world.tools import MAIN_SCORES, TOOL_LABELS, ConferenceTools
 from meeting_agent.world.training_rows import as_asked, read_training_rows, swap_people
@@ -36,6 +37,8 @@ class Conference:
     main_scores: Mapping[str, str] = MAIN_SCORES
     call_range = (reward.MIN_CALLS, reward.MAX_CALLS)
     tool_labels: Mapping[str, str] = TOOL_LABELS
+    closing_words = '{"probability":'
+    ceiling_tools: Mapping[str, tuple[str, ...]] = ceilings.VIEWS
 
     def __init__(
         self,
@@ -124,15 +127,15 @@ class Conference:
         while True:
             yield dialogue_chat(rng, lambda: rng.random() ** rng.choice((0.25, 1, 4)), FAILING_CALLS)
 
-    def ceilings(self, scenarios: Sequence[Scenario]) -> dict[str, float]:
-        """Ceilings by Monte Carlo over the hidden attributes.
+    def ceilings(self, scenarios: Sequence[Scenario]) -> dict[str, list[bool]]:
+        """Decisions by Monte Carlo over the hidden attributes.
 
-        The true probabilities of the user's own meetings are unknown, so for them only the majority share is returned.
+        The true probabilities of the user's own meetings are unknown, so for them only the majority class is returned.
         """
         if self.own:
-            return {"majority": ceilings.majority_share([s.success_probability for s in scenarios])}
+            return {"majority": ceilings.majority_decisions([s.success_probability for s in scenarios])}
         meetings = [s.subject for s in scenarios]
-        return ceilings.ceiling_accuracies(meetings, self.descriptor, physics(self.physics_seed))
+        return ceilings.best_decisions(meetings, self.descriptor, physics(self.physics_seed))
 
     def baselines(
         self,
@@ -166,3 +169,34 @@ class Conference:
         self, prompts: list[str], reasons: list[str], probabilities: list[float], success: list[float]
     ) -> list[dict]:
         return error_patterns.error_patterns(prompts, reasons, probabilities, success)
+
+    def left_out(self, scenario: Scenario) -> dict[str, bool]:
+        return counterfactuals.left_out(scenario.subject, self.descriptor)
+
+    def opposite(self, scenario: Scenario, tool: str, result: Mapping[str, Any]) -> tuple[dict, int] | None:
+        """What the tool says of two people who are the opposite in what it measures.
+
+        None for the user's own meetings, whose physics nobody knows.
+        """
+        people = None if self.own else counterfactuals.opposite_people(scenario.subject, tool)
+        way = counterfactuals.direction(scenario.subject, people, physics(self.physics_seed)) if people else 0
+        if not people or not way:
+            return None
+        ask = getattr(self.toolset({p.name: p for p in people}, no_prediction, self.descriptor), tool)
+        return dict(result) | ask(**scenario.arguments), way
+
+    def named_factor(self, reasoning: str) -> str | None:
+        return counterfactuals.named_factor(reasoning)
+
+    def factor_effects(self, scenario: Scenario) -> dict[str, float]:
+        """The effects of the true facts in logits. Empty for the user's own meetings."""
+        if self.own:
+            return {}
+        m = scenario.subject
+        effects = physics(self.physics_seed).effects(Facts.of(m.person_a, m.person_b, m.time_slot))
+        return {name: float(effect) for name, effect in effects.items()}
+
+    def likely_reasons(self, scenarios: Sequence[Scenario]) -> list[str]:
+        """Empty for the user's own meetings."""
+        world = physics(self.physics_seed)
+        return [] if self.own else [ceilings.likely_reason(s.subject, self.descriptor, world) for s in scenarios]

@@ -93,6 +93,23 @@ def test_every_phase_is_evaluated_and_the_report_says_so_in_this_tasks_words(pla
     assert (played / "results" / "report.html").stat().st_size > 10_000
 
 
+def test_the_behaviour_of_agents_is_measured_as_far_as_this_task_allows(played):
+    metrics = read_json(played / "results" / "metrics.json", "the test")
+    ((both,), best) = metrics["fixed_sets"], metrics["best_fixed_set"]
+    assert both["tools"] == best["tools"] == ["look_up_account", "search_known_faults"]
+    assert (both["n"], best["n"]) == (12, 12)
+    assert best["accuracy"] > 0.6
+    moved = metrics["faithfulness"]["dpo"]
+    assert moved["n"] >= 12
+    assert moved["right_way"] >= 0.8
+    assert moved["mean_shift"] > 0.1
+    assert not metrics.keys() & {"adaptivity", "oracle", "deciding_factor", "reason"}
+    assert metrics["ceilings_ci95"].keys() == {"majority"}
+    report = (played / "results" / "evaluation_report.md").read_text(encoding="utf-8")
+    assert "account, faults" in report
+    assert "Adaptivity" not in report
+
+
 def test_two_conferences_are_open_in_one_process():
     """Tools belong to an environment's scenarios: the people of one conference are strangers at the other."""
 

@@ -34,6 +34,15 @@ def bootstrap_interval(statistic: Callable[..., float], *samples: np.ndarray, se
     return float(interval.low), float(interval.high)
 
 
+def share_interval(share: Callable[..., float], *right: Sequence[bool]) -> list[float]:
+    """95% bootstrap interval over scenarios of a share of right answers, or of a function of several such shares.
+
+    Each of `right` holds one value a scenario; `share` gets their means.
+    """
+    samples = [np.array(values, dtype=float) for values in right]
+    return list(bootstrap_interval(lambda *drawn: share(*(values.mean() for values in drawn)), *samples))
+
+
 def wilson_interval(correct: int, n: int) -> tuple[float, float]:
     """95% score interval of the share `correct` / `n` (Wilson, 1927), in [0, 1]."""
     from scipy.stats import binomtest

@@ -12,6 +12,7 @@ from data_classes import Trajectory
 from meeting_agent.common.files import read_json, write_json, write_text
 from meeting_agent.common.outputs import Output
 from meeting_agent.common.settings import PROJECT
+from meeting_agent.report.behaviour import behaviour_sections
 from meeting_agent.report.generated_parts import with_generated
 from meeting_agent.report.glossary import FROM_README, FROM_REPORT
 from meeting_agent.report.other_records import (
@@ -47,6 +48,7 @@ def render_report(metrics: dict, examples: list[dict]) -> str:
         dpo_section(metrics),
         comparison_section(metrics),
         *sceptic_sections(metrics),
+        *behaviour_sections(metrics),
         lessons_section(metrics),
         *(write(metrics[name]) for name, write in OTHER_SECTIONS.items() if name in metrics),
     ]
@@ -108,7 +110,7 @@ def comparison_section(m: dict) -> str:
     return section(
         "comparisons",
         paired=paired_table(m["paired"]),
-        ceilings=ceilings_table(m["ceilings"]),
+        ceilings=ceilings_table(m["ceilings"], m.get("ceilings_ci95", {})),
         calibration=calibration_table(m.get("calibration", {})),
         rewarded=m["run"]["settings"]["traces"].get("outcome"),
         replications=replication_text(m),

@@ -11,6 +11,7 @@ from meeting_agent.common.files import read_json, write_json, write_text
 from meeting_agent.common.machine import machine, versions
 from meeting_agent.common.outputs import Output
 from meeting_agent.evaluation.held_out import HeldOut, held_out_scores, write_scenarios
+from meeting_agent.evaluation.opened import opened
 from meeting_agent.evaluation.training_scores import dpo_curves, pair_statistics, sft_curves
 from meeting_agent.inference.bases import base_of_adapter
 from meeting_agent.report.markdown import choose_examples, render_report
@@ -39,6 +40,7 @@ def run_metrics(
         "run": {
             "seed": settings["seed"],
             "eval_seed": settings["eval_seed"],
+            "opened": opened(settings["eval_seed"]),
             "base_model": base_of_adapter(sft),
             "settings": {"sft": log["settings"], "traces": traces_summary["settings"], "rlft": settings},
             "versions": versions(),
@@ -68,7 +70,7 @@ def run_metrics(
 def write_results(
     output: Output, metrics: dict, held_out: HeldOut, traces: Iterable[Trajectory], evaluation: Iterable[Trajectory]
 ) -> None:
-    """Writes metrics, the scenario table, plots, examples, report and page.
+    """Writes metrics, the scenario table, plots, examples, report and page, and prints every accuracy.
 
     traces: the trajectories of phase 2. evaluation: those of the held-out scenarios. Both are read several times.
     """
@@ -80,6 +82,7 @@ def write_results(
         write_json(folder / "examples.json", examples)
         write_text(folder / "evaluation_report.md", render_report(metrics, examples))
         write_page(folder / "report.html", folder, traces, evaluation)
+    print_ladder(metrics)
 
 
 def print_ladder(metrics: dict) -> None:

@@ -55,7 +55,7 @@ INTERVAL = term("95% interval", "Confidence interval")
 
 def ladder_table(m: dict) -> str:
     """Accuracy, calls and teacher of every phase and baseline, with the ceiling of what it sees where that is known."""
-    ceilings, attainable = m["ceilings"], m["attainable"]
+    ceilings, attainable, bounds = m["ceilings"], m["attainable"], m.get("attainable_ci95", {})
     models = m["phases"] | m["baselines"]
     found = {name: [name_of(name), with_interval(scores)] for name, scores in models.items()}
     head = ["model", f"accuracy ({INTERVAL})"]
@@ -64,7 +64,7 @@ def ladder_table(m: dict) -> str:
         for name, cells in found.items():
             ceiling = ceilings.get(VIEWS.get(name, "text_only"))
             cells.append("" if ceiling is None else percent(ceiling))
-            cells.append(percent(attainable[name]) if name in attainable else "")
+            cells.append(with_bounds(attainable[name], bounds.get(name)) if name in attainable else "")
     for name, cells in found.items():
         cells += [fixed(models[name]["calls_mean"], 2) if "calls_mean" in models[name] else ""]
         cells += [LEARNED_FROM.get(name, "")]
@@ -145,11 +145,17 @@ def paired_table(paired: dict[str, dict]) -> str:
     return table(["comparison", f"gain in accuracy ({INTERVAL})", term("McNemar test")], rows)
 
 
-def ceilings_table(ceilings: dict[str, float]) -> str:
+def ceilings_table(ceilings: dict[str, float], intervals: dict[str, list[float]]) -> str:
     """Empty where only the majority class is known, as with a user's own meetings."""
     if not ceilings.keys() - {"majority"}:
         return ""
-    return table([term("ceiling"), "accuracy"], [[name_of(name), percent(value)] for name, value in ceilings.items()])
+    rows = [[name_of(name), with_bounds(value, intervals.get(name))] for name, value in ceilings.items()]
+    return table([term("ceiling"), f"accuracy ({INTERVAL})" if intervals else "accuracy"], rows)
+
+
+def with_bounds(share: float, interval: list[float] | None) -> str:
+    """A share, with its interval where one was measured."""
+    return f"{percent(share)} ({percent(interval[0])} to {percent(interval[1])})" if interval else percent(share)
 
 
 def bars_table(m: dict) -> str:

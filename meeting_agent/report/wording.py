@@ -19,6 +19,9 @@ NAMES = {
     "text_only": "text alone",
     "all_tools": "text and all tools",
     "text_and_follow_up": "text and follow-up",
+    "text_topics_and_energy": "text, topics and energy",
+    "text_topics_and_follow_up": "text, topics and follow-up",
+    "text_energy_and_follow_up": "text, energy and follow-up",
 }
 
 

@@ -9,6 +9,8 @@ draw is weighted by the likelihood of the reading.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from data_classes import Meeting, TimeSlot
@@ -37,7 +39,22 @@ from meeting_agent.world.people import (
 )
 from meeting_agent.world.tools import READING_NOISE_SD, noisy_energy, noisy_engagement
 
-VIEWS = ("text_only", "text_and_topics", "text_and_energy", "text_and_follow_up", "all_tools")
+# Kind of information -> the tools that a predictor asks beside reading the text.
+TOPICS, ENERGY, FOLLOW_UP = (
+    "extract_common_interests_and_topics",
+    "assess_time_slot_fit_and_energy",
+    "predict_follow_up_potential",
+)
+VIEWS: dict[str, tuple[str, ...]] = {
+    "text_only": (),
+    "text_and_topics": (TOPICS,),
+    "text_and_energy": (ENERGY,),
+    "text_and_follow_up": (FOLLOW_UP,),
+    "text_topics_and_energy": (TOPICS, ENERGY),
+    "text_topics_and_follow_up": (TOPICS, FOLLOW_UP),
+    "text_energy_and_follow_up": (ENERGY, FOLLOW_UP),
+    "all_tools": (TOPICS, ENERGY, FOLLOW_UP),
+}
 
 
 def _uniform_in_level(rng: np.random.Generator, level: int | None, levels: int, draws: int) -> np.ndarray:
@@ -98,42 +115,64 @@ def _sample_topics(
     return shared, met, (seeks_a == mentor) | (seeks_b == mentor)
 
 
-def bayes_votes(
-    meeting: Meeting, descriptor: PersonDescriptor, seed: int, draws: int = 400, physics: Physics = DEFAULT
-) -> dict[str, float]:
-    """Share of `draws` draws, given each of `VIEWS`, in which success has a probability above one half."""
+def bayes_draws(
+    meeting: Meeting, descriptor: PersonDescriptor, seed: int, draws: int = 400
+) -> tuple[dict[str, Facts], np.ndarray]:
+    """`draws` draws of the facts given each of `VIEWS`, and of chemistry in logits, which no view shows."""
     rng = np.random.default_rng([seed, *meeting.scenario_id.encode()])
     a, b, slot = meeting.person_a, meeting.person_b, meeting.time_slot
     said_a, said_b = descriptor.describe(a, slot), descriptor.describe(b, slot)
     true = Facts.of(a, b, slot)
 
     shared, needs_met, mentoring = _sample_topics(rng, said_a, said_b, draws)
-    topics = {"shared": shared, "needs_met": needs_met, "mentoring": mentoring}
-    known = {"shared": np.full(draws, true.shared), "needs_met": np.full(draws, true.needs_met)}
-    known["mentoring"] = _given_needs(mentoring, needs_met == true.needs_met)
     energy_a, energy_b = _sample_energy(rng, said_a, slot, draws), _sample_energy(rng, said_b, slot, draws)
-    energy = {"energy_a": energy_a, "energy_b": energy_b}
     energy_known = {
         "energy_a": _given_reading(rng, energy_a, noisy_energy(a, slot)),
         "energy_b": _given_reading(rng, energy_b, noisy_energy(b, slot)),
     }
     engagement_a = _uniform_in_level(rng, said_a.engagement_level, ENGAGEMENT_LEVELS, draws)
     engagement_b = _uniform_in_level(rng, said_b.engagement_level, ENGAGEMENT_LEVELS, draws)
-    engagement = {"engagement_a": engagement_a, "engagement_b": engagement_b}
-    engagement_known = {
-        "engagement_a": _given_reading(rng, engagement_a, noisy_engagement(a)),
-        "engagement_b": _given_reading(rng, engagement_b, noisy_engagement(b)),
+    unknown = {
+        TOPICS: {"shared": shared, "needs_met": needs_met, "mentoring": mentoring},
+        ENERGY: {"energy_a": energy_a, "energy_b": energy_b},
+        FOLLOW_UP: {"engagement_a": engagement_a, "engagement_b": engagement_b},
+    }
+    known = {
+        TOPICS: {
+            "shared": np.full(draws, true.shared),
+            "needs_met": np.full(draws, true.needs_met),
+            "mentoring": _given_needs(mentoring, needs_met == true.needs_met),
+        },
+        ENERGY: energy_known,
+        FOLLOW_UP: {
+            "engagement_a": _given_reading(rng, engagement_a, noisy_engagement(a)),
+            "engagement_b": _given_reading(rng, engagement_b, noisy_engagement(b)),
+        },
     }
     chemistry = rng.normal(0.0, CHEMISTRY_SD, draws)
-    views = {
-        "text_only": topics | energy | engagement,
-        "text_and_topics": known | energy | engagement,
-        "text_and_energy": topics | energy_known | engagement,
-        "text_and_follow_up": topics | energy | engagement_known,
-        "all_tools": known | energy_known | engagement_known,
-    }
-    logits = {view: physics.logit(Facts(gap=true.gap, **drawn)) for view, drawn in views.items()}
-    return {view: float(np.mean(value + chemistry > 0)) for view, value in logits.items()}
+    facts = {}
+    for view, asked in VIEWS.items():
+        parts = [(known if tool in asked else unknown)[tool] for tool in unknown]
+        facts[view] = Facts(gap=true.gap, **{name: values for part in parts for name, values in part.items()})
+    return facts, chemistry
+
+
+def bayes_votes(
+    meeting: Meeting, descriptor: PersonDescriptor, seed: int, draws: int = 400, physics: Physics = DEFAULT
+) -> dict[str, float]:
+    """Share of `draws` draws, given each of `VIEWS`, in which success has a probability above one half."""
+    facts, chemistry = bayes_draws(meeting, descriptor, seed, draws)
+    return {view: float(np.mean(physics.logit(drawn) + chemistry > 0)) for view, drawn in facts.items()}
+
+
+def likely_reason(
+    meeting: Meeting, descriptor: PersonDescriptor, physics: Physics = DEFAULT, seed: int = 0, draws: int = 400
+) -> str:
+    """The factor that decides in most of `draws` draws given the text alone: the best guess of a meeting's reason."""
+    facts, _ = bayes_draws(meeting, descriptor, seed, draws)
+    effects = {name: np.broadcast_to(e, draws) for name, e in physics.effects(facts["text_only"]).items()}
+    decides = np.abs(np.stack(list(effects.values()))).argmax(axis=0)
+    return list(effects)[int(np.bincount(decides).argmax())]
 
 
 def _given_needs(mentoring: np.ndarray, agrees: np.ndarray) -> np.ndarray:
@@ -142,22 +181,34 @@ def _given_needs(mentoring: np.ndarray, agrees: np.ndarray) -> np.ndarray:
     return np.resize(kept, len(mentoring)) if len(kept) else mentoring
 
 
-def majority_share(success: list[float]) -> float:
-    """Accuracy in [0, 1] of always giving the more frequent answer."""
-    share = float(np.mean([p > 0.5 for p in success]))
-    return max(share, 1 - share)
+def majority_decisions(success: Sequence[float]) -> list[bool]:
+    """Whether the more frequent answer is right on each meeting."""
+    yes = [p > 0.5 for p in success]
+    usual = sum(yes) >= len(yes) / 2
+    return [answer == usual for answer in yes]
+
+
+def best_decisions(
+    meetings: Sequence[Meeting],
+    descriptor: PersonDescriptor,
+    physics: Physics = DEFAULT,
+    seed: int = 0,
+    draws: int = 400,
+) -> dict[str, list[bool]]:
+    """Whether the Bayes decision under each of `VIEWS`, and the majority class, is right on each meeting."""
+    success = [m.success_probability for m in meetings]
+    votes = [bayes_votes(m, descriptor, seed, draws, physics) for m in meetings]
+    right = {view: [(v[view] > 0.5) == (p > 0.5) for v, p in zip(votes, success, strict=True)] for view in VIEWS}
+    return {"majority": majority_decisions(success)} | right
 
 
 def ceiling_accuracies(
-    meetings: list[Meeting],
+    meetings: Sequence[Meeting],
     descriptor: PersonDescriptor,
     physics: Physics = DEFAULT,
     seed: int = 0,
     draws: int = 400,
 ) -> dict[str, float]:
-    """Accuracy in [0, 1] of the Bayes decision under each of `VIEWS`, and of the majority class, on `meetings`."""
-    success = [m.success_probability for m in meetings]
-    truth = np.array([p > 0.5 for p in success])
-    votes = [bayes_votes(m, descriptor, seed, draws, physics) for m in meetings]
-    ceilings = {"majority": majority_share(success)}
-    return ceilings | {view: float(np.mean((np.array([v[view] for v in votes]) > 0.5) == truth)) for view in VIEWS}
+    """The share of right decisions of `best_decisions`, in [0, 1]."""
+    right = best_decisions(meetings, descriptor, physics, seed, draws)
+    return {view: float(np.mean(decisions)) for view, decisions in right.items()}
