@@ -45,7 +45,8 @@ class Row:
     @property
     def last_token(self) -> int | None:
         """The last token so far. A prompt may end with an opening, so its own last token counts too."""
-        return (self.tokens or self.prompt or [None])[-1]
+        written = self.tokens or self.prompt
+        return written[-1] if written else None
 
     def draw(self) -> float:
         return self._random.random()
