@@ -75,7 +75,8 @@ def closing_numbers(
 ) -> list[float | None]:
     """The policy's closing probability on each scenario after it has called the tools `names`. None if unreadable.
 
-    Only the number counts: forced closings may end in other words than the policy's own. Sets that begin with the same calls share what the engine has read of a scenario.
+    Only the number counts, because forced closings may end in other words than the policy's own. Sets that begin with
+    the same calls share what the engine has read of a scenario.
     """
     schemas, words = tool_schemas(tools), environment.closing_words
     by_name = {tool.__name__: tool for tool in tools}
@@ -84,6 +85,7 @@ def closing_numbers(
             render(engine.tokenizer, forced_dialogue(s, [by_name[name] for name in names]), schemas, ask=True) + words,
             max_answer_tokens,
             session=f"fixed-{s.scenario_id}",
+            ends_at_number=True,
         )
         for s in scenarios
     ]
