@@ -17,7 +17,7 @@ from meeting_agent.conference import Conference
 from meeting_agent.evaluation.adaptivity import adaptivity, dependence
 from meeting_agent.evaluation.behaviour import compared_with_agent
 from meeting_agent.evaluation.faithfulness import find_swaps, move_scores
-from meeting_agent.evaluation.fixed_sets import forced_dialogue, is_right, sets_of
+from meeting_agent.evaluation.fixed_sets import forced_dialogue, sets_of
 from meeting_agent.evaluation.front import PRICES, oracle_points
 from meeting_agent.evaluation.held_out import attainable_share
 from meeting_agent.evaluation.opened import opened
@@ -88,14 +88,6 @@ def test_a_forced_dialogue_holds_real_results_in_the_agents_format():
     assert messages[4]["tool_calls"][0]["function"]["name"] == TOPICS
 
 
-def test_only_the_true_answer_is_right():
-    _, (scenario,) = meetings(1)
-    sure = replace(scenario, success_probability=0.9)
-    assert is_right(Recommendation("YES", 0.2, ""), sure)
-    assert not is_right(Recommendation("NO", 0.9, ""), sure)
-    assert not is_right(None, sure)
-
-
 def test_the_best_set_meets_the_agent_on_the_same_scenarios():
     rollouts = [summarize(rollout(answer=said, tools_used=["x"] * 3)) for said in ("NO", "YES", "YES")]
     scenarios = [SimpleNamespace(scenario_id=name) for name in "abc"]
@@ -124,7 +116,7 @@ def test_the_oracle_is_scored_on_scenarios_that_it_was_not_fitted_on():
 
 
 def test_a_higher_price_never_buys_more_calls():
-    task, scenarios = meetings(120)
+    task, scenarios = meetings(60)
     decisions = task.ceilings(scenarios)
     right = {tools: decisions[view] for view, tools in task.ceiling_tools.items()}
     cells = [tuple(task.left_out(s).values()) for s in scenarios]
@@ -221,7 +213,7 @@ def test_reasons_are_scored_against_majority_and_best_guess():
 
 
 def test_the_best_guess_of_the_reason_beats_the_most_frequent_one():
-    task, scenarios = meetings(300)
+    task, scenarios = meetings(150)
     true = [s.reason for s in scenarios]
     right = sum(a == b for a, b in zip(task.likely_reasons(scenarios), true, strict=True))
     assert right > 1.2 * max(true.count(reason) for reason in true)
@@ -237,7 +229,8 @@ def test_intervals_of_shares_cover_the_shares():
     assert high - low == pytest.approx(2 * 1.96 * 0.04, rel=0.15)
     majority, ceiling = [True] * 50 + [False] * 50, [True] * 90 + [False] * 10
     low, high = share_interval(attainable_share, right, majority, ceiling)
-    assert low < attainable_share(0.8, 0.5, 0.9) == pytest.approx(0.75) < high
+    assert attainable_share(0.8, 0.5, 0.9) == pytest.approx(0.75)
+    assert low < 0.75 < high
 
 
 def test_a_seed_says_when_its_scenarios_were_opened(tmp_path):
