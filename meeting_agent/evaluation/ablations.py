@@ -149,7 +149,8 @@ def control_commands(settings: Mapping[str, Mapping], folder: Path, changes: Cha
     outputs = outputs_in(folder)
     handed_on = {"sft": {"sft_model_path": outputs["sft"]["output_model_path"]}, "traces": outputs["traces"]}
     phases = list(SCRIPTS)
-    commands, made = [], {}
+    commands: list[list[str]] = []
+    made: dict[str, Path] = {}
     for phase in phases[min(map(phases.index, changes)) :]:
         commands.append(phase_command(phase, {**settings[phase], **made, **outputs[phase], **changes.get(phase, {})}))
         made |= handed_on.get(phase, {})

@@ -1,6 +1,7 @@
 """Baselines that a language model must beat and that see the text alone.
 
-TF-IDF, sentence embeddings and the environment's own baselines are fitted on the same rows. The untouched base's readings use no label.
+TF-IDF, sentence embeddings and the environment's own baselines are fitted on the same rows. The untouched base's
+readings use no label.
 """
 
 from __future__ import annotations

@@ -33,10 +33,12 @@ COMPARISONS = (
     ("dpo", "agent"),
     ("dpo", "sft"),
     ("dpo", "rule_best_fixed"),
+    ("dpo", "advantage_argmax"),
     ("dpo", "logistic_all_tools"),
     ("dpo", "boosting_all_tools"),
     ("sft", "zero_label_readings"),
     ("sft", "ridge_visible"),
+    ("sft", "embedding_logistic"),
 )
 PHASES = {"sft": "agent", "dpo": "dpo"}  # policy -> its name as an agent in metrics and report
 Probabilities = Sequence[float | None]  # None if an answer could not be read
