@@ -17,16 +17,18 @@ from pathlib import Path
 import pytest
 
 from meeting_agent.common.settings import parse_settings
+from meeting_agent.evaluation.ablations import CONTROLS
 
 PAGES = [Path("README.md"), Path("CONTRIBUTING.md"), *sorted(Path("docs").rglob("*.md"))]
 STARTS = ("python ", ".venv/bin/", "make ", "accelerate launch ", "vllm serve ")
 # Commands of other projects, which test_served.py tries: vLLM's only where it is installed.
-OF_OTHERS = ("vllm serve", ".venv/bin/transformers serve")
+OF_OTHERS = ("vllm serve", ".venv/bin/transformers serve", ".venv/bin/pip install")
 
 ELSEWHERE = {
     "make run": ".ci/run",
     "make test": ".ci/run",
     "make check": ".ci/run",
+    "make ablations": "test_ablations.py",
     "--api_url": "test_served.py",
     "meeting_agent.scheduling.schedule": "test_the_schedule_of_the_docs",
 }
@@ -206,6 +208,7 @@ def test_flags_in_the_docs_exist():
         "starter_agentic_rlft",
         "meeting_agent.scheduling.schedule",
         "meeting_agent.scheduling.ask",
+        "meeting_agent.evaluation.ablations",
     )
     known = {
         f"--{name}" for phase in phases for name in settings_of(importlib.import_module(phase)).__dataclass_fields__
@@ -217,6 +220,7 @@ def test_flags_in_the_docs_exist():
         "--tool-call-parser",
         "--port",
         "--help",
+        "--no-deps",
     }
     for page in PAGES:
         for flag in re.findall(r"--[a-z][a-z0-9_-]*", page.read_text(encoding="utf-8")):
@@ -320,7 +324,8 @@ def test_the_table_of_imports_is_the_one_that_is_tested():
 
 
 def test_experiments_are_told_in_one_form_and_newest_first():
-    _, *entries = re.split(r"^## ", Path("docs/experiments.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    _, knobs, *entries = re.split(r"^## ", Path("docs/experiments.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", " ".join(re.findall("controls? (.*) \\|", knobs)))) == CONTROLS.keys()
     assert len(entries) > 15
     for entry in entries:
         assert re.findall(r"^- \*\*(\w+):\*\*", entry, re.MULTILINE) == ["Hypothesis", "Run", "Result", "Verdict"], (
