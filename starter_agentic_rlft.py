@@ -54,6 +54,7 @@ from meeting_agent.conference import Conference
 from meeting_agent.inference.bases import base_of_adapter, check_adapter, check_base
 from meeting_agent.inference.predictor import Predictor
 from meeting_agent.training.adapter_folder import write_adapter
+from meeting_agent.training.pairs import check_ranking
 from meeting_agent.training.trackers import check_reporter
 from meeting_agent.world.reward import calculate_reward
 
@@ -76,6 +77,8 @@ class RLFTConfig:
     results_dir: str = output_path("results", "folder for metrics, report, plots and page")
     seed: int = setting(42, "seed of the choice and the order of pairs", 0, 2**32 - 1)
     beta: float = setting(0.1, "DPO's beta: a higher value keeps the policy closer to the SFT policy", 1e-3, 10.0)
+    ranking: str = setting("observed", "rewards that rank rollouts: observed, or shuffled among those of a prompt")
+    preference_weight: float = setting(1.0, "weight of DPO's loss; 0 only imitates the chosen rollouts", 0.0, 1e3)
     sft_weight: float = setting(0.5, "weight of the chosen rollout's cross-entropy; 0 is plain DPO", 0.0, 1e3)
     learning_rate: float = setting(5e-6, "learning rate of the adapter's A matrices", 1e-8, 1e-2)
     loraplus_ratio: float = setting(
@@ -91,12 +94,8 @@ class RLFTConfig:
     fp16: bool = setting(False, "train in float16, for older GPUs")
     fp32: bool = setting(False, "train and answer in full precision")
     use_4bit: bool = setting(False, "QLoRA: load the base in 4 bits while training")
-    min_reward_gap: float = setting(
-        0.05, "minimum reward gap within a pair; 0.5 leaves out pairs that differ only in small faults", 1e-6, 2.0
-    )
-    min_advantage_gap: float = setting(
-        0.03, "minimum advantage gap between the two tool sets; -4 disables it", -4.0, 4.0
-    )
+    min_reward_gap: float = setting(0.05, "minimum reward gap within a pair; 0.5 ignores small faults", 1e-6, 2.0)
+    min_advantage_gap: float = setting(0.03, "minimum advantage gap of the two tool sets; -4: none", -4.0, 4.0)
     min_chosen_reward: float = setting(
         0.96, "minimum reward of the chosen rollout; 0.96 is right after four calls without a fault", -1.0, 1.0
     )
@@ -144,6 +143,7 @@ def check_config(config: RLFTConfig) -> None:
     check_adapter(config.sft_model_path)
     check_reporter(config.report_to, Path(config.adapter_path))
     check_precision(config.bf16, config.fp16, config.fp32)
+    check_ranking(config.ranking)
     inputs = {f"--{name}": getattr(config, name) for name in ("sft_model_path", "traces_path", "attendees", "meetings")}
     inputs["the summary of --traces_path"] = str(companion(Path(config.traces_path), "summary"))
     inputs["the base model"] = base_of_adapter(Path(config.sft_model_path))

@@ -57,6 +57,7 @@ class SFTConfig:
     lora_r: int = setting(16, "rank of the adapter", 1, 256)
     lora_alpha: int = setting(32, "alpha of the adapter, usually twice the rank", 1, 1024)
     lora_dropout: float = setting(0.15, "dropout on the adapter's input", 0.0, 0.9)
+    use_rslora: bool = setting(True, "scale the update by alpha / sqrt(rank) instead of alpha / rank")
     num_train_epochs: int = setting(10, "maximum number of epochs; early stopping usually ends sooner", 1, 1000)
     patience: int = setting(3, "number of epochs without a better selection error before training stops", 1, 1000)
     learning_rate: float = setting(5e-5, "learning rate of the adapter's A matrices", 1e-7, 1e-1)

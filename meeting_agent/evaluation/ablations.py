@@ -31,9 +31,6 @@ Changes = Mapping[str, Mapping[str, Any]]  # phase -> the settings that a contro
 CONTROLS: dict[str, Changes] = {
     "chosen_side_sft": {"rlft": {"preference_weight": 0.0}},
     "shuffled_rewards": {"rlft": {"ranking": "shuffled"}},
-    "observed_rewards": {"rlft": {"ranking": "observed"}},
-    "outcomes_only": {"rlft": {"preference_weight": 0.0, "sft_weight": 0.0}},
-    "no_outcomes": {"rlft": {"outcome_epochs": 0, "outcome_weight": 0.0}},
     "no_cross_entropy": {"rlft": {"sft_weight": 0.0}},
     "no_made_up_claims": {"rlft": {"grounding_share": 0.0, "dialogue_share": 0.0}},
     # The upper ends of the brief's ranges, without what makes a small model move at such rates.

@@ -23,6 +23,7 @@ class DPOSettings(Protocol):
     sft_model_path: str
     seed: int
     beta: float
+    preference_weight: float
     sft_weight: float
     learning_rate: float
     loraplus_ratio: float
@@ -92,7 +93,7 @@ def training_arguments(settings: DPOSettings, checkpoints: Path):
         output_dir=str(checkpoints),
         beta=settings.beta,
         loss_type=["sigmoid", "sft"],
-        loss_weights=[1.0, settings.sft_weight],
+        loss_weights=[settings.preference_weight, settings.sft_weight],
         learning_rate=settings.learning_rate,
         max_steps=settings.max_steps,
         per_device_train_batch_size=max(1, settings.per_device_train_batch_size // this_process().num_processes),

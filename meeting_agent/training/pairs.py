@@ -5,21 +5,27 @@ from __future__ import annotations
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Protocol
 
 from data_classes import PreferencePair, Trajectory
 from meeting_agent.agent.environment import Environment
 from meeting_agent.agent.summary import RolloutSummary, summarize
 from meeting_agent.agent.tool_calls import no_prediction, tool_schemas
+from meeting_agent.common.files import InputError
 from meeting_agent.training.made_up_claims import dialogue_pairs, made_up_claim_pairs
 
 PRIOR_ROLLOUTS = 10  # without this prior, the best tool set would often be one that a few lucky rollouts used
+
+
+RANKINGS = ("observed", "shuffled")
 
 
 class PairSettings(Protocol):
     """The settings of phase 3 for pairs. `RLFTConfig` in `starter_agentic_rlft.py` explains them."""
 
     seed: int
+    ranking: str
     min_reward_gap: float
     min_advantage_gap: float
     min_chosen_reward: float
@@ -28,6 +34,12 @@ class PairSettings(Protocol):
     dialogue_share: float
     max_uses: int
     max_pairs: int
+
+
+def check_ranking(ranking: str) -> None:
+    """Raises InputError for a ranking that does not exist."""
+    if ranking not in RANKINGS:
+        raise InputError(f"--ranking is {ranking!r}: give {' or '.join(RANKINGS)}")
 
 
 def preference_pairs(
@@ -47,6 +59,7 @@ def preference_pairs(
         max_uses=settings.max_uses,
         max_pairs=settings.max_pairs,
         seed=settings.seed,
+        shuffled=settings.ranking == "shuffled",
     )
     wanted = {rollout.id for pair in found for rollout in pair}
     whole = {trajectory.id: trajectory for trajectory in trajectories if trajectory.id in wanted}
@@ -72,6 +85,7 @@ def same_prompt_pairs(
     max_uses: int,
     max_pairs: int,
     seed: int,
+    shuffled: bool = False,
 ) -> list[tuple[RolloutSummary, RolloutSummary]]:
     """At most `max_pairs` (chosen, rejected) rollouts of the same prompt whose rewards differ by at least `min_gap`.
 
@@ -83,6 +97,8 @@ def same_prompt_pairs(
     - The chosen rollouts make about `call_gap` more calls on average (`of_call_gap`).
     - Half of the chosen rollouts say YES and half say NO, and no rollout is in more than `max_uses` pairs. Otherwise
       DPO would learn to prefer one answer, or to imitate one lucky rollout.
+
+    `shuffled` gives the rewards of a prompt's rollouts to each other at random: a control that knows no outcome.
     """
     by_answer: dict[str | None, list[tuple[RolloutSummary, RolloutSummary]]] = {"YES": [], "NO": []}
     groups: dict[tuple[str, int], list[RolloutSummary]] = defaultdict(list)
@@ -90,6 +106,8 @@ def same_prompt_pairs(
         if not rollout.failed and rollout.recommendation in by_answer:  # a failure is the server's, not the agent's
             groups[rollout.prompt].append(rollout)
     rng = random.Random(seed)
+    if shuffled:
+        groups = defaultdict(list, {prompt: with_shuffled_rewards(group, rng) for prompt, group in groups.items()})
     uses: Counter[str] = Counter()
     worth = tool_advantages(groups.values())
 
@@ -113,6 +131,12 @@ def same_prompt_pairs(
     balanced = [pair for pairs in kept for pair in rng.sample(pairs, count)]
     rng.shuffle(balanced)
     return balanced
+
+
+def with_shuffled_rewards(group: list[RolloutSummary], rng: random.Random) -> list[RolloutSummary]:
+    """The same rollouts, whose rewards have changed places at random."""
+    rewards = rng.sample([one.reward for one in group], len(group))
+    return [replace(one, reward=reward) for one, reward in zip(group, rewards, strict=True)]
 
 
 def of_call_gap(

@@ -163,23 +163,23 @@ def test_controls_are_compared_scenario_by_scenario_and_run_once(reference, monk
 
 def test_a_control_that_fails_costs_no_other(reference, monkeypatch):
     folder, ran, failing = reference
-    failing.add("observed_rewards")
-    with pytest.raises(InputError, match="observed_rewards failed"):
+    failing.add("no_cross_entropy")
+    with pytest.raises(InputError, match="no_cross_entropy failed"):
         command(folder, monkeypatch)
     assert read_json(folder / "ablations.json", "the test").keys() == CONTROLS.keys() - failing
     failing.clear()
     ran.clear()
     assert command(folder, monkeypatch).keys() == CONTROLS.keys()
-    assert ran == ["observed_rewards"]
+    assert ran == ["no_cross_entropy"]
 
 
 def test_figures_of_another_reference_or_of_other_settings_are_dropped(reference, monkeypatch):
     folder, ran, _ = reference
     command(folder, monkeypatch)
     ran.clear()
-    monkeypatch.setitem(CONTROLS, "no_outcomes", {"rlft": {"outcome_epochs": 0}})
-    command(folder, monkeypatch, "--controls=no_outcomes,shuffled_rewards")
-    assert ran == ["no_outcomes"]
+    monkeypatch.setitem(CONTROLS, "no_made_up_claims", {"rlft": {"grounding_share": 0.0}})
+    command(folder, monkeypatch, "--controls=no_made_up_claims,shuffled_rewards")
+    assert ran == ["no_made_up_claims"]
     (folder / "dpo" / "adapter_model.safetensors").write_text("trained again")
     with pytest.raises(InputError, match="is not of the adapters and trajectories"):
         command(folder, monkeypatch)
@@ -195,7 +195,7 @@ def test_other_scenarios_and_other_names_are_refused(reference, monkeypatch):
         command(folder, monkeypatch, "--controls=shufled")
     write_answers(folder, "YES", "YES")
     with pytest.raises(InputError, match="other scenarios"):
-        command(folder, monkeypatch, "--controls=no_outcomes")
+        command(folder, monkeypatch, "--controls=no_made_up_claims")
 
 
 def test_the_report_shows_the_controls_of_its_own_run_only(reference, monkeypatch):
