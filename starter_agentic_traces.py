@@ -85,7 +85,7 @@ class TraceConfig:
     )
     seed: int = setting(42, "seed of the meetings, the personas and the sampling", 0, 2**32 - 1)
     physics_seed: int = physics_setting()
-    outcome: str = setting("drawn", "what a reward compares with: drawn (what happened) or expected (the likelier)")
+    outcome: str = setting("expected", "what a reward compares with: expected (the likelier) or drawn (what happened)")
     call_price: float = setting(CALL_PRICE, "reward that every call beyond the second costs", 0.0, 0.2)
     fp32: bool = setting(False, "answer in full precision, even on hardware that supports bfloat16")
     api_url: str = setting("", "OpenAI-compatible server to run the agents on instead of the phase 1 model")

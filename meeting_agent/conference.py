@@ -46,7 +46,7 @@ class Conference:
         physics_seed: int = 0,
         toolset: type[ConferenceTools] = ConferenceTools,
         descriptor: PersonDescriptor | None = None,
-        outcome: str = "drawn",
+        outcome: str = "expected",
         call_price: float = reward.CALL_PRICE,
     ):
         """Raises InputError for files that cannot be used. A subclass of `ConferenceTools` may add tools.

@@ -29,13 +29,13 @@ from meeting_agent.common.files import InputError
 NO_RECOMMENDATION, NOT_COMPLETED, NO_TOOLS, UNCLEAR, WRONG, RIGHT = -1.0, -0.75, -0.5, -0.25, 0.1, 1.0
 MIN_CALLS, MAX_CALLS = 2, 5
 CALL_PRICE = 0.02  # usual deduction for each call beyond MIN_CALLS
-OUTCOMES = ("drawn", "expected")
+OUTCOMES = ("expected", "drawn")
 # Deductions are small compared with the 0.9 between wrong and right, so faults never outweigh the outcome.
 REPEATED_CALL, FAILED_CALL, OUTSIDE_RANGE, UNGROUNDED_CLAIM = 0.05, 0.05, 0.1, 0.05
 MAX_DEDUCTION = 0.3
 
 
-def calculate_reward(trace: Trajectory | dict, outcome: str = "drawn", call_price: float = CALL_PRICE) -> float:
+def calculate_reward(trace: Trajectory | dict, outcome: str = "expected", call_price: float = CALL_PRICE) -> float:
     """The reward in [-1, 1] of a trajectory, or of a dict with these keys.
 
     Keys: `final_recommendation_parsed` (an object with `recommendation`, a plain string, or None), `tools_used` (list
