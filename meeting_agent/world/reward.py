@@ -16,7 +16,7 @@
 | fewer than two calls, or more than five | 0.10 |
 | all together | 0.30 at most |
 
-Right is who recommends what happened (`--outcome drawn`), or what was likelier (`--outcome expected`).
+Right is who recommends what was likelier (`--outcome expected`), or what happened (`--outcome drawn`).
 """
 
 from __future__ import annotations
