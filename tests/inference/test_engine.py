@@ -91,7 +91,7 @@ def test_a_number_that_the_prompt_has_opened_is_an_expectation_too(engine, promp
 
 
 def test_a_text_may_end_at_its_number(engine, prompts):
-    whole, cut = (engine.generate([Request(p, 24, ends_at_number=ends) for p in prompts[:6]]) for ends in (False, True))
-    for one, other in zip(whole, cut, strict=True):
-        assert one.text.startswith(other.text)
-        assert len(other.text) == len(PREDICTION_OPENING) + 2 < len(one.text)
+    opened = [prompt + PREDICTION_OPENING for prompt in prompts[:6]]
+    whole, cut = (engine.generate([Request(p, 24, ends_at_number=ends) for p in opened]) for ends in (False, True))
+    assert [c.text for c in cut] == [c.text[:2] for c in whole]
+    assert all(len(c.text) > 2 for c in whole)
