@@ -15,8 +15,15 @@ from data_classes import Meeting, Scenario, TrainingRow, Trajectory
 from meeting_agent.agent.environment import Predict, Tool
 from meeting_agent.agent.tool_calls import no_prediction
 from meeting_agent.base.corpus import sample_short
-from meeting_agent.base.dialogues import dialogue_chat
+from meeting_agent.base.dialogues import (
+    NEXT_THOUGHTS,
+    OPENING_THOUGHTS,
+    WHAT_TOOLS_SHOW,
+    dialogue_chat,
+    observation,
+)
 from meeting_agent.base.questions import reading_question
+from meeting_agent.inference.digits import PREDICTION_OPENING
 from meeting_agent.world import ceilings, counterfactuals, error_patterns, past_meetings, reward, scenarios, visible
 from meeting_agent.world.descriptions import PersonDescriptor
 from meeting_agent.world.outcome import Facts, physics
@@ -36,7 +43,6 @@ class Conference:
     main_scores: Mapping[str, str] = MAIN_SCORES
     call_range = (reward.MIN_CALLS, reward.MAX_CALLS)
     tool_labels: Mapping[str, str] = TOOL_LABELS
-    closing_words = '{"probability": 0.'
     ceiling_tools: Mapping[str, tuple[str, ...]] = ceilings.VIEWS
 
     def __init__(
@@ -115,6 +121,14 @@ class Conference:
         return reward.calculate_reward(trajectory, self.outcome, self.call_price)
 
     # ------------------------------------------------------------------------- phase 3
+
+    def forced_words(self, results: Sequence[tuple[str, Mapping[str, Any]]], following: str | None) -> str:
+        """As in the corpus: what the last result says, and what comes next."""
+        seen = [observation(tool, dict(result)) for tool, result in results[-1:] if MAIN_SCORES.get(tool) in result]
+        if following is None:
+            return ". ".join([*seen, PREDICTION_OPENING])
+        thoughts = NEXT_THOUGHTS if results else OPENING_THOUGHTS
+        return ". ".join([*seen, thoughts[0].format(what=WHAT_TOOLS_SHOW.get(following, following))])
 
     def dialogues(self, rng: random.Random) -> Iterator[list[dict]]:
         """Dialogues of the embedded base's corpus with many failed calls and many scores near 0 and 1.

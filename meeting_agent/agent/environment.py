@@ -25,7 +25,6 @@ class Environment(Protocol):
     main_scores: Mapping[str, str]  # tool -> the field of its result that counts for or against
     call_range: tuple[int, int]  # minimum and maximum number of tool calls in a good trajectory
     tool_labels: Mapping[str, str]  # tool -> its label in the report
-    closing_words: str  # how the agents' last turn begins, cut where their tokens are; no calls come after them
     ceiling_tools: Mapping[str, tuple[str, ...]]  # ceiling of `ceilings` -> the tools that its predictor asks
 
     @property
@@ -64,6 +63,13 @@ class Environment(Protocol):
         """The reward of a trajectory, in [-1, 1]."""
 
     # -- phase 3
+
+    def forced_words(self, results: Sequence[tuple[str, Mapping[str, Any]]], following: str | None) -> str:
+        """What an agent writes after these (tool, result) and before it calls the tool `following`.
+
+        Without `following`: how its last turn begins, up to a place between two tokens; no call comes after it. Agents
+        that are made to call certain tools must write as they do when they choose.
+        """
 
     def dialogues(self, rng: Random) -> Iterator[list[dict]]:
         """An endless stream of tool dialogues whose final answers hold claims; may be empty.
