@@ -23,7 +23,6 @@ from meeting_agent.base.dialogues import (
     observation,
 )
 from meeting_agent.base.questions import reading_question
-from meeting_agent.inference.digits import PREDICTION_OPENING
 from meeting_agent.world import ceilings, counterfactuals, error_patterns, past_meetings, reward, scenarios, visible
 from meeting_agent.world.descriptions import PersonDescriptor
 from meeting_agent.world.outcome import Facts, physics
@@ -126,7 +125,7 @@ class Conference:
         """As in the corpus: what the last result says, and what comes next."""
         seen = [observation(tool, dict(result)) for tool, result in results[-1:] if MAIN_SCORES.get(tool) in result]
         if following is None:
-            return ". ".join([*seen, PREDICTION_OPENING])
+            return ". ".join([*seen, '{"probability": 0.'])
         thoughts = NEXT_THOUGHTS if results else OPENING_THOUGHTS
         return ". ".join([*seen, thoughts[0].format(what=WHAT_TOOLS_SHOW.get(following, following))])
 
