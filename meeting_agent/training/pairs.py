@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Protocol
 
 from data_classes import PreferencePair, Trajectory
@@ -136,7 +135,7 @@ def same_prompt_pairs(
 def with_shuffled_rewards(group: list[RolloutSummary], rng: random.Random) -> list[RolloutSummary]:
     """The same rollouts, whose rewards have changed places at random."""
     rewards = rng.sample([one.reward for one in group], len(group))
-    return [replace(one, reward=reward) for one, reward in zip(group, rewards, strict=True)]
+    return [one._replace(reward=reward) for one, reward in zip(group, rewards, strict=True)]
 
 
 def of_call_gap(

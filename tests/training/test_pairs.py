@@ -1,5 +1,6 @@
 """Which rollouts are set against each other, and which claims are made up."""
 
+import random
 from collections import Counter
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from meeting_agent.agent.summary import summarize
 from meeting_agent.agent.trajectory_file import TraceFile
 from meeting_agent.conference import Conference
 from meeting_agent.training.made_up_claims import dialogue_pairs, made_up_claim_pairs
-from meeting_agent.training.pairs import of_call_gap, same_prompt_pairs, tool_advantages
+from meeting_agent.training.pairs import of_call_gap, same_prompt_pairs, tool_advantages, with_shuffled_rewards
 from tests.records import rollout
 
 
@@ -107,6 +108,28 @@ def test_with_the_same_tools_only_faults_tell():
     )
     assert len(found) == 20
     assert {(chosen.id[-1], rejected.id[-1]) for chosen, rejected in found} == {("0", "1")}
+
+
+def test_shuffled_rewards_change_places_within_a_prompt():
+    group = [summary(name, reward, "YES", ["x"]) for name, reward in zip("abcd", (1.0, 0.1, 0.98, 0.08), strict=True)]
+    shuffled = with_shuffled_rewards(group, random.Random(0))
+    assert [one.id for one in shuffled] == [one.id for one in group]
+    assert sorted(one.reward for one in shuffled) == sorted(one.reward for one in group)
+    assert [one.reward for one in shuffled] != [one.reward for one in group]
+
+
+def test_shuffled_pairs_know_nothing_of_the_rewards():
+    """Without shuffling the right rollout of every prompt is chosen, with it as often the wrong one."""
+    traces = [
+        trajectory(i, f"s{i // 2}", 1.0 if i % 2 else 0.1, "YES" if (i // 2) % 2 else "NO", ("x", "y")[: 1 + i % 2])
+        for i in range(400)
+    ]
+    rules = {"min_gap": 0.05, "min_chosen": 0.9, "min_advantage_gap": -4.0, "call_gap": 0.0}
+    rules |= {"max_uses": 4, "max_pairs": 1000, "seed": 1}
+    right = {t.id for t in traces if t.reward == 1.0}
+    assert all(chosen.id in right for chosen, _ in same_prompt_pairs(traces, **rules))
+    found = same_prompt_pairs(traces, **rules, shuffled=True)
+    assert 0.35 < sum(chosen.id in right for chosen, _ in found) / len(found) < 0.65
 
 
 def test_advantages_are_of_the_tools_not_of_easy_prompts():
