@@ -27,12 +27,13 @@ from meeting_agent.base.corpus import dialogue_share, sample_short
 from meeting_agent.base.dialogues import dialogue_chat
 from meeting_agent.base.muon import Muon
 from meeting_agent.base.tokenizer import train_tokenizer
+from meeting_agent.common.hardware import trains_in_bfloat16
 from meeting_agent.common.machine import machine
 from meeting_agent.common.outputs import Output
 from meeting_agent.common.settings import output_path, parse_settings, run_script, setting
 from meeting_agent.world.tools import tool_schemas
 
-ROWS, ROW_TOKENS = 4, 480  # of a step; the longest dialogue fits into a row
+ROWS, ROW_TOKENS = 3, 640  # of a step; the longest dialogue fits into a row
 MISSES = 16  # documents that fit nowhere before a batch counts as full
 DIGIT_WEIGHT = 20.0
 
@@ -81,21 +82,34 @@ class Encoder:
         self.digits = [vocabulary[str(d)] for d in range(10)]
         self.digit_of = {token: d for d, token in enumerate(self.digits)}
         self.point = vocabulary["."]
+        pieces = {index: tokenizer.decode([index]) for index in range(len(vocabulary))}
+        self.is_about = {index for index, piece in pieces.items() if piece.rstrip().endswith("about")}
+        self.is_space = {index for index, piece in pieces.items() if piece.isspace()}
 
     def encode(self, chat: list[dict]) -> tuple[list[int], list[int], list[float]]:
-        """Token ids, 1 where the model wrote the token, and the fraction that begins there (-1 elsewhere)."""
+        """Token ids, 1 where the model wrote the token, and the number in [0, 1] that begins there (-1 elsewhere)."""
         tools = self.tools if chat[0]["role"] == "system" else None
         out = self.tokenizer.apply_chat_template(chat, tools=tools, return_dict=True, return_assistant_tokens_mask=True)
         ids: list[int] = out["input_ids"]
         own: list[int] = out["assistant_masks"]
-        values = [-1.0] * len(ids)
-        zero = self.digits[0]
-        for i in range(2, len(ids) - 1):
-            if own[i] and ids[i - 1] == self.point and ids[i - 2] == zero:
-                first, second = self.digit_of.get(ids[i]), self.digit_of.get(ids[i + 1])
-                if first is not None and second is not None:
-                    values[i] = (10 * first + second) / 100
-        return ids, own, values
+        return ids, own, [self.number_at(ids, i) if own[i] else -1.0 for i in range(len(ids))]
+
+    def number_at(self, ids: list[int], i: int) -> float:
+        """The number in [0, 1] whose first free digit stands at `i`: of "0.73" the 7, of the ratings 7.1 and "about 7"
+        the 7. -1 if none begins there."""
+        first = self.digit_of.get(ids[i])
+        if first is None or not 2 <= i < len(ids) - 2:
+            return -1.0
+        after, second = ids[i + 1], self.digit_of.get(ids[i + 2])
+        if ids[i - 1] == self.point and ids[i - 2] == self.digits[0] and after in self.digit_of:
+            return (10 * first + self.digit_of[after]) / 100
+        before = ids[i - 1] if ids[i - 1] not in self.is_space else ids[i - 2]
+        if before in self.is_about:
+            return first / 10 + 0.045
+        is_rating = after == self.point and second is not None and ids[i - 1] not in (self.point, *self.digits)
+        if is_rating and (i + 3 >= len(ids) or ids[i + 3] not in self.digit_of):
+            return (10 * first + second) / 100
+        return -1.0
 
 
 def pack_step(encoder: Encoder, step: int, progress: float) -> dict[str, torch.Tensor]:
@@ -141,20 +155,26 @@ def losses(body, head, batch: dict[str, torch.Tensor], digits: torch.Tensor) -> 
     document = batch["document"]
     causal = torch.ones(ROW_TOKENS, ROW_TOKENS, dtype=torch.bool, device=document.device).tril()
     mask = ((document[:, :, None] == document[:, None, :]) & causal)[:, None]
-    hidden = body(
-        input_ids=batch["ids"],
-        attention_mask={"full_attention": mask},
-        position_ids=batch["position"],
-        use_cache=False,
-    ).last_hidden_state
     own = batch["own"]
-    logits = head(hidden[own]).float()
+    with torch.autocast(document.device.type, torch.bfloat16, enabled=in_bfloat16()):
+        hidden = body(
+            input_ids=batch["ids"],
+            attention_mask={"full_attention": mask},
+            position_ids=batch["position"],
+            use_cache=False,
+        ).last_hidden_state
+        logits = head(hidden[own]).float()
     cross_entropy = torch.nn.functional.cross_entropy(logits, batch["ids"].roll(-1, dims=1)[own])
     values = batch["value"][own]
     marked = values >= 0
     steps = torch.arange(10, device=logits.device) / 10 + 0.045
     expected = (logits[marked][:, digits].softmax(-1) * steps).sum(-1)
     return cross_entropy, ((expected - values[marked]) ** 2).mean()
+
+
+def in_bfloat16() -> bool:
+    """Whether matrix products are faster in bfloat16; weights and optimizer stay in float32."""
+    return trains_in_bfloat16(False, False, False, pays_on_cpu=True)
 
 
 def schedule(progress: float) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from meeting_agent.base.questions import Chat, number, random_pair
 from meeting_agent.base.readings import READINGS, Pair, energy_reading, engagement_reading, shared_interests
+from meeting_agent.base.summary import Rating, compared
 from meeting_agent.common.text import listed
 from meeting_agent.world.descriptions import Description
 from meeting_agent.world.people import (
@@ -21,7 +22,7 @@ from meeting_agent.world.people import (
 MATCHES = {
     "need of A": ("seeking", "offering"),
     "need of B": ("offering", "seeking"),
-    "needs": ("seeking", "seeking"),
+    "one need": ("seeking", "seeking"),
     "interests": ("interests", "interests"),
 }
 PHRASE_TOPICS = ("energy", "engagement", "meetings", "introversion", "chronotype", "interests", "seeking", "offering")
@@ -141,13 +142,14 @@ def stated(
     return Description(" ".join(sentences), tuple(interests), seeking, tuple(offering), None, None, None, None, None)
 
 
-def arithmetic_chat(rng: random.Random) -> Chat:
+def compare_chat(rng: random.Random) -> Chat:
+    """Compares ratings: the lower one and the difference, of measured ratings and of estimates."""
     chat = []
     for _ in range(rng.randint(3, 6)):
-        values = [number(rng.random()) for _ in range(rng.randint(2, 4))]
-        mean = number(sum(map(float, values)) / len(values))
+        measured = rng.random() < 0.6
+        a, b = (Rating(round(rng.uniform(0, 9.9), 1) if measured else float(rng.randint(0, 9)), measured) for _ in "ab")
         chat += [
-            {"role": "user", "content": f"Mean of {', '.join(values)}?"},
-            {"role": "assistant", "content": mean},
+            {"role": "user", "content": f"Compare {a} and {b}."},
+            {"role": "assistant", "content": f"{a}, {b}, {compared(a, b)}."},
         ]
     return chat

@@ -1,14 +1,24 @@
-"""Questions about two complete descriptions: readings, means of readings, and words to find in the text."""
+"""Questions about two complete descriptions: readings, what counts, a summary, and words to find in the text."""
 
 from __future__ import annotations
 
 import random
 
 from data_classes import TimeSlot
-from meeting_agent.base.readings import PAIR_READINGS, READINGS, Pair, energy_reading, shared_interests
+from meeting_agent.base.readings import (
+    BASIC_READINGS,
+    DERIVED_READINGS,
+    READINGS,
+    Pair,
+    Reading,
+    energy_reading,
+    shared_interests,
+)
+from meeting_agent.base.summary import Known, in_sum, stated
+from meeting_agent.base.what_counts import WhatCounts
 from meeting_agent.world.descriptions import PersonDescriptor
 from meeting_agent.world.people import phrases, random_person
-from meeting_agent.world.prompts import pair_context
+from meeting_agent.world.prompts import PREDICTION_QUESTION, pair_context
 
 Chat = list[dict]
 
@@ -42,24 +52,42 @@ def ask_reading(rng: random.Random, pair: Pair, name: str | None = None) -> tupl
     return reading_question(name), f'{{"score": {number(READINGS[name](pair))}}}'
 
 
-def ask_list(rng: random.Random, pair: Pair) -> tuple[str, str]:
-    chosen = rng.sample(list(READINGS), rng.randint(5, 12))
-    answer = ", ".join(f'"{name}": {number(READINGS[name](pair))}' for name in chosen)
-    return "Rate this pair. Respond with JSON.", f"{{{answer}}}"
+def ask_basics(rng: random.Random, pair: Pair) -> tuple[str, str]:
+    return "Rate this pair. Respond with JSON.", rated(rng, pair, BASIC_READINGS, rng.randint(4, 9))
 
 
-def ask_means(rng: random.Random, pair: Pair) -> tuple[str, str]:
-    """Asks for means of readings. The answer never states the readings, so the model must take them from the text."""
-    parts = [rng.sample(PAIR_READINGS, rng.choice((2, 3, 4, 4))) for _ in range(rng.randint(1, 7))]
-    means = [sum(READINGS[name](pair) for name in chosen) / len(chosen) for chosen in parts]
-    answer = ", ".join(f'"{"+".join(chosen)}": {number(m)}' for chosen, m in zip(parts, means, strict=True))
-    return "Rate the means. Respond with JSON.", f"{{{answer}}}"
+def ask_derived(rng: random.Random, pair: Pair) -> tuple[str, str]:
+    return "Rate them together. Respond with JSON.", rated(rng, pair, DERIVED_READINGS, rng.randint(4, 10))
 
 
-def ask_standout(rng: random.Random, pair: Pair) -> tuple[str, str]:
-    chosen = rng.sample(PAIR_READINGS, rng.randint(2, 4))
-    answer = max(chosen, key=lambda name: abs(READINGS[name](pair) - 0.5))
-    return f"What stands out most: {', '.join(chosen)}? {ANSWER_FORMAT}", f'{{"answer": "{answer}"}}'
+def rated(rng: random.Random, pair: Pair, readings: dict[str, Reading], count: int) -> str:
+    """JSON with `count` of these readings, in random order."""
+    chosen = rng.sample(list(readings), min(count, len(readings)))
+    found = ", ".join(f'"{name}": {number(readings[name](pair))}' for name in chosen)
+    return f"{{{found}}}"
+
+
+def ask_weighed(rng: random.Random, pair: Pair) -> tuple[str, str]:
+    """Asks phase 1's question with what counts. The readings are never written, so they come from the text."""
+    counts = WhatCounts.draw(rng)
+    values = {name: READINGS[name](pair) for name in counts.signs}
+    reason = counts.by_weight(values)[0]
+    answer = f'{{"probability": {number(counts.probability(values))}, "reason": "{reason}"}}'
+    return f"{counts.line}\n{PREDICTION_QUESTION}", answer
+
+
+def ask_reason(rng: random.Random, pair: Pair) -> tuple[str, str]:
+    counts = WhatCounts.draw(rng)
+    ordered = counts.by_weight({name: READINGS[name](pair) for name in counts.signs})
+    return f"{counts.line} What decides most? {ANSWER_FORMAT}", f'{{"answer": "{ordered[0]}"}}'
+
+
+def ask_stated(rng: random.Random, pair: Pair) -> tuple[str, str]:
+    return "What do the texts state?", stated(pair)
+
+
+def ask_summary(rng: random.Random, pair: Pair) -> tuple[str, str]:
+    return "Sum it up.", in_sum(Known(pair))
 
 
 def ask_words(rng: random.Random, pair: Pair) -> tuple[str, str]:
@@ -81,9 +109,12 @@ def ask_words(rng: random.Random, pair: Pair) -> tuple[str, str]:
 
 QUESTIONS = {
     "reading": ask_reading,
-    "list": ask_list,
-    "means": ask_means,
-    "standout": ask_standout,
+    "basics": ask_basics,
+    "derived": ask_derived,
+    "weighed": ask_weighed,
+    "decides": ask_reason,
+    "stated": ask_stated,
+    "summary": ask_summary,
     "words": ask_words,
 }
 
@@ -101,6 +132,6 @@ def question_chat(rng: random.Random, skills: list[str]) -> Chat:
 
 
 def pair_chat(rng: random.Random, first: str) -> Chat:
-    """Asks one to three questions about a pair. For means that come first, no earlier answer can be copied."""
-    more = rng.choices(("reading", "list", "standout", "words"), (2, 2, 1, 1), k=rng.randint(0, 2))
+    """Asks one to three questions about a pair, the first of them of the kind `first`."""
+    more = rng.choices(("reading", "basics", "derived", "words", "stated"), k=rng.choice((0, 0, 1, 2)))
     return question_chat(rng, [first, *more])

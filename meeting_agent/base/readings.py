@@ -1,7 +1,8 @@
-"""Readings: numbers in [0, 1] that an attentive reader would estimate from two descriptions. None is an outcome."""
+"""Readings: numbers in [0, 1] that an attentive reader takes from two descriptions. None says what helps a meeting."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from data_classes import Person, TimeSlot
@@ -12,23 +13,17 @@ from meeting_agent.world.descriptions import (
     MEETINGS_PER_LEVEL,
     Description,
 )
-from meeting_agent.world.factors import (
-    ENERGY_OFFSET,
-    ENERGY_PER_DAY,
-    FATIGUE_PER_MEETING,
-    chronotype_shift,
-    interest_overlap,
-    need_fit,
-    seniority_match,
-)
+from meeting_agent.world.energy import ENERGY_OFFSET, ENERGY_PER_DAY, FATIGUE_PER_MEETING, chronotype_shift
 from meeting_agent.world.people import (
     CHRONOTYPES,
     INTERESTS_PER_PERSON,
     MAX_MEETINGS_A_DAY,
     OFFERS_PER_PERSON,
-    all_interests,
     all_needs,
 )
+
+TOP_STEPS = 4  # steps of seniority between the two ends of the career ladder
+MENTORING = "mentorship"
 
 
 @dataclass(frozen=True)
@@ -40,6 +35,11 @@ class Pair:
     said_a: Description
     said_b: Description
     slot: TimeSlot
+
+    @property
+    def seniority_steps(self) -> int:
+        """Steps of seniority between the two, 0 to 4. The roles, which every text names, tell it."""
+        return abs(self.person_a.rung - self.person_b.rung)
 
 
 def _middle(level: int | None, levels: int) -> float:
@@ -65,17 +65,6 @@ def shared_interests(pair: Pair) -> list[str]:
     return sorted(set(pair.said_a.interests) & set(pair.said_b.interests))
 
 
-def interests_reading(pair: Pair) -> float:
-    """Expected topic overlap in [0, 1]: the shared interests in both texts plus an estimate of the unstated ones."""
-    shared = len(shared_interests(pair))
-    named_a, named_b = len(pair.said_a.interests), len(pair.said_b.interests)
-    others = len(all_interests())
-    hidden_a = (INTERESTS_PER_PERSON - named_a) * (INTERESTS_PER_PERSON - shared) / (others - named_a)
-    hidden_b = (INTERESTS_PER_PERSON - named_b) * (named_a - shared) / (others - named_b)
-    more = interest_overlap(min(INTERESTS_PER_PERSON, shared + 1)) - interest_overlap(shared)
-    return interest_overlap(shared) + more * min(1.0, hidden_a + hidden_b)
-
-
 def gets_reading(seeker: Description, giver: Description) -> float:
     """The probability that the giver offers what the seeker looks for."""
     needs = len(all_needs())
@@ -86,25 +75,68 @@ def gets_reading(seeker: Description, giver: Description) -> float:
     return (OFFERS_PER_PERSON - len(giver.offering)) / (needs - len(giver.offering))
 
 
-def needs_reading(pair: Pair) -> float:
-    a, b = gets_reading(pair.said_a, pair.said_b), gets_reading(pair.said_b, pair.said_a)
-    one, both = need_fit(True, False), need_fit(True, True)
-    return one * (a * (1 - b) + b * (1 - a)) + both * a * b
+def seeks_mentoring(pair: Pair) -> bool:
+    return MENTORING in (pair.said_a.seeking, pair.said_b.seeking)
 
 
-# The words of a question -> its reading of a pair.
-READINGS = {
-    "energy of A": lambda p: energy_reading(p.said_a, p.slot),
-    "energy of B": lambda p: energy_reading(p.said_b, p.slot),
-    "engagement of A": lambda p: engagement_reading(p.said_a),
-    "engagement of B": lambda p: engagement_reading(p.said_b),
-    "need of A": lambda p: gets_reading(p.said_a, p.said_b),
-    "need of B": lambda p: gets_reading(p.said_b, p.said_a),
-    "interests": interests_reading,
-    "needs": needs_reading,
-    "seniority": lambda p: seniority_match(p.person_a, p.person_b),
-    "energy": lambda p: (energy_reading(p.said_a, p.slot) + energy_reading(p.said_b, p.slot)) / 2,
-    "engagement": lambda p: (engagement_reading(p.said_a) + engagement_reading(p.said_b)) / 2,
-    "topics": lambda p: (interests_reading(p) + needs_reading(p)) / 2,
+def _energies(pair: Pair) -> tuple[float, float]:
+    return energy_reading(pair.said_a, pair.slot), energy_reading(pair.said_b, pair.slot)
+
+
+def _engagements(pair: Pair) -> tuple[float, float]:
+    return engagement_reading(pair.said_a), engagement_reading(pair.said_b)
+
+
+def _needs(pair: Pair) -> tuple[float, float]:
+    return gets_reading(pair.said_a, pair.said_b), gets_reading(pair.said_b, pair.said_a)
+
+
+def _mean(two: tuple[float, float]) -> float:
+    return sum(two) / 2
+
+
+def _likeness(two: tuple[float, float]) -> float:
+    return 1.0 - abs(two[0] - two[1])
+
+
+Reading = Callable[[Pair], float]
+
+# Words of a question about one person, or about one side of a match -> its reading.
+BASIC_READINGS: dict[str, Reading] = {
+    "energy of A": lambda p: _energies(p)[0],
+    "energy of B": lambda p: _energies(p)[1],
+    "engagement of A": lambda p: _engagements(p)[0],
+    "engagement of B": lambda p: _engagements(p)[1],
+    "need of A": lambda p: _needs(p)[0],
+    "need of B": lambda p: _needs(p)[1],
+    "interests": lambda p: len(shared_interests(p)) / INTERESTS_PER_PERSON,
+    "seniority gap": lambda p: p.seniority_steps / TOP_STEPS,
+    "mentoring": lambda p: float(seeks_mentoring(p)),
 }
-PAIR_READINGS = ("interests", "needs", "energy", "engagement")
+# The same for two people together. Which of them helps a meeting is the physics' business; all forms occur alike.
+DERIVED_READINGS: dict[str, Reading] = {
+    "mean energy": lambda p: _mean(_energies(p)),
+    "lower energy": lambda p: min(_energies(p)),
+    "higher energy": lambda p: max(_energies(p)),
+    "similar energy": lambda p: _likeness(_energies(p)),
+    "mean engagement": lambda p: _mean(_engagements(p)),
+    "lower engagement": lambda p: min(_engagements(p)),
+    "higher engagement": lambda p: max(_engagements(p)),
+    "similar engagement": lambda p: _likeness(_engagements(p)),
+    "some interest": lambda p: float(bool(shared_interests(p))),
+    "one interest": lambda p: float(len(shared_interests(p)) == 1),
+    "needs": lambda p: _mean(_needs(p)),
+    "one need": lambda p: max(_needs(p)),
+    "both needs": lambda p: min(_needs(p)),
+    "mentoring gap": lambda p: seeks_mentoring(p) * p.seniority_steps / TOP_STEPS,
+}
+READINGS = BASIC_READINGS | DERIVED_READINGS
+# Reading of a pair -> the reason that a text about it names. Readings of one person are no reasons.
+FACTORS = {
+    **{f"{form} energy": "energy" for form in ("mean", "lower", "higher", "similar")},
+    **{f"{form} engagement": "engagement" for form in ("mean", "lower", "higher", "similar")},
+    **dict.fromkeys(("interests", "some interest", "one interest"), "interests"),
+    **dict.fromkeys(("needs", "one need", "both needs"), "needs"),
+    **dict.fromkeys(("seniority gap", "mentoring gap"), "seniority"),
+}
+PAIR_READINGS = tuple(FACTORS)

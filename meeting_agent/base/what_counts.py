@@ -1,0 +1,58 @@
+"""What counts in one chat of the corpus: a random choice of readings that speak for or against a meeting.
+
+The chat's own prompt states the choice, and the probability follows it. So the base learns to weigh readings by words
+and learns nothing about what makes a meeting succeed.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import sqrt
+
+from meeting_agent.base.readings import FACTORS, PAIR_READINGS
+
+SMALLEST, LARGEST = 0.01, 0.99
+MOST = 5  # readings that count in one chat
+SIDES = {"For": 1, "Against": -1}
+
+
+@dataclass(frozen=True)
+class WhatCounts:
+    """Readings of a pair -> +1 if it speaks for the meeting, -1 if against it."""
+
+    signs: Mapping[str, int]
+
+    @classmethod
+    def draw(cls, rng: random.Random, readings: Sequence[str] = PAIR_READINGS) -> WhatCounts:
+        """One to five of `readings`, of different factors, each with a random sign."""
+        by_factor: dict[str, list[str]] = {}
+        for name in readings:
+            by_factor.setdefault(factor_of(name), []).append(name)
+        factors = rng.sample(list(by_factor), rng.randint(1, min(MOST, len(by_factor))))
+        return cls({rng.choice(by_factor[factor]): rng.choice((1, 1, -1)) for factor in factors})
+
+    @property
+    def line(self) -> str:
+        """The sentence of the prompt, for example "For: similar energy, one need. Against: seniority gap."."""
+        sides = {side: [name for name, sign in self.signs.items() if sign == way] for side, way in SIDES.items()}
+        return " ".join(f"{side}: {', '.join(names)}." for side, names in sides.items() if names)
+
+    def probability(self, values: Mapping[str, float]) -> float:
+        """The probability in [0.01, 0.99] for values in [0, 1] by reading.
+
+        One half plus the signed distances of all counted values from one half, divided by the root of their number,
+        so that the numbers of chats with many readings spread as widely as those with one.
+        """
+        total = sum(sign * (values[name] - 0.5) for name, sign in self.signs.items())
+        return min(LARGEST, max(SMALLEST, 0.5 + total / sqrt(len(self.signs))))
+
+    def by_weight(self, values: Mapping[str, float]) -> list[str]:
+        """The factors that count, the one furthest from one half first."""
+        names = sorted(self.signs, key=lambda name: -abs(values[name] - 0.5))
+        return [factor_of(name) for name in names]
+
+
+def factor_of(reading: str) -> str:
+    return FACTORS.get(reading, reading)
