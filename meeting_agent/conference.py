@@ -9,6 +9,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from data_classes import Meeting, Scenario, TrainingRow, Trajectory
 from meeting_agent.agent.environment import Predict, Tool
@@ -19,7 +20,7 @@ from meeting_agent.world import ceilings, error_patterns, past_meetings, reward,
 from meeting_agent.world.descriptions import PersonDescriptor
 from meeting_agent.world.outcome import physics
 from meeting_agent.world.prompts import PREDICTION_QUESTION, system_prompt_configurations
-from meeting_agent.world.tools import MAIN_SCORES, TOOL_LABELS, ConferenceTools
+from meeting_agent.world.tools import RATINGS, TOOL_LABELS, ConferenceTools, naive_score
 from meeting_agent.world.training_rows import as_asked, read_training_rows, swap_people
 
 ZERO_LABEL_READINGS = ("topics", "energy", "engagement")  # together they cover all that the base was taught to read
@@ -31,7 +32,7 @@ class Conference:
 
     name = "meeting"
     personas: Mapping[str, str] = system_prompt_configurations
-    main_scores: Mapping[str, str] = MAIN_SCORES
+    ratings: Mapping[str, tuple[str, ...]] = RATINGS
     call_range = (reward.MIN_CALLS, reward.MAX_CALLS)
     tool_labels: Mapping[str, str] = TOOL_LABELS
 
@@ -95,6 +96,9 @@ class Conference:
     def tools(self, scenarios: Sequence[Scenario], predict: Predict) -> list[Tool]:
         people = [p for s in scenarios for p in (s.subject.person_a, s.subject.person_b)]
         return self.toolset({p.name: p for p in people}, predict, self.descriptor).functions
+
+    def naive_score(self, tool: str, result: Mapping[str, Any]) -> float | None:
+        return naive_score(tool, result)
 
     def reward(self, trajectory: Trajectory) -> float:
         return reward.calculate_reward(trajectory)

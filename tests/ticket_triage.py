@@ -30,7 +30,7 @@ TONES = {
     "Thanks for the help.": 0.05,
 }
 FACTS = {"look_up_account": "account", "search_known_faults": "severity"}  # of a ticket, by the tool that tells it
-TOOL_SCORES = {"look_up_account": "account_score", "search_known_faults": "severity_score"}
+RATINGS = {"look_up_account": ("account_score",), "search_known_faults": ("severity_score",)}
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def training_texts() -> Iterator[str]:
 class TicketTriage:
     name = "ticket"
     personas: Mapping[str, str] = PERSONAS
-    main_scores: Mapping[str, str] = TOOL_SCORES
+    ratings: Mapping[str, tuple[str, ...]] = RATINGS
     call_range = (1, 2)
     tool_labels: Mapping[str, str] = {"look_up_account": "account", "search_known_faults": "faults"}
     inputs: dict[str, Path] = {}  # noqa: RUF012
@@ -116,9 +116,9 @@ class TicketTriage:
             result = render_result(tools[name](ticket.name))
             messages.append({"role": "assistant", "content": "I will check.", "tool_calls": calls})
             messages.append({"role": "tool", "tool_call_id": f"call_{i}", "content": result})
-            found.append((TOOL_SCORES[name], round(getattr(ticket, FACTS[name]), 2)))
+            found.append((RATINGS[name][0], round(getattr(ticket, FACTS[name]), 2)))
         p = min(0.99, sum(score for _, score in found) / len(found))
-        said = ", ".join(f"{field} {score:.2f}" for field, score in found)
+        said = ", ".join(f"{field} {score}" for field, score in found)
         answer = f'{{"probability": {p:.2f}, "recommendation": "{"YES" if p > 0.5 else "NO"}", "reasoning": "{said}"}}'
         return [*messages, {"role": "assistant", "content": answer}]
 
@@ -169,6 +169,9 @@ class TicketTriage:
             return {"severity_score": round(find(ticket).severity, 2)}
 
         return [look_up_account, search_known_faults]
+
+    def naive_score(self, tool: str, result: Mapping[str, Any]) -> float | None:
+        return result.get(RATINGS[tool][0])
 
     def reward(self, trajectory: Trajectory) -> float:
         if trajectory.recommendation not in ("YES", "NO"):

@@ -1,11 +1,14 @@
-"""Claims in a final answer, such as `fit_score 0.71`. A claim is grounded if a tool result holds that value."""
+"""Claims in a final answer, such as `energy_a 7.1` or `finds_b no`. A claim is grounded if a tool result holds it."""
 
 from __future__ import annotations
 
 import json
 import re
 
-CLAIM = re.compile(r"\b([a-z_]+) (\d\.\d+)")
+# A field and its value: a number after any name, or yes, no or unknown after a name with an underscore, since prose
+# may say "has no". Groups: field, value.
+NUMBER = r"\d+(?:\.\d+)?"
+CLAIM = re.compile(rf"\b([a-z_]+(?= \d)|[a-z]+_[a-z_]+) ({NUMBER}|(?:yes|no|unknown)\b)")
 UNGROUNDED = "-ungrounded"  # ends the id of a trajectory with a made-up claim
 
 
@@ -23,9 +26,26 @@ def tool_results(messages: list[dict]) -> list[dict]:
     return results
 
 
+def as_known(field: str, value: object) -> tuple[str, str]:
+    """A claim as `known_claims` holds it: numbers with two decimals, however they are written."""
+    written = str(value)
+    return field, f"{float(written):.2f}" if re.fullmatch(NUMBER, written) else written
+
+
 def known_claims(messages: list[dict]) -> set[tuple[str, str]]:
-    """(field, value with two decimals) for every number in the tool results."""
-    return {(k, f"{v:.2f}") for r in tool_results(messages) for k, v in r.items() if isinstance(v, int | float)}
+    """Every claim that the tool results ground, as `as_known` writes it.
+
+    These are the numbers and words in the results, and what follows from two ratings. Fractions in fields `x_a` and
+    `x_b` are ratings of two sides: `lower` is the lower one of them, `apart` the distance between them.
+    """
+    known = set()
+    for result in tool_results(messages):
+        known |= {as_known(field, value) for field, value in result.items() if isinstance(value, int | float | str)}
+        for field, a in result.items():
+            b = result.get(f"{field[:-2]}_b")
+            if field.endswith("_a") and isinstance(a, float) and isinstance(b, float):
+                known |= {as_known("lower", min(a, b)), as_known("apart", abs(a - b))}
+    return known
 
 
 def count_grounded_claims(messages: list[dict]) -> tuple[int, int]:
@@ -44,6 +64,6 @@ def closing_claims(messages: list[dict]) -> list[tuple[str, str]]:
 
 
 def grounded_claims(messages: list[dict]) -> list[tuple[str, str]]:
-    """The claims of `closing_claims` that a tool result holds."""
+    """The claims of `closing_claims` that `known_claims` holds."""
     known = known_claims(messages)
-    return [(field, value) for field, value in closing_claims(messages) if (field, f"{float(value):.2f}") in known]
+    return [claim for claim in closing_claims(messages) if as_known(*claim) in known]

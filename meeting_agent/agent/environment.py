@@ -22,7 +22,7 @@ class Environment(Protocol):
 
     name: str  # one word for a scenario, such as "meeting"
     personas: Mapping[str, str]  # name -> system prompt
-    main_scores: Mapping[str, str]  # tool -> the field of its result that counts for or against
+    ratings: Mapping[str, tuple[str, ...]]  # tool -> the fractions of its result that answers call high or low
     call_range: tuple[int, int]  # minimum and maximum number of tool calls in a good trajectory
     tool_labels: Mapping[str, str]  # tool -> its label in the report
 
@@ -57,6 +57,12 @@ class Environment(Protocol):
 
     def tools(self, scenarios: Sequence[Scenario], predict: Predict) -> list[Tool]:
         """The tools, bound to the subjects of these scenarios. A tool may call `predict`, the phase 1 model."""
+
+    def naive_score(self, tool: str, result: Mapping[str, Any]) -> float | None:
+        """The score in [0, 1] that a reader without experience gives a tool's result; only baselines use it.
+
+        None for an error, and for a tool whose results speak neither for nor against.
+        """
 
     def reward(self, trajectory: Trajectory) -> float:
         """The reward of a trajectory, in [-1, 1]."""

@@ -144,8 +144,5 @@ def _in_words(kind: object) -> str:
 
 
 def render_result(result: object) -> str:
-    """A tool's result as strict JSON, with at least two decimals for every fraction.
-
-    Raises the errors of `strict` if the result cannot be written as JSON.
-    """
-    return re.sub(r"(\d\.\d)(?=[,}\]])", r"\g<1>0", json.dumps(strict(result), ensure_ascii=False, allow_nan=False))
+    """A tool's result as strict JSON. Raises the errors of `strict` if it cannot be written as JSON."""
+    return json.dumps(strict(result), ensure_ascii=False, allow_nan=False)

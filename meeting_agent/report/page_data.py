@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from data_classes import Trajectory
-from meeting_agent.agent.claims import CLAIM, known_claims
+from meeting_agent.agent.claims import CLAIM, as_known, known_claims
 from meeting_agent.common.files import InputError
 
 POLICIES = ("sft", "dpo")  # before and after DPO: the page shows their rollouts side by side
@@ -89,7 +89,6 @@ def closing_pieces(messages: list[dict]) -> list[str | Claim]:
     holders = {known: number for number, m in enumerate(messages[2:]) for known in known_claims([m])}
     answer, pieces, end = messages[-1]["content"], [], 0
     for claim in CLAIM.finditer(answer):
-        field, value = claim.groups()
-        pieces += [answer[end : claim.start()], (claim.group(), holders.get((field, f"{float(value):.2f}")))]
+        pieces += [answer[end : claim.start()], (claim.group(), holders.get(as_known(*claim.groups())))]
         end = claim.end()
     return [piece for piece in [*pieces, answer[end:]] if piece]

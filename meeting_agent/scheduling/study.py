@@ -26,7 +26,7 @@ from meeting_agent.evaluation.statistics import bootstrap_interval
 from meeting_agent.scheduling.calibration import read_calibration
 from meeting_agent.scheduling.matching import Pair, best_matching, best_partners
 from meeting_agent.scheduling.schedule import ScheduleConfig, Scheduler
-from meeting_agent.world.outcome import CHEMISTRY_SD, DEFAULT, Facts
+from meeting_agent.world.outcome import CHEMISTRY_SD, Facts, physics
 from meeting_agent.world.simulator import ConferenceSimulator, conference_seed
 
 FIRST_SEED = 60_000  # these people were not used to evaluate or tune the agents
@@ -95,7 +95,7 @@ def expected_success(people: Sequence[Person], slot: TimeSlot) -> np.ndarray:
     points, weights = np.polynomial.hermite_e.hermegauss(21)
     expected = np.full((len(people), len(people)), np.nan)
     for a, b in itertools.combinations(range(len(people)), 2):
-        known = DEFAULT.logit(Facts.of(people[a], people[b], slot))
+        known = physics(0).logit(Facts.of(people[a], people[b], slot))
         success = expit(known + CHEMISTRY_SD * points)
         expected[a, b] = expected[b, a] = float(success @ weights / weights.sum())
     return expected

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import random
+import re
+import string
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from data_classes import Trajectory
-from meeting_agent.agent.claims import CLAIM, UNGROUNDED, known_claims
+from meeting_agent.agent.claims import CLAIM, UNGROUNDED, as_known, known_claims
 from meeting_agent.agent.environment import Environment
 
+WORDS = ("yes", "no", "unknown")  # values of claims beside numbers
 MADE_UP_CLAIM_COSTS = 0.05  # subtracted reward for a made-up claim in a corpus dialogue, which no environment scores
 
 
@@ -18,7 +21,7 @@ def made_up_claim_pairs(
 ) -> list[tuple[Trajectory, Trajectory]]:
     """At most `count` pairs of a good trajectory and its copy `with_made_up_claim`, half YES and half NO.
 
-    DPO teaches the policy to name the scores that good answers name, even if no tool returned them. A rejected rollout
+    DPO teaches the policy to name the ratings that good answers name, even if no tool returned them. A rejected rollout
     whose only fault is the claim corrects this. Iterates over `trajectories` twice.
     """
     rng = random.Random(seed)
@@ -42,16 +45,20 @@ def good_and_made_up(
     """
     for trajectory in trajectories:
         if trajectory.reward >= min_chosen and trajectory.recommendation in ("YES", "NO"):
-            twin = with_made_up_claim(trajectory, list(environment.main_scores.values()), rng)
+            twin = with_made_up_claim(trajectory, rated_fields(environment), rng)
             if twin is not None:
                 yield trajectory, replace(twin, reward=environment.reward(twin))
 
 
-def with_made_up_claim(trajectory: Trajectory, scores: list[str], rng: random.Random) -> Trajectory | None:
+def rated_fields(environment: Environment) -> list[str]:
+    return [field for fields in environment.ratings.values() for field in fields]
+
+
+def with_made_up_claim(trajectory: Trajectory, ratings: list[str], rng: random.Random) -> Trajectory | None:
     """A copy of the trajectory with one made-up claim in its final JSON. None if the JSON holds no claim.
 
-    With probability 0.5 the claim gets the name of one of `scores` that no tool returned. Otherwise one digit of the
-    claim's value is changed in all assistant turns. Real answers go wrong in these two ways.
+    With probability 0.5 a claim of one of `ratings` gets the name of another that no tool returned. Otherwise the
+    claim's value is misread in all assistant turns. Real answers go wrong in these two ways.
     """
     answer = trajectory.messages[-1]["content"]
     claims = list(CLAIM.finditer(answer, max(0, answer.rfind("{"))))
@@ -61,17 +68,15 @@ def with_made_up_claim(trajectory: Trajectory, scores: list[str], rng: random.Ra
     field, value = claim.groups()
     known = known_claims(trajectory.messages)
     fields = {name for name, _ in known}
-    not_given = [score for score in scores if score not in fields]
-    misread = [v for v in one_digit_off(value) if (field, v) not in known]
+    not_given = [other for other in ratings if field in ratings and other not in fields]
+    misread = [other for other in misreadings(value) if as_known(field, other) not in known]
     messages = list(trajectory.messages)
     if not_given and rng.random() < 0.5:
         said = f"{answer[: claim.start()]}{rng.choice(not_given)} {value}{answer[claim.end() :]}"
         messages[-1] = messages[-1] | {"content": said}
     else:
-        right, wrong = f"{field} {value}", f"{field} {rng.choice(misread)}"
-        messages = [
-            m | {"content": m["content"].replace(right, wrong)} if m["role"] == "assistant" else m for m in messages
-        ]
+        right, wrong = re.compile(rf"\b{field} {re.escape(value)}(?!\.?\d)"), f"{field} {rng.choice(misread)}"
+        messages = [m | {"content": right.sub(wrong, m["content"])} if m["role"] == "assistant" else m for m in messages]
     return replace(trajectory, id=f"{trajectory.id}{UNGROUNDED}", messages=messages)
 
 
@@ -81,12 +86,12 @@ def dialogue_pairs(environment: Environment, count: int, seed: int) -> list[tupl
     Empty if the environment has no dialogues.
     """
     rng = random.Random(f"copying-{seed}")
-    scores = list(environment.main_scores.values())
+    ratings = rated_fields(environment)
     pairs: list[tuple[Trajectory, Trajectory]] = []
     dialogues = environment.dialogues(rng)
     while len(pairs) < count and (messages := next(dialogues, None)):
         dialogue = as_trajectory(f"corpus-{len(pairs)}", messages)
-        if (twin := with_made_up_claim(dialogue, scores, rng)) is not None:
+        if (twin := with_made_up_claim(dialogue, ratings, rng)) is not None:
             pairs.append((dialogue, replace(twin, reward=dialogue.reward - MADE_UP_CLAIM_COSTS)))
     return pairs
 
@@ -113,9 +118,14 @@ def as_trajectory(name: str, messages: list[dict]) -> Trajectory:
     )
 
 
-def one_digit_off(value: str) -> list[str]:
-    """All values in [0, 1) with two decimals that differ from `value` in exactly one digit after the point."""
-    written = f"{float(value):.2f}"  # a served model may write more or fewer digits
-    tenths, hundredths = written[-2], written[-1]
-    others = [f"0.{digit}{hundredths}" for digit in "0123456789"] + [f"0.{tenths}{digit}" for digit in "0123456789"]
-    return [other for other in others if other != written]
+def misreadings(value: str) -> list[str]:
+    """Values that a reader may take for `value`: another word, or a number that differs in exactly one digit.
+
+    The zero before the point of a probability stays, and no whole number begins with a zero.
+    """
+    if value in WORDS:
+        return [word for word in WORDS if word != value]
+    first = 2 if value.startswith("0.") else 0
+    places = [place for place in range(first, len(value)) if value[place] != "."]
+    found = [value[:place] + digit + value[place + 1 :] for place in places for digit in string.digits]
+    return [other for other in found if float(other) != float(value) and not re.match(r"0\d", other)]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from trl.trainer.dpo_trainer import DataCollatorForPreference
 
-from meeting_agent.agent.claims import CLAIM, known_claims, tool_results
+from meeting_agent.agent.claims import CLAIM, as_known, known_claims, tool_results
 from meeting_agent.training.rows import AssistantTokens, assistant_tokens
 
 # The beginning of the final JSON. Its groups are the verdict.
@@ -35,7 +35,7 @@ def preference_token_masks(
     better, worse = (assistant_tokens(tokenizer, prompt + side, tools) for side in (chosen, rejected))
     verdicts = [head.span(part) for head in HEAD.finditer(better.text) for part in (1, 2)]
     known = known_claims(rejected)
-    statements = [(said.span(), said.group(1, 2) in known) for said in STATEMENT.finditer(worse.text)]
+    statements = [(said.span(), as_known(*said.group(1, 2)) in known) for said in STATEMENT.finditer(worse.text)]
     harmless = [span for span, is_grounded in statements if is_grounded] + shared_calls(rejected, chosen, worse)
     too_early = calls_in(rejected) < calls_in(chosen)
     first, end = worse.turns[-1]

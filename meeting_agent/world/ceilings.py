@@ -20,7 +20,7 @@ from meeting_agent.world.descriptions import (
     Description,
     PersonDescriptor,
 )
-from meeting_agent.world.factors import (
+from meeting_agent.world.energy import (
     ENERGY_OFFSET,
     ENERGY_PER_DAY,
     FATIGUE_PER_MEETING,

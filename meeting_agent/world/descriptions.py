@@ -63,11 +63,11 @@ class PersonDescriptor:
         offering = [o for o in person.offering if self._mention(rng, 0.3)]
         rng.shuffle(interests)
         seeking = (person.seeking or None) if self._mention(rng, 0.25) else None
-        energy = level_of(person.energy, ENERGY_LEVELS) if self._mention(rng, 0.2) else None
+        energy = level_of(person.energy, ENERGY_LEVELS) if self._mention(rng, 0.375) else None
         meetings = next(i for i, group in enumerate(MEETINGS_PER_LEVEL) if person.meetings_today in group)
         meetings_level = meetings if self._mention(rng, 0.45) else None
         introversion = level_of(person.introversion, INTROVERSION_LEVELS) if self._mention(rng, 0.6) else None
-        engagement = level_of(person.engagement, ENGAGEMENT_LEVELS) if self._mention(rng, 0.2) else None
+        engagement = level_of(person.engagement, ENGAGEMENT_LEVELS) if self._mention(rng, 0.375) else None
         chronotype = person.chronotype if self._mention(rng, 0.5) else None
 
         # Interests, needs and offers that are not in the vocabulary appear in their own words.

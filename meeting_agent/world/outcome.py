@@ -5,9 +5,10 @@ A meeting succeeds with probability
     sigmoid( sum over factors of (effect_f - its mean over random pairs)  +  offset  +  chemistry )
 
 where chemistry is noise between two people that nobody can observe. A `Physics` holds the effects. Seed 0 is the
-documented default. Any other seed draws weights, signs, forms and the base rate from the ranges below. Descriptions,
-tools, the base's corpus and its tokenizer are the same under every physics. Tools and corpus still use scales of the
-default physics (`factors.py`).
+documented default conference: people of similar energy suit each other, the less engaged of the two decides, one shared
+interest is best, one met need is enough, and a seniority gap hurts unless one of the two seeks mentoring. Any other
+seed draws weights, signs, forms and the base rate from the ranges below. Descriptions, tools, the base's corpus and its
+tokenizer are the same under every physics.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from scipy.special import expit
 
 from data_classes import Person, TimeSlot
 from meeting_agent.common.settings import setting
-from meeting_agent.world.factors import energy_at
+from meeting_agent.world.energy import energy_at
 from meeting_agent.world.people import random_person
 
 CHEMISTRY_SD = 0.42  # in logits
@@ -126,27 +127,29 @@ class Physics:
         return max(effects, key=lambda name: abs(effects[name]))
 
 
-DEFAULT = Physics(
-    seed=0,
-    energy=5.4,
-    energy_form="mean",
-    engagement=5.6,
-    engagement_form="mean",
-    interests=2.6,
-    interest_values=MORE_INTERESTS,
-    needs=2.6,
-    need_values=MORE_NEEDS,
-    seniority=1.4,
-    mentoring=0.0,
-    means={"interests": 0.4983, "needs": 0.448, "energy": 0.5, "engagement": 0.5, "seniority": 0.635, "mentoring": 0.0},
-)
-
-
 @functools.cache
 def physics(seed: int) -> Physics:
-    """The physics of a seed: `DEFAULT` for 0, else drawn from the ranges of this module."""
-    if seed == 0:
-        return DEFAULT
+    """The physics of a seed: the documented default for 0, else drawn from the ranges of this module."""
+    return centred(default_physics(), 0.5) if seed == 0 else drawn_physics(seed)
+
+
+def default_physics() -> Physics:
+    return Physics(
+        seed=0,
+        energy=4.5,
+        energy_form="similarity",
+        engagement=6.0,
+        engagement_form="lower",
+        interests=2.2,
+        interest_values=ONE_INTEREST,
+        needs=2.4,
+        need_values=ONE_NEED,
+        seniority=3.0,
+        mentoring=5.0,
+    )
+
+
+def drawn_physics(seed: int) -> Physics:
     rng = random.Random(f"physics-{seed}")
 
     def signed(low: float, high: float, negative: float = 0.5) -> float:

@@ -19,7 +19,7 @@ from meeting_agent.common.outputs import Output
 from meeting_agent.common.settings import output_path, overwrite_setting, parse_settings, run_script, setting
 from meeting_agent.world import attendees
 from meeting_agent.world import past_meetings as own_meetings
-from meeting_agent.world.outcome import CHEMISTRY_SD, DEFAULT
+from meeting_agent.world.outcome import CHEMISTRY_SD, physics
 from meeting_agent.world.people import (
     CHRONOTYPES,
     MAX_MEETINGS_A_DAY,
@@ -89,7 +89,7 @@ def sample_meetings(rng: random.Random, people: Path, count: int) -> Iterable[li
         if a is b or (frozenset((a, b)), slot) in met:
             continue
         met.add((frozenset((a, b)), slot))
-        p = DEFAULT.probability(a, b, slot, rng.gauss(0.0, CHEMISTRY_SD))
+        p = physics(0).probability(a, b, slot, rng.gauss(0.0, CHEMISTRY_SD))
         yield [a.name, b.name, slot.value, "yes" if rng.random() < p else "no"]
 
 

@@ -1,13 +1,15 @@
 """The conference's tools: four functions that an agent may call. Models read their docstrings as part of the schemas.
 
-The tools look up people in the records of one conference and return facts and partial scores. None of them knows,
-imports or returns the true probability of success. Readings have Gaussian measurement noise that is fixed for a person
-and a slot, so a second call returns the same value.
+The tools look up people in the records of one conference and report facts and measurements in the units that people
+use: ratings out of ten, counts, rungs. They judge nothing. None of them knows, imports or returns the true probability
+of success. Measurements have Gaussian noise that is fixed for a person (and a slot, for energy), so a second call
+returns the same value.
 """
 
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Mapping
 
 from data_classes import Person, TimeSlot
@@ -15,38 +17,44 @@ from meeting_agent.agent import tool_calls
 from meeting_agent.agent.environment import Predict, Tool
 from meeting_agent.agent.tool_calls import ToolError
 from meeting_agent.world.descriptions import PersonDescriptor
-from meeting_agent.world.factors import energy_at, interest_overlap, need_fit, seniority_match
+from meeting_agent.world.energy import energy_at
 from meeting_agent.world.prompts import prediction_prompt, prose
 from meeting_agent.world.slots import named_slot
 
-READING_NOISE_SD = 0.05
-TIRED_BELOW = 0.3
-NEUTRAL_SENIORITY_MATCH = 0.635  # mean over random pairs
-HIGHEST_SCORE = 0.99  # every fraction must start with "0.", as in the training data of small models
+TOP_RATING = 9.9  # ratings lie in 0.0..9.9, so that all have one digit before the point
+RATING_NOISE_SD = 0.5
+LAST_CONTACTS = 10  # how many contacts a count of follow-ups covers
+FOLLOW_UP_NOISE_SD = 1.5  # in contacts
+UNKNOWN = "unknown"
 
 
-def _bounded(score: float) -> float:
-    return min(HIGHEST_SCORE, max(0.0, score))
+def rating_of(value: float, *key: object) -> float:
+    """A measurement of a value in [0, 1] out of ten, with one decimal. The same key gives the same noise."""
+    noise = random.Random(repr(key)).gauss(0.0, RATING_NOISE_SD)
+    return round(min(TOP_RATING, max(0.0, 10 * value + noise)), 1)
 
 
-def _with_noise(value: float, *key: object) -> float:
-    return _bounded(value + random.Random(repr(key)).gauss(0.0, READING_NOISE_SD))
+def energy_rating(person: Person, slot: TimeSlot) -> float:
+    """Measured energy of a person in a slot, in 0.0..9.9."""
+    return rating_of(energy_at(person, slot), "energy", person, slot.value)
 
 
-def noisy_energy(person: Person, slot: TimeSlot) -> float:
-    """Measured energy of a person in a slot, in [0, 0.99]."""
-    return _with_noise(energy_at(person, slot), "energy", person, slot.value)
+def engagement_rating(person: Person) -> float:
+    """Rating of the talks that a person gave, in 0.0..9.9: their engagement with noise."""
+    return rating_of(person.engagement, "engagement", person)
 
 
-def noisy_engagement(person: Person) -> float:
-    """Measured engagement of a person, in [0, 0.99]."""
-    return _with_noise(person.engagement, "engagement", person)
+def follow_ups(person: Person) -> int:
+    """How many of their last ten contacts a person followed up: their engagement with noise, in 0..10."""
+    noise = random.Random(repr(("follow-ups", person))).gauss(0.0, FOLLOW_UP_NOISE_SD)
+    return round(min(LAST_CONTACTS, max(0.0, LAST_CONTACTS * person.engagement + noise)))
 
 
-def compatibility(a: Person, b: Person) -> float:
-    """Mean of interest overlap and need fit of two people, in [0, 1]."""
-    shared = len(set(a.interests) & set(b.interests))
-    return (interest_overlap(shared) + need_fit(a.seeking in b.offering, b.seeking in a.offering)) / 2
+def finds(seeker: Person, giver: Person) -> str:
+    """Whether a person finds what they seek: yes, no, or unknown if they state no need."""
+    if not seeker.seeking:
+        return UNKNOWN
+    return "yes" if seeker.seeking in giver.offering else "no"
 
 
 class ConferenceTools:
@@ -61,6 +69,7 @@ class ConferenceTools:
 
     def __init__(self, attendees: Mapping[str, Person], predict: Predict, descriptor: PersonDescriptor | None = None):
         self.attendees, self.predict, self.descriptor = attendees, predict, descriptor or PersonDescriptor()
+        self.likes = Counter(interest for person in attendees.values() for interest in set(person.interests))
 
     @property
     def functions(self) -> list[Tool]:
@@ -94,7 +103,7 @@ class ConferenceTools:
         return {"probability": round(answer["probability"], 2), "reason": answer["reason"]}
 
     def extract_common_interests_and_topics(self, person_a: str, person_b: str, time_slot: str) -> dict:
-        """Shared interests and whether needs and offers fit.
+        """Shared interests, and who finds what they look for.
 
         Args:
             person_a: Name of the first attendee.
@@ -102,13 +111,19 @@ class ConferenceTools:
             time_slot: The time of the meeting.
         """
         a, b, _ = self.look_up(person_a, person_b, time_slot)
-        shared = sorted(prose(interest) for interest in set(a.interests) & set(b.interests))
-        needs_met = (a.seeking in b.offering) + (b.seeking in a.offering)
-        score = round(_bounded(compatibility(a, b)), 2)
-        return {"compatibility_score": score, "shared_interests": shared, "needs_met": needs_met}
+        shared = set(a.interests) & set(b.interests)
+        rarest = min((self.likes[interest] for interest in shared), default=0)
+        return {
+            "shared": sorted(map(prose, shared)),
+            "one_in": round(len(self.attendees) / rarest) if rarest else 0,
+            "seeks_a": prose(a.seeking) or UNKNOWN,
+            "finds_a": finds(a, b),
+            "seeks_b": prose(b.seeking) or UNKNOWN,
+            "finds_b": finds(b, a),
+        }
 
     def assess_time_slot_fit_and_energy(self, person_a: str, person_b: str, time_slot: str) -> dict:
-        """Energy of both people at that time.
+        """Energy ratings of both people at that time, and their meetings so far.
 
         Args:
             person_a: Name of the first attendee.
@@ -116,17 +131,15 @@ class ConferenceTools:
             time_slot: The time of the meeting.
         """
         a, b, slot = self.look_up(person_a, person_b, time_slot)
-        energy_a, energy_b = noisy_energy(a, slot), noisy_energy(b, slot)
-        tired = [f"person_{who} is tired" for who, e in (("a", energy_a), ("b", energy_b)) if e < TIRED_BELOW]
         return {
-            "fit_score": round((energy_a + energy_b) / 2, 2),
-            "energy_a": round(energy_a, 2),
-            "energy_b": round(energy_b, 2),
-            "red_flags": tired,
+            "energy_a": energy_rating(a, slot),
+            "energy_b": energy_rating(b, slot),
+            "meetings_a": a.meetings_today,
+            "meetings_b": b.meetings_today,
         }
 
     def predict_follow_up_potential(self, person_a: str, person_b: str, time_slot: str) -> dict:
-        """Engagement of both people and the potential of their relationship.
+        """Ratings of their talks, follow-ups of their last ten contacts, and seniority.
 
         Args:
             person_a: Name of the first attendee.
@@ -134,27 +147,43 @@ class ConferenceTools:
             time_slot: The time of the meeting.
         """
         a, b, _ = self.look_up(person_a, person_b, time_slot)
-        engagement_a, engagement_b = noisy_engagement(a), noisy_engagement(b)
-        mean_engagement = (engagement_a + engagement_b) / 2
-        level = seniority_match(a, b) - NEUTRAL_SENIORITY_MATCH
         return {
-            "relationship_potential": round(_bounded(mean_engagement + 0.25 * level), 2),
-            "engagement_a": round(engagement_a, 2),
-            "engagement_b": round(engagement_b, 2),
-            "follow_up_probability": round(engagement_a * engagement_b, 2),
+            "engagement_a": engagement_rating(a),
+            "engagement_b": engagement_rating(b),
+            "follow_ups_a": follow_ups(a),
+            "follow_ups_b": follow_ups(b),
+            "seniority_steps": abs(a.rung - b.rung),
         }
 
 
 # The tools of a conference without attendees, for their schemas and for the course's public interface.
 TOOLS: list[Tool] = ConferenceTools({}, tool_calls.no_prediction).functions
 
-# The field of each tool's result that counts for or against the meeting.
-MAIN_SCORES = {
-    "predict_meeting_success_tool": "probability",
-    "extract_common_interests_and_topics": "compatibility_score",
-    "assess_time_slot_fit_and_energy": "fit_score",
-    "predict_follow_up_potential": "relationship_potential",
+# The fractions of each tool's result, which a reader would call high or low: ratings out of ten, and a probability.
+RATINGS: Mapping[str, tuple[str, ...]] = {
+    "predict_meeting_success_tool": ("probability",),
+    "extract_common_interests_and_topics": (),
+    "assess_time_slot_fit_and_energy": ("energy_a", "energy_b"),
+    "predict_follow_up_potential": ("engagement_a", "engagement_b"),
 }
+
+
+def naive_score(tool: str, result: Mapping) -> float | None:
+    """A score in [0, 1] that a reader without any experience would give; only baselines use it. None for an error.
+
+    It is naive: it knows nothing about what makes a meeting succeed and takes more of everything for better. Topics:
+    the mean of the shared interests, of which two are enough, and of the needs met, where an unknown need counts half.
+    The other tools: the mean of their ratings.
+    """
+    if "error" in result:
+        return None
+    if tool == "extract_common_interests_and_topics":
+        met = [{"yes": 1.0, "no": 0.0}.get(result[field], 0.5) for field in ("finds_a", "finds_b")]
+        return (min(1.0, len(result["shared"]) / 2) + sum(met) / 2) / 2
+    ratings = [result[field] for field in RATINGS.get(tool, ())]
+    top = 1 if tool == "predict_meeting_success_tool" else 10
+    return sum(ratings) / len(ratings) / top if ratings else None
+
 
 # The tools' labels in the report.
 TOOL_LABELS = {

@@ -7,7 +7,7 @@ import pytest
 
 from data_classes import TimeSlot
 from meeting_agent.agent.tool_calls import ToolError, render_result
-from meeting_agent.world.factors import energy_at
+from meeting_agent.world.energy import energy_at
 from meeting_agent.world.people import random_person
 from meeting_agent.world.tools import (
     MAIN_SCORES,

@@ -1,4 +1,4 @@
-"""Factors of a meeting's success that tools can measure: energy, interests, needs, seniority."""
+"""The energy of a person in a slot."""
 
 from __future__ import annotations
 
@@ -26,18 +26,3 @@ def energy_at(person: Person, slot: TimeSlot) -> float:
     shift = chronotype_shift(person.chronotype, slot.part_of_day)
     level = person.energy + shift - fatigue - ENERGY_PER_DAY * (slot.day - 1) + ENERGY_OFFSET
     return min(1.0, max(0.0, level))
-
-
-def interest_overlap(shared: int) -> float:
-    """Topic overlap in [0, 1] from the number of shared interests."""
-    return (0.0, 0.6, 1.0)[min(shared, 2)]
-
-
-def need_fit(a_gets: bool, b_gets: bool) -> float:
-    """How well two people meet each other's needs, in [0, 1]."""
-    return (0.0, 0.6, 1.0)[int(a_gets) + int(b_gets)]
-
-
-def seniority_match(a: Person, b: Person) -> float:
-    """1 for equal seniority, 0 for levels 1 and 5."""
-    return 1.0 - abs(a.rung - b.rung) / 4
