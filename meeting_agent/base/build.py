@@ -33,7 +33,7 @@ from meeting_agent.common.outputs import Output
 from meeting_agent.common.settings import output_path, parse_settings, run_script, setting
 from meeting_agent.world.tools import tool_schemas
 
-ROWS, ROW_TOKENS = 3, 640  # of a step; the longest dialogue fits into a row
+ROWS, ROW_TOKENS = 4, 512  # of a step; the longest dialogue fits into a row
 MISSES = 16  # documents that fit nowhere before a batch counts as full
 DIGIT_WEIGHT = 20.0
 

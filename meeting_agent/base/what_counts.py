@@ -14,7 +14,9 @@ from math import sqrt
 from meeting_agent.base.readings import FACTORS, PAIR_READINGS
 
 SMALLEST, LARGEST = 0.01, 0.99
-MOST = 5  # readings that count in one chat
+MOST = 5  # readings of a short list
+LONG_LISTS = 0.2  # share of chats where more readings than that count
+SHARES_AGAINST = (0.0, 0.0, 0.5, 0.5, 1.0)  # of the readings of a chat
 SIDES = {"For": 1, "Against": -1}
 
 
@@ -26,12 +28,17 @@ class WhatCounts:
 
     @classmethod
     def draw(cls, rng: random.Random, readings: Sequence[str] = PAIR_READINGS) -> WhatCounts:
-        """One to five of `readings`, of different factors, each with a random sign."""
-        by_factor: dict[str, list[str]] = {}
-        for name in readings:
-            by_factor.setdefault(factor_of(name), []).append(name)
-        factors = rng.sample(list(by_factor), rng.randint(1, min(MOST, len(by_factor))))
-        return cls({rng.choice(by_factor[factor]): rng.choice((1, 1, -1)) for factor in factors})
+        """Some of `readings` with random signs: mostly one to five of different factors, sometimes many of any."""
+        if rng.random() < LONG_LISTS:
+            chosen = rng.sample(list(readings), rng.randint(MOST + 1, len(readings)))
+        else:
+            by_factor: dict[str, list[str]] = {}
+            for name in readings:
+                by_factor.setdefault(factor_of(name), []).append(name)
+            factors = rng.sample(list(by_factor), rng.randint(1, min(MOST, len(by_factor))))
+            chosen = [rng.choice(by_factor[factor]) for factor in factors]
+        against = rng.choice(SHARES_AGAINST)
+        return cls({name: -1 if rng.random() < against else 1 for name in chosen})
 
     @property
     def line(self) -> str:
