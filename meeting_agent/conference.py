@@ -12,18 +12,22 @@ from pathlib import Path
 from typing import Any
 
 from data_classes import Meeting, Scenario, TrainingRow, Trajectory
-from meeting_agent.agent.environment import Predict, Tool
+from meeting_agent.agent.answers import get_true_outcome
+from meeting_agent.agent.environment import AgentForm, Predict, Tool
 from meeting_agent.base.corpus import sample_short
-from meeting_agent.base.dialogues import dialogue_chat
+from meeting_agent.base.dialogues import dialogue_chat, main_factor
 from meeting_agent.base.questions import reading_question
+from meeting_agent.base.summary import SUMMARY_OPENING
 from meeting_agent.world import ceilings, error_patterns, past_meetings, reward, scenarios, visible
 from meeting_agent.world.descriptions import PersonDescriptor
 from meeting_agent.world.outcome import physics
-from meeting_agent.world.prompts import PREDICTION_QUESTION, system_prompt_configurations
+from meeting_agent.world.people import phrases
+from meeting_agent.world.prompts import PREDICTION_QUESTION, scenario_prompt, system_prompt_configurations
+from meeting_agent.world.slots import named_slot
 from meeting_agent.world.tools import RATINGS, TOOL_LABELS, ConferenceTools, naive_score
-from meeting_agent.world.training_rows import as_asked, read_training_rows, swap_people
+from meeting_agent.world.training_rows import as_asked, in_parts, read_training_rows, swap_people
 
-ZERO_LABEL_READINGS = ("topics", "energy", "engagement")  # together they cover all that the base was taught to read
+ZERO_LABEL_READINGS = ("interests", "needs", "mean energy", "mean engagement")  # what people would ask first
 FAILING_CALLS = 0.25  # share of failing calls in the dialogues that get a made-up claim
 
 
@@ -62,11 +66,32 @@ class Conference:
         """The prompt, and the prompt with the two people swapped: the order of a pair does not matter."""
         return [input_text, swap_people(input_text)]
 
-    def rehearsals(self, count: int, seed: int) -> Iterator[tuple[list[dict], bool]]:
-        """Chats of the embedded base's own corpus. Half of them are tool dialogues.
+    def as_agent(self, row: TrainingRow) -> AgentForm | None:
+        """The row with names and a persona, both drawn by its text, and an answer that opens with a summary."""
+        if (parts := in_parts(row.input_text)) is None:
+            return None
+        rng = random.Random(f"agent-{row.input_text}")
+        names = phrases()["names"]
+        a, b = (f"{rng.choice(names['first'])} {rng.choice(names['last'])}" for _ in "ab")
+        said_a, said_b, tail = parts
+        try:
+            slot = named_slot(tail.partition("\n")[0])
+        except ValueError:
+            return None
+        persona = rng.choice(list(system_prompt_configurations.values()))
+        question = scenario_prompt(a, said_a, b, said_b, slot)
+        verdict = get_true_outcome(row.target_probability)
+        number = f"{min(0.99, max(0.01, row.target_probability)):.2f}"
+        return AgentForm(
+            [{"role": "system", "content": persona}, {"role": "user", "content": question}],
+            SUMMARY_OPENING,
+            f'{{"probability": {number}, "recommendation": "{verdict}", "reasoning": "{main_factor(row.target_reason)}',
+        )
 
-        Their tool results are random, and their answers are readings of a text or means of numbers. They contain no
-        outcome. But in the default world such a mean is close to the best decision (docs/engineer.md, "Limits").
+    def rehearsals(self, count: int, seed: int) -> Iterator[tuple[list[dict], bool]]:
+        """Chats of the embedded base's own corpus. Half of them are tool dialogues with random results.
+
+        Their answers follow what their own prompts say counts. They contain no outcome.
         """
         rng = random.Random(f"rehearsal-{seed}")
         for _ in range(count // 2):
@@ -106,13 +131,13 @@ class Conference:
     # ------------------------------------------------------------------------- phase 3
 
     def dialogues(self, rng: random.Random) -> Iterator[list[dict]]:
-        """Dialogues of the embedded base's corpus with many failed calls and many scores near 0 and 1.
+        """Dialogues of the embedded base's corpus with many failed calls, which rollouts rarely contain.
 
-        Rollouts rarely contain these, and agents misquote them after DPO. Tool results are random, so the dialogues
-        teach nothing about which tool to call.
+        Agents misquote results after DPO without them. Tool results are random, so the dialogues teach nothing about
+        which tool to call.
         """
         while True:
-            yield dialogue_chat(rng, lambda: rng.random() ** rng.choice((0.25, 1, 4)), FAILING_CALLS)
+            yield dialogue_chat(rng, FAILING_CALLS)
 
     def ceilings(self, scenarios: Sequence[Scenario]) -> dict[str, float]:
         """Ceilings by Monte Carlo over the hidden attributes.

@@ -7,6 +7,7 @@ environment, and the tests use a second one. Environments have no global state, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any, Protocol
@@ -15,6 +16,15 @@ from data_classes import Scenario, TrainingRow, Trajectory
 
 Tool = Callable[..., Any]  # a function whose schema is made from its type hints and its Google-style docstring
 Predict = Callable[[str], dict]  # prediction prompt -> {"probability", "reason"}
+
+
+@dataclass(frozen=True)
+class AgentForm:
+    """A training row in the form of an agent's final answer."""
+
+    messages: list[dict]  # system prompt and question, in OpenAI's chat format
+    opening: str  # how the agent's turn begins; the model goes on up to its answer
+    answer: str  # the final JSON up to the words that name the label's reason
 
 
 class Environment(Protocol):
@@ -40,6 +50,9 @@ class Environment(Protocol):
 
     def variants(self, input_text: str) -> list[str]:
         """Other wordings of the same question that must have the same answer, `input_text` included."""
+
+    def as_agent(self, row: TrainingRow) -> AgentForm | None:
+        """The row as an agent's last turn. None if its text has no such form."""
 
     def rehearsals(self, count: int, seed: int) -> Iterator[tuple[list[dict], bool]]:
         """`count` pairs (messages, whether tools are offered) that keep a base's abilities (experience replay)."""

@@ -166,7 +166,12 @@ def final_answer(known: Known, counts: WhatCounts) -> str:
     recommendation = "YES" if float(probability) > 0.5 else "NO"
     facts = known.facts()
     first, *others = counts.by_weight(values)
-    reasoning = f"Mainly {first}: {facts[first]}."
+    reasoning = f"{main_factor(first)} {facts[first]}."
     if others:
         reasoning += f" Also {others[0]}: {facts[others[0]]}."
     return f'{{"probability": {probability}, "recommendation": "{recommendation}", "reasoning": "{reasoning}"}}'
+
+
+def main_factor(factor: str) -> str:
+    """How the reasoning of a final answer begins."""
+    return f"Mainly {factor}:"

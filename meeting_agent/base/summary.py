@@ -24,6 +24,7 @@ from meeting_agent.world.people import INTERESTS_PER_PERSON
 LEVELS = ("very low", "low", "medium", "high", "very high")
 UNKNOWN = "unknown"
 MIDDLE = 5.0
+SUMMARY_OPENING = "In sum:"
 PREDICTION = "prediction"  # the factor that the phase 1 model's own answer is
 
 
@@ -152,7 +153,7 @@ def compared(a: Rating, b: Rating) -> str:
 
 def in_sum(known: Known) -> str:
     """The sentence before every final answer: all facts, in one order."""
-    return f"In sum: {'; '.join(known.facts().values())}."
+    return f"{SUMMARY_OPENING} {'; '.join(known.facts().values())}."
 
 
 def stated(pair: Pair) -> str:

@@ -109,7 +109,7 @@ def tokenize(settings: SFTSettings, environment: Environment, split: Split, mode
     """Tokenizes the rows of `split` and leaves out those that are too long; raises InputError if all of them are."""
     from meeting_agent.inference.loading import position_limit
 
-    rows, wordings = training_rows(settings, environment, split, tokenizer)
+    rows, wordings = training_rows(settings, environment, split, model, tokenizer)
     selection = [prediction_row(tokenizer, r.input_text, target(r)) for r in split.selection]
     room = min(settings.max_length, position_limit(model) or settings.max_length)
     rows = short_enough(settings, rows, "training", room)
@@ -205,11 +205,17 @@ def training_arguments(settings: SFTSettings, checkpoints: Path, steps_per_epoch
     )
 
 
-def training_rows(settings: SFTSettings, environment: Environment, split: Split, tokenizer) -> tuple[list[dict], int]:
-    """Returns every training row in each of its wordings plus the rehearsals, and the number of wordings of a row.
+def training_rows(
+    settings: SFTSettings, environment: Environment, split: Split, model, tokenizer
+) -> tuple[list[dict], int]:
+    """Returns the rows to train on and the number of wordings of a row.
 
+    These are every training row in each of its wordings, the same labels in an agent's answer form, and rehearsals.
     Prints a warning if a reason is too long for the model to write.
     """
+    from meeting_agent.inference.engine import Engine
+    from meeting_agent.training.agent_rows import agent_rows
+
     reasons = {row.target_reason for row in split.train}
     if long := [reason for reason in reasons if not comes_back(tokenizer, reason)]:
         few = f"{len(long)} of {len(reasons)} reasons are too long for the model to say ({min(long)[:60]!r}, ...)"
@@ -222,6 +228,9 @@ def training_rows(settings: SFTSettings, environment: Environment, split: Split,
         for texts, answer in worded
         if number < len(texts)
     ]
+    model.eval()  # dropout would change what the untouched base says
+    rows += agent_rows(environment, Engine.around(model, tokenizer), split.train)
+    model.train()
     count = round(len(rows) * settings.rehearsal_share / (1 - settings.rehearsal_share))
     tools = tool_schemas(environment.tools([], no_prediction)) if count else []
     chats = environment.rehearsals(count, settings.seed)
