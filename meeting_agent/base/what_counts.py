@@ -16,7 +16,7 @@ from meeting_agent.base.readings import FACTORS, PAIR_READINGS
 SMALLEST, LARGEST = 0.01, 0.99
 MOST = 5  # readings of a short list
 LONG_LISTS = 0.2  # share of chats where more readings than that count
-SHARES_AGAINST = (0.0, 0.0, 0.5, 0.5, 1.0)  # of the readings of a chat
+SHARES_AGAINST = (0.0, 0.5, 1.0)  # of the readings of a chat; as often for as against, so no reading is good by itself
 SIDES = {"For": 1, "Against": -1}
 
 
