@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import re
 
-# A field and its value: a number after any name, or yes, no or unknown after a name with an underscore, since prose
-# may say "has no". Groups: field, value.
+# A field and its value: a number after any name, or yes or no after a name with an underscore, since prose may say
+# "has no". "about 7" is an estimate and no claim. Groups: field, value.
 NUMBER = r"\d+(?:\.\d+)?"
-CLAIM = re.compile(rf"\b([a-z_]+(?= \d)|[a-z]+_[a-z_]+) ({NUMBER}|(?:yes|no|unknown)\b)")
+CLAIM = re.compile(rf"\b(?!about )([a-z_]+(?= \d)|[a-z]+_[a-z_]+) ({NUMBER}|(?:yes|no)\b)")
 UNGROUNDED = "-ungrounded"  # ends the id of a trajectory with a made-up claim
 
 

@@ -1,7 +1,7 @@
 """What an agent knows of a pair: what the texts state and what tools answered, and the words that sum it up.
 
-A tool's answer outranks the text. Numbers that only the text hints at are "about" a rating; what nothing tells is
-"unknown".
+A tool's answer outranks the text. Numbers that only the text hints at are "about" a value, matches that only the text
+holds are "stated", and what nothing tells is "unknown". So every plain value can be checked against a tool result.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from meeting_agent.world.descriptions import Description
 from meeting_agent.world.people import INTERESTS_PER_PERSON
 
 LEVELS = ("very low", "low", "medium", "high", "very high")
-UNKNOWN = "unknown"
+UNKNOWN, STATED = "unknown", "stated"
 MIDDLE = 5.0
 SUMMARY_OPENING = "In sum:"
 PREDICTION = "prediction"  # the factor that the phase 1 model's own answer is
@@ -74,12 +74,12 @@ class Known:
         return int(self.results.get("seniority_steps", self.pair.seniority_steps))  # type: ignore[call-overload]
 
     def finds(self, side: str) -> str:
-        """Whether the person of a side, "a" or "b", finds what they seek: yes, no or unknown."""
+        """Whether the person of a side, "a" or "b", finds what they seek: a tool's yes or no, stated, or unknown."""
         if f"finds_{side}" in self.results:
             return str(self.results[f"finds_{side}"])
         seeker, giver = self._sides(side)
         if seeker.seeking is not None and seeker.seeking in giver.offering:
-            return "yes"
+            return STATED
         return UNKNOWN
 
     @property
@@ -121,18 +121,19 @@ class Known:
 
     def _need(self, side: str) -> float:
         words = self.finds(side)
-        return {"yes": 1.0, "no": 0.0}.get(words, gets_reading(*self._sides(side)))
+        return {"yes": 1.0, STATED: 1.0, "no": 0.0}.get(words, gets_reading(*self._sides(side)))
 
     def facts(self) -> dict[str, str]:
         """What is known by factor, in words."""
         found = self.results.get("probability")
+        steps = f"{'' if 'seniority_steps' in self.results else 'about '}{self.seniority_steps}"
         predicted = UNKNOWN if found is None else f"{found:.2f}"
         return {
             "energy": self._two_ratings("energy"),
             "engagement": self._two_ratings("engagement"),
             "interests": f"{self.shared} shared",
             "needs": f"finds_a {self.finds('a')}, finds_b {self.finds('b')}",
-            "seniority": f"seniority_steps {self.seniority_steps}, mentoring {self.mentoring}",
+            "seniority": f"seniority_steps {steps}, mentoring {self.mentoring}",
             PREDICTION: f"probability {predicted}",
         }
 
