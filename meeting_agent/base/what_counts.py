@@ -58,7 +58,7 @@ class WhatCounts:
     def by_weight(self, values: Mapping[str, float]) -> list[str]:
         """The factors that count, the one furthest from one half first."""
         names = sorted(self.signs, key=lambda name: -abs(values[name] - 0.5))
-        return [factor_of(name) for name in names]
+        return list(dict.fromkeys(factor_of(name) for name in names))
 
 
 def factor_of(reading: str) -> str:
