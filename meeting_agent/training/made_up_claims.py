@@ -76,7 +76,9 @@ def with_made_up_claim(trajectory: Trajectory, ratings: list[str], rng: random.R
         messages[-1] = messages[-1] | {"content": said}
     else:
         right, wrong = re.compile(rf"\b{field} {re.escape(value)}(?!\.?\d)"), f"{field} {rng.choice(misread)}"
-        messages = [m | {"content": right.sub(wrong, m["content"])} if m["role"] == "assistant" else m for m in messages]
+        messages = [
+            m | {"content": right.sub(wrong, m["content"])} if m["role"] == "assistant" else m for m in messages
+        ]
     return replace(trajectory, id=f"{trajectory.id}{UNGROUNDED}", messages=messages)
 
 

@@ -3,8 +3,8 @@
 For each scenario we draw the hidden attributes many times, in agreement with the text and, for tools, with their
 readings. The draws vote on whether the meeting succeeds. This vote is the Bayes decision, and the share of meetings
 where it is right is the ceiling. Attributes are independent a priori, so their posterior given the text is exact: a
-stated attribute lies within what was stated, and any other keeps its prior. Facts from tools replace draws. Measurements
-have Gaussian noise and are rounded, so a draw is weighted by the likelihood of the measurement.
+stated attribute lies within what was stated, and any other keeps its prior. Facts from tools replace draws.
+Measurements have Gaussian noise and are rounded, so a draw is weighted by the likelihood of the measurement.
 """
 
 from __future__ import annotations

@@ -4,12 +4,12 @@ import random
 from pathlib import Path
 
 import pytest
+from meeting_agent.world.factors import seniority_match
 
 from data_classes import SENIORITY, PersonType, TimeSlot
 from meeting_agent.common.files import InputError, write_csv
 from meeting_agent.world.attendees import COLUMNS, read_attendees, under_known_names
 from meeting_agent.world.descriptions import PersonDescriptor
-from meeting_agent.world.factors import seniority_match
 from meeting_agent.world.past_meetings import FEWEST, OwnMeetings, read_meetings, read_own_meetings
 from meeting_agent.world.people import phrases, random_person
 from meeting_agent.world.prompts import scenario_prompt
