@@ -19,7 +19,7 @@ from meeting_agent.evaluation.agent_scores import (
     is_right,
     was_right,
 )
-from meeting_agent.evaluation.statistics import paired_comparison, score_probabilities
+from meeting_agent.evaluation.statistics import paired_comparison, score_probabilities, wilson_interval
 from meeting_agent.evaluation.tool_baselines import ToolBaselines
 from meeting_agent.inference.engine import Engine
 from meeting_agent.inference.predictor import Predictor
@@ -143,6 +143,9 @@ def held_out_scores(held_out: HeldOut, environment: Environment, seed: int) -> d
     ceilings = environment.ceilings(held_out.scenarios)
     return {
         "ceilings": ceilings,
+        "ceilings_ci95": {
+            view: list(wilson_interval(round(share * len(success)), len(success))) for view, share in ceilings.items()
+        },
         "baselines": {
             name: score_probabilities(p, success) | held_out.tools.facts.get(name, {}) for name, p in baselines.items()
         },

@@ -1,6 +1,6 @@
 """Baselines that see what tools say and use no language model: rules without learning, and two fitted models.
 
-A rule calls a fixed set of tools and says YES if the mean of their main scores is above one half. Nothing in it is
+A rule calls a fixed set of tools and says YES if the mean of their naive scores is above one half. Nothing in it is
 fitted. The models are fitted on the results of all tools in phase 2's own scenarios, one row for each scenario.
 """
 
@@ -15,7 +15,16 @@ import numpy as np
 from data_classes import Scenario, Trajectory
 from meeting_agent.agent.environment import Environment
 from meeting_agent.evaluation.statistics import score_probabilities
-from meeting_agent.evaluation.tool_answers import call_every_tool, matrix, predict_from, predictions, tools_that_ask
+from meeting_agent.evaluation.tool_answers import (
+    Results,
+    all_numbers,
+    call_every_tool,
+    columns_of,
+    matrix,
+    predict_from,
+    predictions,
+    tools_that_ask,
+)
 from meeting_agent.inference.engine import Engine
 
 MAX_RULES = 1023  # all sets of ten tools; with more tools the largest sets are left out
@@ -54,23 +63,33 @@ def tool_baselines(
     succeeded: list[bool] = []
     for group in environment.scenarios("traces", traces_settings["seed"], traces_settings["num_scenarios"]):
         played = [s for s in group if s.scenario_id in outcomes][: MAX_ROWS - len(fitted)]
-        fitted += call_every_tool(environment, played, predict_from(predictions(engine, played), engine))
+        results = call_every_tool(environment, played, predict_from(predictions(engine, played), engine))
+        fitted += map(all_numbers, results)
         succeeded += [outcomes[s.scenario_id] for s in played]
         if len(fitted) == MAX_ROWS:
             break
     predict = predict_from(known, engine)
-    tools = [tool.__name__ for tool in environment.tools([], predict)]
-    scored = [tool for tool in tools if tool in environment.main_scores]
-    scores = [f"{tool}.{environment.main_scores[tool]}" for tool in scored]
-    columns = list(dict.fromkeys([*scores, *sorted({name for row in fitted for name in row})]))
-    asked = np.concatenate([matrix(call_every_tool(environment, group, predict), columns) for group in groups])
+    said = [results for group in groups for results in call_every_tool(environment, group, predict)]
     success = [s.success_probability for group in groups for s in group]
 
-    found = best_fixed_rule(asked[:, : len(scores)], scored, success, tools_that_ask(environment, groups[0][0]))
+    tools, scores = naive_scores(environment, said)
+    found = best_fixed_rule(scores, tools, success, tools_that_ask(environment, groups[0][0]))
+    columns = columns_of(fitted)
+    asked = matrix([all_numbers(results) for results in said], columns)
     for name, model in fitted_models(seed).items() if fitted else ():
         found.probabilities[name] = fit_and_answer(model, matrix(fitted, columns), succeeded, asked)
-        found.facts[name] = {"calls_mean": float(len(tools)), "rows": len(fitted)}
+        found.facts[name] = {"calls_mean": float(len(said[0])), "rows": len(fitted)}
     return found
+
+
+def naive_scores(environment: Environment, said: Sequence[Results]) -> tuple[list[str], np.ndarray]:
+    """The tools that ever get a naive score, and all scores, shape (scenarios, tools). NaN where there is none."""
+    found = {
+        tool: [np.nan if (score := environment.naive_score(tool, results[tool])) is None else score for results in said]
+        for tool in said[0]
+    }
+    known = {tool: scores for tool, scores in found.items() if not np.isnan(scores).all()}
+    return list(known), np.array(list(known.values()), dtype=float).reshape(len(known), len(said)).T
 
 
 def best_fixed_rule(

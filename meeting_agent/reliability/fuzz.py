@@ -87,7 +87,7 @@ def huge_strings(size: int = 1_000_000) -> dict[str, str]:
         "digits": '"probability": 0.' + "1" * size,
         "letters": "a" * size,
         "words": "a " * (size // 2),
-        "claims": "fit_score 0.5 " * (size // 14),
+        "claims": "energy_a 5.5 finds_b no " * (size // 24),
     }
 
 

@@ -18,6 +18,9 @@ NAMES = {
     "text_only": "text alone",
     "all_tools": "text and all tools",
     "text_and_follow_up": "text and follow-up",
+    "text_and_topics_energy": "text, topics and energy",
+    "text_and_topics_follow_up": "text, topics and follow-up",
+    "text_and_energy_follow_up": "text, energy and follow-up",
 }
 
 

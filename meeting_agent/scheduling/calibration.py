@@ -1,4 +1,4 @@
-"""Calibration: turns an agent's answer and the scores it looked up into a probability of success."""
+"""Calibration: turns an agent's answer and the ratings it looked up into a probability of success."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from data_classes import Trajectory
 from meeting_agent.agent.claims import tool_results
 from meeting_agent.agent.trajectory_file import TraceFile
 from meeting_agent.common.files import InputError
-from meeting_agent.world.tools import MAIN_SCORES
+from meeting_agent.world.tools import RATINGS
 
+PAIRS = tuple(field[:-2] for fields in RATINGS.values() for field in fields if field.endswith("_a"))
+RANDOM_DISTANCE = 10 / 3  # mean distance of two ratings out of ten
 FEWEST = 50  # minimum number of trajectories for a fit
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """The probability of success as a logistic function of the agent's probability and the scores it looked up.
+    """The probability of success as a logistic function of the agent's probability and the ratings it looked up.
 
-    An agent's own probability is a plain mean of scores. It ranks meetings well, but it weighs all scores equally and
-    often says 0.6 for meetings that nearly always succeed. Without weights, its own probability is returned.
+    Without weights, the agent's own probability is returned.
     """
 
     weights: tuple[float, ...] = ()
@@ -38,12 +39,19 @@ class Calibration:
 
 
 def evidence(probability: float, messages: Sequence[dict]) -> list[float]:
-    """The logit of the agent's probability, then each main score minus 0.5 (0 if the agent did not look it up)."""
-    bounded = min(0.99, max(0.01, probability))
-    scores: dict[str, float] = {}
-    for result in tool_results(list(messages)):
-        scores |= {k: v for k, v in result.items() if k in MAIN_SCORES.values() and isinstance(v, int | float)}
-    return [float(logit(bounded)), *(scores.get(name, 0.5) - 0.5 for name in MAIN_SCORES.values())]
+    """What the calibration is fitted on.
+
+    The logit of the agent's probability, then for each pair of ratings in `PAIRS` the mean minus 5 and the distance
+    minus its mean over random ratings. 0 for what the agent did not look up.
+    """
+    found = [float(logit(min(0.99, max(0.01, probability))))]
+    results = tool_results(list(messages))
+    for pair in PAIRS:
+        sides = next(
+            (values for r in results if None not in (values := [r.get(f"{pair}_{who}") for who in "ab"])), None
+        )
+        found += [sum(sides) / 2 - 5, abs(sides[0] - sides[1]) - RANDOM_DISTANCE] if sides else [0.0, 0.0]
+    return found
 
 
 def read_calibration(path: Path) -> Calibration:

@@ -3,15 +3,16 @@
 For each scenario we draw the hidden attributes many times, in agreement with the text and, for tools, with their
 readings. The draws vote on whether the meeting succeeds. This vote is the Bayes decision, and the share of meetings
 where it is right is the ceiling. Attributes are independent a priori, so their posterior given the text is exact: a
-stated attribute lies within what was stated, and any other keeps its prior. Tool readings have Gaussian noise, so a
-draw is weighted by the likelihood of the reading.
+stated attribute lies within what was stated, and any other keeps its prior. Facts from tools replace draws.
+Measurements have Gaussian noise and are rounded, so a draw is weighted by the likelihood of the measurement.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from scipy.special import ndtr
 
-from data_classes import Meeting, TimeSlot
+from data_classes import Meeting, Person, TimeSlot
 from meeting_agent.world.descriptions import (
     ENERGY_LEVELS,
     ENGAGEMENT_LEVELS,
@@ -26,7 +27,7 @@ from meeting_agent.world.energy import (
     FATIGUE_PER_MEETING,
     chronotype_shift,
 )
-from meeting_agent.world.outcome import CHEMISTRY_SD, DEFAULT, MENTORING, Facts, Physics
+from meeting_agent.world.outcome import CHEMISTRY_SD, MENTORING, Facts, Physics
 from meeting_agent.world.people import (
     CHRONOTYPES,
     INTERESTS_PER_PERSON,
@@ -35,9 +36,27 @@ from meeting_agent.world.people import (
     all_interests,
     all_needs,
 )
-from meeting_agent.world.tools import READING_NOISE_SD, noisy_energy, noisy_engagement
+from meeting_agent.world.tools import (
+    FOLLOW_UP_NOISE_SD,
+    LAST_CONTACTS,
+    RATING_NOISE_SD,
+    TOP_RATING,
+    energy_rating,
+    engagement_rating,
+    follow_ups,
+)
 
-VIEWS = ("text_only", "text_and_topics", "text_and_energy", "text_and_follow_up", "all_tools")
+# View -> the tools it knows beside the text.
+VIEWS = {
+    "text_only": (),
+    "text_and_topics": ("topics",),
+    "text_and_energy": ("energy",),
+    "text_and_follow_up": ("follow_up",),
+    "text_and_topics_energy": ("topics", "energy"),
+    "text_and_topics_follow_up": ("topics", "follow_up"),
+    "text_and_energy_follow_up": ("energy", "follow_up"),
+    "all_tools": ("topics", "energy", "follow_up"),
+}
 
 
 def _uniform_in_level(rng: np.random.Generator, level: int | None, levels: int, draws: int) -> np.ndarray:
@@ -60,28 +79,53 @@ def _sample_needs(rng: np.random.Generator, stated: str | None, draws: int) -> n
     return rng.integers(len(needs), size=draws) if stated is None else np.full(draws, needs.index(stated))
 
 
-def _sample_energy(rng: np.random.Generator, said: Description, slot: TimeSlot, draws: int) -> np.ndarray:
-    """Energy in the slot given the text, shape (draws,)."""
+def _sample_energy(
+    rng: np.random.Generator, said: Description, slot: TimeSlot, draws: int, meetings: int | None = None
+) -> np.ndarray:
+    """Energy in the slot given the text, and the number of meetings so far if it is known, shape (draws,)."""
     rest = _uniform_in_level(rng, said.energy_level, ENERGY_LEVELS, draws)
     introversion = _uniform_in_level(rng, said.introversion_level, INTROVERSION_LEVELS, draws)
     group = range(MAX_MEETINGS_A_DAY + 1) if said.meetings_level is None else MEETINGS_PER_LEVEL[said.meetings_level]
-    meetings = rng.choice(np.array(group), draws)
+    so_far = rng.choice(np.array(group if meetings is None else (meetings,)), draws)
     types = CHRONOTYPES if said.chronotype is None else (said.chronotype,)
     shift = rng.choice(np.array([chronotype_shift(t, slot.part_of_day) for t in types]), draws)
-    fatigue = FATIGUE_PER_MEETING * meetings * (0.5 + introversion)
+    fatigue = FATIGUE_PER_MEETING * so_far * (0.5 + introversion)
     return np.clip(rest + shift - fatigue - ENERGY_PER_DAY * (slot.day - 1) + ENERGY_OFFSET, 0.0, 1.0)
 
 
-def _given_reading(rng: np.random.Generator, samples: np.ndarray, reading: float) -> np.ndarray:
-    """Resamples `samples` by the likelihood of a tool's `reading` (importance resampling)."""
-    # Without the floor all weights could be zero: a reading clipped at 0 or 1 may be far from every draw.
-    likelihood = np.exp(-0.5 * ((samples - reading) / READING_NOISE_SD) ** 2) + 1e-12
-    return rng.choice(samples, len(samples), p=likelihood / likelihood.sum())
+def _likelihood(true: np.ndarray, reading: float, noise_sd: float, step: float, top: float) -> np.ndarray:
+    """P(reading) for each true value: Gaussian noise, limits 0 and `top`, then rounding to `step`."""
+    low = -np.inf if reading <= 0 else reading - step / 2
+    high = np.inf if reading >= top else reading + step / 2
+    return ndtr((high - true) / noise_sd) - ndtr((low - true) / noise_sd)
+
+
+def _resampled(rng: np.random.Generator, samples: np.ndarray, likelihood: np.ndarray) -> np.ndarray:
+    """Importance resampling of `samples`, shape (draws,)."""
+    weights = likelihood + 1e-12  # without it, all could be zero: a reading may be far from every draw
+    return rng.choice(samples, len(samples), p=weights / weights.sum())
+
+
+def _measured_energy(
+    rng: np.random.Generator, person: Person, said: Description, slot: TimeSlot, draws: int
+) -> np.ndarray:
+    """Energy in the slot given the text and the energy tool, shape (draws,)."""
+    energy = _sample_energy(rng, said, slot, draws, person.meetings_today)
+    rating = energy_rating(person, slot)
+    return _resampled(rng, energy, _likelihood(10 * energy, rating, RATING_NOISE_SD, 0.1, TOP_RATING))
+
+
+def _measured_engagement(rng: np.random.Generator, person: Person, engagement: np.ndarray) -> np.ndarray:
+    """Engagement given the text, from which `engagement` is drawn, and the follow-up tool, shape (draws,)."""
+    rating = _likelihood(10 * engagement, engagement_rating(person), RATING_NOISE_SD, 0.1, TOP_RATING)
+    contacts = LAST_CONTACTS * engagement
+    count = _likelihood(contacts, follow_ups(person), FOLLOW_UP_NOISE_SD, 1.0, LAST_CONTACTS)
+    return _resampled(rng, engagement, rating * count)
 
 
 def _sample_topics(
     rng: np.random.Generator, said_a: Description, said_b: Description, draws: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> dict[str, np.ndarray]:
     """Interests in common, needs met, and whether somebody seeks mentoring, given the text, each of shape (draws,)."""
     options, needs = all_interests(), all_needs()
     shared = (
@@ -95,51 +139,45 @@ def _sample_topics(
     seeks_b = _sample_needs(rng, said_b.seeking, draws)
     mentor = needs.index(MENTORING)
     met = offers_b[rows, seeks_a].astype(int) + offers_a[rows, seeks_b]
-    return shared, met, (seeks_a == mentor) | (seeks_b == mentor)
+    return {"shared": shared, "needs_met": met, "mentoring": (seeks_a == mentor) | (seeks_b == mentor)}
 
 
 def bayes_votes(
-    meeting: Meeting, descriptor: PersonDescriptor, seed: int, draws: int = 400, physics: Physics = DEFAULT
+    meeting: Meeting, descriptor: PersonDescriptor, physics: Physics, seed: int = 0, draws: int = 400
 ) -> dict[str, float]:
     """Share of `draws` draws, given each of `VIEWS`, in which success has a probability above one half."""
     rng = np.random.default_rng([seed, *meeting.scenario_id.encode()])
     a, b, slot = meeting.person_a, meeting.person_b, meeting.time_slot
     said_a, said_b = descriptor.describe(a, slot), descriptor.describe(b, slot)
     true = Facts.of(a, b, slot)
-
-    shared, needs_met, mentoring = _sample_topics(rng, said_a, said_b, draws)
-    topics = {"shared": shared, "needs_met": needs_met, "mentoring": mentoring}
-    known = {"shared": np.full(draws, true.shared), "needs_met": np.full(draws, true.needs_met)}
-    known["mentoring"] = _given_needs(mentoring, needs_met == true.needs_met)
-    energy_a, energy_b = _sample_energy(rng, said_a, slot, draws), _sample_energy(rng, said_b, slot, draws)
-    energy = {"energy_a": energy_a, "energy_b": energy_b}
-    energy_known = {
-        "energy_a": _given_reading(rng, energy_a, noisy_energy(a, slot)),
-        "energy_b": _given_reading(rng, energy_b, noisy_energy(b, slot)),
-    }
     engagement_a = _uniform_in_level(rng, said_a.engagement_level, ENGAGEMENT_LEVELS, draws)
     engagement_b = _uniform_in_level(rng, said_b.engagement_level, ENGAGEMENT_LEVELS, draws)
-    engagement = {"engagement_a": engagement_a, "engagement_b": engagement_b}
-    engagement_known = {
-        "engagement_a": _given_reading(rng, engagement_a, noisy_engagement(a)),
-        "engagement_b": _given_reading(rng, engagement_b, noisy_engagement(b)),
+    said = {
+        "topics": _sample_topics(rng, said_a, said_b, draws),
+        "energy": {
+            "energy_a": _sample_energy(rng, said_a, slot, draws),
+            "energy_b": _sample_energy(rng, said_b, slot, draws),
+        },
+        "follow_up": {"engagement_a": engagement_a, "engagement_b": engagement_b},
+    }
+    looked_up = {
+        "topics": {name: np.full(draws, getattr(true, name)) for name in ("shared", "needs_met", "mentoring")},
+        "energy": {
+            "energy_a": _measured_energy(rng, a, said_a, slot, draws),
+            "energy_b": _measured_energy(rng, b, said_b, slot, draws),
+        },
+        "follow_up": {
+            "engagement_a": _measured_engagement(rng, a, engagement_a),
+            "engagement_b": _measured_engagement(rng, b, engagement_b),
+        },
     }
     chemistry = rng.normal(0.0, CHEMISTRY_SD, draws)
-    views = {
-        "text_only": topics | energy | engagement,
-        "text_and_topics": known | energy | engagement,
-        "text_and_energy": topics | energy_known | engagement,
-        "text_and_follow_up": topics | energy | engagement_known,
-        "all_tools": known | energy_known | engagement_known,
-    }
-    logits = {view: physics.logit(Facts(gap=true.gap, **drawn)) for view, drawn in views.items()}
-    return {view: float(np.mean(value + chemistry > 0)) for view, value in logits.items()}
 
+    def vote(tools: tuple[str, ...]) -> float:
+        drawn = {name: values for part in said for name, values in (looked_up if part in tools else said)[part].items()}
+        return float(np.mean(physics.logit(Facts(gap=true.gap, **drawn)) + chemistry > 0))
 
-def _given_needs(mentoring: np.ndarray, agrees: np.ndarray) -> np.ndarray:
-    """The draws of `mentoring` that agree with the needs that a tool found met, repeated to as many; all if none do."""
-    kept = mentoring[agrees]
-    return np.resize(kept, len(mentoring)) if len(kept) else mentoring
+    return {view: vote(tools) for view, tools in VIEWS.items()}
 
 
 def majority_share(success: list[float]) -> float:
@@ -151,13 +189,13 @@ def majority_share(success: list[float]) -> float:
 def ceiling_accuracies(
     meetings: list[Meeting],
     descriptor: PersonDescriptor,
-    physics: Physics = DEFAULT,
+    physics: Physics,
     seed: int = 0,
     draws: int = 400,
 ) -> dict[str, float]:
     """Accuracy in [0, 1] of the Bayes decision under each of `VIEWS`, and of the majority class, on `meetings`."""
     success = [m.success_probability for m in meetings]
     truth = np.array([p > 0.5 for p in success])
-    votes = [bayes_votes(m, descriptor, seed, draws, physics) for m in meetings]
+    votes = [bayes_votes(m, descriptor, physics, seed, draws) for m in meetings]
     ceilings = {"majority": majority_share(success)}
     return ceilings | {view: float(np.mean((np.array([v[view] for v in votes]) > 0.5) == truth)) for view in VIEWS}

@@ -169,18 +169,18 @@ RATINGS: Mapping[str, tuple[str, ...]] = {
 
 
 def naive_score(tool: str, result: Mapping) -> float | None:
-    """A score in [0, 1] that a reader without any experience would give; only baselines use it. None for an error.
+    """A score in [0, 1] that a reader without any experience would give; only baselines use it.
+
+    None for an error, and for tools and fields that are not of this module.
 
     It is naive: it knows nothing about what makes a meeting succeed and takes more of everything for better. Topics:
     the mean of the shared interests, of which two are enough, and of the needs met, where an unknown need counts half.
     The other tools: the mean of their ratings.
     """
-    if "error" in result:
-        return None
-    if tool == "extract_common_interests_and_topics":
+    if tool == "extract_common_interests_and_topics" and "shared" in result:
         met = [{"yes": 1.0, "no": 0.0}.get(result[field], 0.5) for field in ("finds_a", "finds_b")]
         return (min(1.0, len(result["shared"]) / 2) + sum(met) / 2) / 2
-    ratings = [result[field] for field in RATINGS.get(tool, ())]
+    ratings = [result[field] for field in RATINGS.get(tool, ()) if field in result]
     top = 1 if tool == "predict_meeting_success_tool" else 10
     return sum(ratings) / len(ratings) / top if ratings else None
 

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from data_classes import Meeting, TrainingRow
+from data_classes import Meeting, TimeSlot, TrainingRow
 from meeting_agent.world.descriptions import Description, PersonDescriptor
-from meeting_agent.world.factors import chronotype_shift, seniority_match
+from meeting_agent.world.energy import chronotype_shift
+from meeting_agent.world.outcome import MENTORING, TOP_GAP
+from meeting_agent.world.people import INTERESTS_PER_PERSON
 from meeting_agent.world.prompts import prediction_prompt
 from meeting_agent.world.scenarios import MAX_MEETINGS
 from meeting_agent.world.training_data import training_meetings
@@ -85,30 +87,35 @@ def fit_and_answer(model, train: list[Meeting], test: list[Meeting], descriptor:
 
 
 def visible_attributes(meeting: Meeting, descriptor: PersonDescriptor) -> list[float]:
-    """All attributes that the two texts state, as numbers. Attributes that they leave out are NaN."""
+    """All attributes that the two texts state, as numbers. Attributes that they leave out are NaN.
+
+    The order of a pair does not matter, so what each person has is followed by the lower, the higher, the distance and
+    the sum of both, where an attribute that one text leaves out counts as middling.
+    """
     slot = meeting.time_slot
     a, b = descriptor.describe(meeting.person_a, slot), descriptor.describe(meeting.person_b, slot)
+    shared = len(set(a.interests) & set(b.interests))
+    gap = abs(meeting.person_a.rung - meeting.person_b.rung) / TOP_GAP
+    mentoring = float(MENTORING in (a.seeking, b.seeking))
+    needs = [gets(a, b), gets(b, a)]
+    features = [float(slot.day), gap, mentoring, gap * mentoring, *needs, float(np.nansum(needs)), float(shared)]
+    features += [float(shared == number) for number in range(INTERESTS_PER_PERSON + 1)]
+    features += [float(len(words)) for d in (a, b) for words in (d.interests, d.offering)]
+    for first, second, middle in zip(levels_of(a, slot), levels_of(b, slot), MIDDLE, strict=True):
+        x, y = (middle if np.isnan(level) else level for level in (first, second))
+        features += [first, second, min(x, y), max(x, y), abs(x - y), x + y]
+    return features
 
-    def number(value: int | None) -> float:
-        return np.nan if value is None else float(value)
 
-    def gets(seeker: Description, giver: Description) -> float:
-        return np.nan if seeker.seeking is None else float(seeker.seeking in giver.offering)
+MIDDLE = (2.0, 0.0, 1.0, 1.0, 2.0)  # of the levels of `levels_of`
 
-    features = [float(slot.day), seniority_match(meeting.person_a, meeting.person_b), gets(a, b), gets(b, a)]
-    features += [float(len(set(a.interests) & set(b.interests))), float(len(a.interests)), float(len(b.interests))]
-    features += [float(len(a.offering)), float(len(b.offering))]
-    # The order of a pair does not matter, so sums come first, which few trees can use; then each person.
-    levels = [
-        [
-            number(d.energy_level),
-            np.nan if d.chronotype is None else chronotype_shift(d.chronotype, slot.part_of_day),
-            number(d.meetings_level),
-            number(d.introversion_level),
-            number(d.engagement_level),
-        ]
-        for d in (a, b)
-    ]
-    middle = [2.0, 0.0, 1.0, 1.0, 2.0]
-    known = [[m if np.isnan(v) else v for v, m in zip(side, middle, strict=True)] for side in levels]
-    return features + [x + y for x, y in zip(*known, strict=True)] + levels[0] + levels[1]
+
+def levels_of(said: Description, slot: TimeSlot) -> list[float]:
+    """Energy, shift by the part of the day, meetings, introversion and engagement that a text states, or NaN."""
+    shift = None if said.chronotype is None else chronotype_shift(said.chronotype, slot.part_of_day)
+    stated = [said.energy_level, shift, said.meetings_level, said.introversion_level, said.engagement_level]
+    return [np.nan if level is None else float(level) for level in stated]
+
+
+def gets(seeker: Description, giver: Description) -> float:
+    return np.nan if seeker.seeking is None else float(seeker.seeking in giver.offering)

@@ -2,7 +2,6 @@
 
 import json
 import random
-import re
 from collections import deque, namedtuple
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -164,7 +163,7 @@ def test_hints_of_all_kinds_are_checked():
         checked_arguments(lambda: {}, {"x": 1})
 
 
-def test_results_look_as_they_always_have():
+def test_results_that_are_strict_already_are_written_as_they_are():
     rng = random.Random(0)
     for _ in range(300):
         result = {
@@ -174,11 +173,7 @@ def test_results_look_as_they_always_have():
             "more": {"x": rng.random(), 2: None, True: False},
         }
         assert strict(result) == result
-        assert render_result(result) == re.sub(r"(\d\.\d)(?=[,}\]])", r"\g<1>0", json.dumps(result, ensure_ascii=False))
-    assert (
-        render_result({"a": 0.5, "b": [0.1], "c": "0.1]", "d": 0.25})
-        == '{"a": 0.50, "b": [0.10], "c": "0.10]", "d": 0.25}'
-    )
+        assert render_result(result) == json.dumps(result, ensure_ascii=False)
 
 
 @given(st.text(st.characters()) | st.lists(st.sampled_from(["\ud83d", "\ude00", "a", "é"])).map("".join))

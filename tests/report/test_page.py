@@ -23,7 +23,7 @@ from meeting_agent.report.page_data import closing_pieces, pack
 RESULTS, TRACES = Path("results"), Path("trajectories/agent_traces.json")
 ENERGY, TOPICS = "assess_time_slot_fit_and_energy", "extract_common_interests_and_topics"
 HOSTILE = "</script><img src=x onerror=\"window.hacked='yes'\"><svg onload=window.hacked=1>"
-GROUNDED = 'fit_score 0.31 is low. {"probability": 0.33, "recommendation": "NO"}'
+GROUNDED = 'energy_a 3.1 is low. {"probability": 0.33, "recommendation": "NO"}'
 
 
 def rollout(
@@ -42,7 +42,7 @@ def rollout(
             {"role": "system", "content": f"You are a {persona} advisor."},
             {"role": "user", "content": f"Person A: Ada Number{number}. Tired.\nPerson B: Bo Berg. Awake."},
             {"role": "assistant", "content": f"{policy} looks it up.", "tool_calls": [call]},
-            {"role": "tool", "tool_call_id": "call_0", "content": '{"fit_score": 0.31, "red_flags": []}'},
+            {"role": "tool", "tool_call_id": "call_0", "content": '{"energy_a": 3.1, "shared": []}'},
             {"role": "assistant", "content": answer},
         ],
         "tools_used": [tool],
@@ -63,7 +63,7 @@ PLAYED = [
     trace(1),
     trace(2, persona="empathic", said="NO", reward=0.1, tool=TOPICS),
     trace(3, said=None, reward=-1.0, answer="I cannot say."),
-    trace(4, answer="fit_score 0.31 is low, compatibility_score 0.80 is high 👍"),
+    trace(4, answer="energy_a 3.1 is low, engagement_a 8.0 is high 👍"),
 ]
 EVALUATED = [trace(9, policy="sft", said="NO", reward=0.1), trace(9, policy="dpo")]
 TOOL_LABELS = {ENERGY: "energy", TOPICS: "topics"}
@@ -94,9 +94,7 @@ def test_marked_claims_are_those_that_rewards_count():
                 assert said.split()[0] in json.loads(one["messages"][2 + held]["content"])
 
 
-@pytest.mark.parametrize(
-    "answer", ["", "👍 fit_score 0.310 and fit_score 0.3", "fit_score ٠.٣١", "a 0.1a 0.2", "\ud800"]
-)
+@pytest.mark.parametrize("answer", ["", "👍 energy_a 3.10 and energy_a 3", "energy_a ٣.١", "a 0.1a 0.2", "\ud800"])
 def test_marked_claims_agree_on_odd_answers(answer):
     messages = trace(1, answer=answer).messages
     claims = [piece for piece in closing_pieces(messages) if not isinstance(piece, str)]
@@ -110,8 +108,8 @@ def test_prompts_are_stored_once_and_nothing_differs_between_two_builds():
     assert (len(data["traces"]), data["left_out"]) == (5, 1)
     assert len(data["texts"]) == len(set(data["texts"])) == 6  # two personas, four questions
     first = data["traces"][0]
-    assert first["turns"][1] == {"tool": ENERGY, "says": '{"fit_score": 0.31, "red_flags": []}'}
-    assert first["turns"][2]["pieces"][0] == ["fit_score 0.31", 1]
+    assert first["turns"][1] == {"tool": ENERGY, "says": '{"energy_a": 3.1, "shared": []}'}
+    assert first["turns"][2]["pieces"][0] == ["energy_a 3.1", 1]
 
 
 def test_a_large_evaluation_is_shown_in_part_both_sides_of_a_scenario():
@@ -282,7 +280,7 @@ def test_filters_work_together_and_can_be_linked(visit, small):
 
 def test_search_finds_all_words_anywhere(visit, small):
     page = visit(small)
-    for words, left in (("number2", [2]), ("dpo LOOKS", [9]), ("compatibility_score", [4]), ("no such thing", [])):
+    for words, left in (("number2", [2]), ("dpo LOOKS", [9]), ("engagement_a", [4]), ("no such thing", [])):
         page.get_by_label("Search").fill(words)
         assert numbers(page) == left
 
@@ -293,13 +291,13 @@ def test_a_conversation_turn_by_turn_with_its_claims_marked(visit, small):
     titles = ["System", "Question", "Agent", "Tool: energy", "Agent’s answer"]
     expect(page.locator(".turn h3")).to_have_text(titles)
     assert page.locator(".call").inner_text() == f"{ENERGY}(person_a: Ada Lee)"
-    assert page.locator(".result > div").all_inner_texts() == ["fit_score\n0.31", "red_flags\nnone"]
-    assert page.locator("button.grounded").all_inner_texts() == ["fit_score 0.31"]
+    assert page.locator(".result > div").all_inner_texts() == ["energy_a\n3.1", "shared\nnone"]
+    assert page.locator("button.grounded").all_inner_texts() == ["energy_a 3.1"]
     made_up = page.locator("mark.ungrounded")
-    assert made_up.inner_text() == "compatibility_score 0.80ungrounded"
+    assert made_up.inner_text() == "engagement_a 8.0ungrounded"
     assert "1 of 2" in page.locator(".facts").inner_text()
-    page.get_by_role("button", name="fit_score 0.31").click()
-    assert page.locator(".held").inner_text() == page.locator(":focus").inner_text() == "fit_score\n0.31"
+    page.get_by_role("button", name="energy_a 3.1").click()
+    assert page.locator(".held").inner_text() == page.locator(":focus").inner_text() == "energy_a\n3.1"
     page.go_back()
     expect(page.locator(".turn")).to_have_count(0)
 
@@ -417,11 +415,11 @@ def test_text_is_readable_in_light_and_in_dark(visit, small, scheme):
 
 
 def test_hostile_text_is_shown_and_never_run(visit, tmp_path):
-    hostile = rollout(1, persona=HOSTILE, said=HOSTILE, truth=HOSTILE, tool=HOSTILE, answer=f"{HOSTILE} fit_score 0.31")
+    hostile = rollout(1, persona=HOSTILE, said=HOSTILE, truth=HOSTILE, tool=HOSTILE, answer=f"{HOSTILE} energy_a 3.1")
     hostile |= {"id": HOSTILE, "scenario_id": HOSTILE, "failure": HOSTILE, "completed_naturally": False}
     hostile["messages"][0] = {"role": "system", "content": HOSTILE}
     hostile["messages"][1] = {"role": "user", "content": f"Person A: {HOSTILE}. x\nPerson B: {HOSTILE}. x"}
-    hostile["messages"][3] |= {"content": json.dumps({HOSTILE: HOSTILE, "__proto__": HOSTILE, "fit_score": 0.31})}
+    hostile["messages"][3] |= {"content": json.dumps({HOSTILE: HOSTILE, "__proto__": HOSTILE, "energy_a": 3.1})}
     results_folder(tmp_path, f"# Report\n\n## {HOSTILE}\n\n> {HOSTILE}\n\n![a](javascript:alert())")
     odd = trace(2, persona="constructor", tool="__proto__", answer="\ud800 \0")
     write_page(tmp_path / "report.html", tmp_path, [Trajectory.from_json(hostile), odd], EVALUATED)

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from data_classes import PreferencePair
-from meeting_agent.agent.claims import CLAIM, UNGROUNDED, known_claims
+from meeting_agent.agent.claims import CLAIM, UNGROUNDED, as_known, known_claims
 from meeting_agent.conference import Conference
 from meeting_agent.training.dpo import preference_dataset
 from meeting_agent.training.made_up_claims import dialogue_pairs
@@ -139,10 +139,9 @@ def test_only_faults_of_a_rejected_side_are_pushed_down(pairs, tokenizer):
         _, learned = learned_text(tokenizer, pair)
         claims = CLAIM.findall(pair.rejected[-1]["content"])
         true = known_claims(pair.rejected)
-        assert not all(c in true for c in claims)
+        assert not all(as_known(*c) in true for c in claims)
         for field, value in claims:
-            assert (f"{field} {value}" in learned) == ((field, value) not in true)
-            assert (f"{field} {value} is " in learned) == ((field, value) not in true)
+            assert (f"{field} {value}" in learned) == (as_known(field, value) not in true)
     assert made_up
 
 
@@ -159,10 +158,9 @@ def test_a_call_that_failed_is_not_imitated(tokenizer):
 @pytest.mark.parametrize(
     ("text", "stated"),
     [
-        ("fit_score 0.21 is low. Next, the energy.", ["fit_score 0.21 is low"]),
-        ('{"reasoning": "fit_score 0.21 is low, relationship_potential 0.70 is high"}',
-         ["fit_score 0.21 is low", "relationship_potential 0.70 is high"]),
-        ("fit_score 0.21 and relationship_potential 0.7", ["fit_score 0.21 and ", "relationship_potential 0.7"]),
+        ("energy_a 2.1 is low. Next, the topics.", ["energy_a 2.1 is low"]),
+        ('{"reasoning": "energy_a 2.1 is low, finds_b no counts"}', ["energy_a 2.1 is low", "finds_b no counts"]),
+        ("energy_a 2.1 and meetings_a 4", ["energy_a 2.1 and ", "meetings_a 4"]),
     ],
 )  # fmt: skip
 def test_a_statement_ends_with_its_clause_or_before_the_next_claim(text, stated):

@@ -9,7 +9,6 @@ from data_classes import SENIORITY, PersonType, TimeSlot
 from meeting_agent.common.files import InputError, write_csv
 from meeting_agent.world.attendees import COLUMNS, read_attendees, under_known_names
 from meeting_agent.world.descriptions import PersonDescriptor
-from meeting_agent.world.factors import seniority_match
 from meeting_agent.world.past_meetings import FEWEST, OwnMeetings, read_meetings, read_own_meetings
 from meeting_agent.world.people import phrases, random_person
 from meeting_agent.world.prompts import scenario_prompt
@@ -55,8 +54,6 @@ def test_a_role_brings_its_rung_and_a_value_overrides_it(path):
     )
     assert [p.rung for p in (own, usual, free)] == [1, 5, 5]
     assert usual.person_type is PersonType.VC_PARTNER
-    assert seniority_match(own, free) == 0.0
-    assert seniority_match(usual, free) == 1.0
 
 
 def test_the_simulators_people_keep_their_repr():
@@ -79,7 +76,14 @@ def test_words_of_ones_own_are_compared_described_and_counted(path, capsys):
     assert "Offers Soil Data." in said[1]
     tools = ConferenceTools({p.name: p for p in (a, b)}, lambda _: {"probability": 0.5, "reason": ""}).functions
     results = [tool(a.name, b.name, "Day1 Morning") for tool in tools]
-    assert results[1] == {"compatibility_score": 0.8, "shared_interests": ["ML ops", "robotics"], "needs_met": 1}
+    assert results[1] == {
+        "shared": ["ML ops", "robotics"],
+        "one_in": 1,
+        "seeks_a": "Soil Data",
+        "finds_a": "yes",
+        "seeks_b": "Soil Data",
+        "finds_b": "no",
+    }
 
 
 @pytest.mark.parametrize(

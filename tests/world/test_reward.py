@@ -58,7 +58,7 @@ def conversation(answer, **result):
 
 
 def test_claims_are_checked_against_what_tools_returned():
-    messages = conversation("fit_score 0.71 is high, fit_score 0.72 is high, energy 0.99 is high", fit_score=0.71)
+    messages = conversation("energy_a 7.1 is high, energy_a 7.2 is high, energy 0.99 is high", energy_a=7.1)
     assert count_grounded_claims(messages) == (1, 3)
     assert calculate_reward(trace(messages=messages)) == pytest.approx(0.9)
 
@@ -68,5 +68,5 @@ def test_failed_calls_cost_a_little():
 
 
 def test_no_manners_outweigh_the_outcome():
-    rude = trace(tools_used=[TOOL] * 20, messages=conversation("a 0.1 b 0.2 c 0.3 d 0.4 e 0.5 f 0.6"))
+    rude = trace(tools_used=[TOOL] * 20, messages=conversation("a 0.1 b 2 c 0.3 d 0.4 e 0.5 f_g no"))
     assert calculate_reward(rude) > calculate_reward(trace(ground_truth=0.1))

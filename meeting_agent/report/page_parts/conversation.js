@@ -125,7 +125,7 @@ function toolResult(text) {
     entry.dataset.field = name;
     return entry;
   });
-  return element("dl", { class: "result" }, ...rows);
+  return element("dl", { class: "result", tabindex: "-1" }, ...rows);
 }
 
 /** A piece of the closing answer: text, or a claim with the number of the turn that holds it. */
@@ -136,8 +136,11 @@ function claim(section, trace, piece) {
     return element("mark", { class: "ungrounded" }, text, element("span", { class: "label" }, "ungrounded"));
   }
   const field = text.slice(0, text.lastIndexOf(" "));
+  const turn = `[data-turn="${Number(holder)}"]`;
+  // A comparison of two ratings has no row of its own: the whole result says so.
   const place = () =>
-    [...section.querySelectorAll(`[data-turn="${Number(holder)}"] [data-field]`)].find((e) => e.dataset.field === field);
+    [...section.querySelectorAll(`${turn} [data-field]`)].find((e) => e.dataset.field === field) ??
+    section.querySelector(`${turn} .result`);
   const button = element("button", { type: "button", class: "grounded", title: "Grounded: shows the result that says so" }, text);
   button.addEventListener("click", () => {
     for (const held of document.querySelectorAll(".held")) held.classList.remove("held");
