@@ -4,20 +4,17 @@
     python starter_agentic_rlft.py --attendees people.csv --meetings past.csv  # your own, as in phase 2
 
 First the number that closes a rollout learns from what happened, on all rollouts, right and wrong. Then each rollout
-has a value: the reward that the trained policy itself expects at its end. One observed outcome is mostly luck. A pair
-holds two rollouts of one prompt with different values.
-
-DPO (Rafailov et al., 2023) over whole trajectories follows ETO (Song et al., ACL 2024). Training continues with the
-adapter after outcome training; its frozen copy is the reference. We add cross-entropy on the chosen rollout (Iterative
-RPO, Pang et al., 2024), because DPO alone lowers the likelihood of both rollouts until some answers break. Each step
-also learns from a few outcomes, so that the number stays a probability.
+has a value: the reward that the trained policy itself expects at its end, because one observed outcome is mostly luck.
+A pair holds two rollouts of one prompt with different values. DPO (Rafailov et al., 2023) over whole trajectories
+follows ETO (Song et al., ACL 2024). It trains the adapter further; the adapter after outcome training is the reference.
+We add cross-entropy on the chosen rollout (Iterative RPO, Pang et al., 2024), because DPO alone lowers the likelihood
+of both rollouts until some answers break. Each step also learns from a few outcomes, so the number stays calibrated.
 
 We mask tool results, the verdict, and everything in the rejected rollout except its faults. Some rejected rollouts are
 copies of a good rollout, or of a corpus dialogue, with one made-up claim. Without them DPO teaches to invent claims.
 
-LoRA+ multiplies the learning rate of the B matrices. The effective rates are 5e-5 (A) and 8e-4 (B) on outcomes, and
-5e-6 (A) and 1.28e-3 (B) in DPO. The adapter keeps phase 1's scale: alpha / sqrt(r) with rsLoRA, which is 8, or else
-alpha / r, which is 2.
+Effective learning rates by LoRA+ (rate of A, rate of B = ratio times rate): 5e-5 and 8e-4 on outcomes, 5e-6 and 1.28e-3
+in DPO. The adapter keeps phase 1's scale: alpha / sqrt(r) = 8 with rsLoRA, alpha / r = 2 without.
 """
 
 from __future__ import annotations
@@ -27,8 +24,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from data_classes import PreferencePair, Scenario, TrainingMetrics, Trajectory
-from meeting_agent.agent.blocks import UnfinishedRollouts
+from data_classes import PreferencePair, TrainingMetrics, Trajectory
 from meeting_agent.agent.environment import Environment
 from meeting_agent.agent.loop import MAX_ANSWER_TOKENS
 from meeting_agent.agent.trajectory_file import TraceFile, check_origin, companion
@@ -60,7 +56,7 @@ from meeting_agent.inference.predictor import Predictor
 from meeting_agent.training.adapter_folder import write_adapter
 from meeting_agent.training.outcomes import Outcomes
 from meeting_agent.training.trackers import check_reporter
-from meeting_agent.training.values import RANKINGS
+from meeting_agent.training.values import check_ranking
 from meeting_agent.world.reward import calculate_reward
 
 __all__ = [
@@ -69,6 +65,11 @@ __all__ = [
     "evaluate_model_performance",
     "train_model_with_dpo",
 ]
+
+NO_PAIRS = (
+    ": no scenario has a better and a worse trajectory, for both YES and NO; play more scenarios or samples in "
+    "starter_agentic_traces.py, or lower --min_reward_gap"
+)
 
 
 @dataclass
@@ -134,10 +135,7 @@ def main(environment: Environment | None = None) -> None:
     task: Environment = environment or conference(config)
     check_base(Path(config.sft_model_path))
     check_origin(traces.path, Path(config.sft_model_path), task.inputs)
-    check_traces(traces, config)
-    from meeting_agent.evaluation.dry_run import try_evaluation
-
-    try_evaluation(config, task)
+    try_what_follows(traces, config, task)
     outcomes = train_on_outcomes(traces, config, task)
     pairs = create_preference_dataset_from_traces(traces, config, task, outcomes)
     metrics = train_model_with_dpo(pairs, config, outcomes)
@@ -156,15 +154,22 @@ def check_config(config: RLFTConfig) -> None:
     check_adapter(config.sft_model_path)
     check_reporter(config.report_to, Path(config.adapter_path))
     check_precision(config.bf16, config.fp16, config.fp32)
-    if config.ranking not in RANKINGS:
-        raise InputError(f"--ranking is {config.ranking!r}: give one of {', '.join(RANKINGS)}")
-    if not config.preference_weight + config.sft_weight:
-        raise InputError("--preference_weight and --sft_weight are both 0, so no pair teaches anything: raise one")
+    check_ranking(config.ranking)
     inputs = {f"--{name}": getattr(config, name) for name in ("sft_model_path", "traces_path", "attendees", "meetings")}
     inputs["the summary of --traces_path"] = str(companion(Path(config.traces_path), "summary"))
     inputs["the base model"] = base_of_adapter(Path(config.sft_model_path))
     outputs = [pairs_output(config), evaluation_output(config), adapter_output(config), results_output(config)]
     check_outputs(outputs, inputs)
+
+
+def try_what_follows(traces: Iterable[Trajectory], config: RLFTConfig, task: Environment) -> None:
+    """Raises InputError, before any training, if no pairs can be made or if the evaluation cannot run."""
+    from meeting_agent.evaluation.dry_run import try_evaluation
+    from meeting_agent.training.pairs import may_pair
+
+    if not may_pair(traces):
+        raise InputError(config.traces_path + NO_PAIRS)
+    try_evaluation(config, task)
 
 
 def pairs_output(config: RLFTConfig) -> Output:
@@ -198,14 +203,6 @@ def run_folder(config: RLFTConfig) -> Path:
 
 
 # ----------------------------------------------------------------------------- outcomes
-
-
-def check_traces(traces: Iterable[Trajectory], config: RLFTConfig) -> None:
-    """Raises InputError, before any training, if no values of the rollouts could make pairs."""
-    from meeting_agent.training.pairs import may_pair
-
-    if not may_pair(traces):
-        raise InputError(no_pairs(config))
 
 
 def train_on_outcomes(
@@ -242,7 +239,7 @@ def create_preference_dataset_from_traces(
     values = rollout_values(config, task, traces, outcomes.adapter, run_folder(config))
     pairs = preference_pairs(task, traces, values, config)
     if not pairs:
-        raise InputError(no_pairs(config))
+        raise InputError(config.traces_path + NO_PAIRS)
     if this_process().is_main_process:
         with pairs_output(config).writing() as folder:
             write_json(folder / Path(config.pairs_path).name, [pair.to_json() for pair in pairs])
@@ -250,13 +247,6 @@ def create_preference_dataset_from_traces(
         print(f"{len(pairs)} preference pairs from {scenarios} scenarios in {config.pairs_path}", flush=True)
     this_process().wait_for_everyone()
     return pairs
-
-
-def no_pairs(config: RLFTConfig) -> str:
-    return (
-        f"{config.traces_path}: no scenario has a better and a worse trajectory, for both YES and NO; play more "
-        "scenarios or samples in starter_agentic_traces.py, or lower --min_reward_gap"
-    )
 
 
 # ----------------------------------------------------------------------------- DPO
@@ -268,19 +258,14 @@ def train_model_with_dpo(
     """Trains the adapter of `outcomes` further on the pairs, and writes adapter, card and logs to `adapter_path`.
 
     Without `outcomes` phase 1's adapter learns from the pairs alone. Under `accelerate launch` all processes share
-    every batch, and the first process writes the files.
+    every batch, and the first process writes the files. The log holds SHA-256 digests of the inputs.
     """
     from meeting_agent.training.dpo import train
 
     checkpoints = run_folder(config) / fingerprint({}, Path(config.pairs_path))
     model, tokenizer, metrics = train(config, pairs, checkpoints, outcomes)
-    if this_process().is_main_process:
-        save_adapter(config, model, tokenizer, metrics)
-    return metrics
-
-
-def save_adapter(config: RLFTConfig, model, tokenizer, metrics: TrainingMetrics) -> None:
-    """Writes adapter, tokenizer, model card and training log. The log holds SHA-256 digests of the inputs."""
+    if not this_process().is_main_process:
+        return metrics
     log = asdict(metrics) | {"settings": recorded(config)}
     log["sha256"] = digests(sft=Path(config.sft_model_path) / ADAPTER_WEIGHTS, pairs=Path(config.pairs_path))
     with adapter_output(config).writing() as folder:
@@ -288,6 +273,7 @@ def save_adapter(config: RLFTConfig, model, tokenizer, metrics: TrainingMetrics)
         write_json(folder / "training_log.json", log)
         write_text(folder / "README.md", model_card(config, metrics, {}))
     print(f"Adapter saved in {config.adapter_path} after {metrics.seconds:.0f} s of training.", flush=True)
+    return metrics
 
 
 def model_card(config: RLFTConfig, metrics: TrainingMetrics, evaluation: dict) -> str:
@@ -319,6 +305,7 @@ def evaluate_model_performance(
     """
     from meeting_agent.evaluation.baselines import fitted_baselines, zero_label_readings
     from meeting_agent.evaluation.held_out import held_out_answers, warn_if_unreadable
+    from meeting_agent.evaluation.playing import play_evaluation
     from meeting_agent.evaluation.tool_baselines import tool_baselines
     from meeting_agent.inference.engine import Engine
     from meeting_agent.report.results import print_ladder, run_metrics, write_results
@@ -328,7 +315,8 @@ def evaluate_model_performance(
     groups = list(task.scenarios("evaluation", config.eval_seed, config.num_eval_scenarios))
     scenarios = [scenario for group in groups for scenario in group]
     predictor = Predictor(config.sft_model_path, fp32=config.fp32)
-    unfinished = play_evaluation(config, task, predictor, groups)
+    answer_tokens = trace_summary(config)["settings"].get("max_answer_tokens", MAX_ANSWER_TOKENS)
+    unfinished = play_evaluation(config, task, predictor, groups, evaluation_output(config), answer_tokens)
     if not this_process().is_main_process:
         return {}
     log = read_json(Path(config.sft_model_path) / "training_log.json", "starter_sft.py")
@@ -350,32 +338,6 @@ def evaluate_model_performance(
         write_text(folder / "README.md", model_card(config, dpo, metrics["phases"]["dpo"]))
     print_ladder(metrics)
     return metrics
-
-
-def play_evaluation(
-    config: RLFTConfig, task: Environment, predictor: Predictor, groups: list[list[Scenario]]
-) -> UnfinishedRollouts:
-    """Every held-out scenario once by the policy before DPO ("sft"), then once by the aligned one ("dpo")."""
-    from meeting_agent.evaluation.held_out import play_held_out
-    from meeting_agent.inference.engine import Engine
-
-    adapters = {"sft": Path(config.sft_model_path), "dpo": Path(config.adapter_path)}
-    weights = digests(**{name: folder / ADAPTER_WEIGHTS for name, folder in adapters.items()})
-    asked = {"settings": recorded(config)} | weights | digests(**task.inputs)
-    unfinished = UnfinishedRollouts(evaluation_output(config), asked, this_process())
-    aligned = Engine(base_of_adapter(Path(config.sft_model_path)), config.adapter_path, fp32=config.fp32)
-    play_held_out(
-        task,
-        predictor,
-        {"sft": predictor.engine, "dpo": aligned},
-        groups,
-        config.eval_temperature,
-        config.eval_seed,
-        trace_summary(config)["settings"].get("max_answer_tokens", MAX_ANSWER_TOKENS),
-        unfinished,
-        this_process(),
-    )
-    return unfinished
 
 
 def command() -> None:

@@ -81,11 +81,9 @@ class RegressionAwareLoss:
             if (size := len(ids)) < input_ids.shape[1]:
                 ends[:, size - 1 :] |= (input_ids.unfold(1, size, 1) == ids).all(-1)
         ends = ends[:, :-1]
-        if targets is None:
-            ends = ends & (labels[:, 1:] != IGNORED)
-        else:
-            ends = ends & (ends.flip(1).cumsum(1).flip(1) == 1)  # 1 from the last opening on
-        row, last = ends.nonzero(as_tuple=True)
+        is_last = ends.flip(1).cumsum(1).flip(1) == 1  # counted from the end of a row
+        counts = labels[:, 1:] != IGNORED if targets is None else is_last
+        row, last = (ends & counts).nonzero(as_tuple=True)
         return row, last
 
     def written(self, labels: torch.Tensor, row: torch.Tensor, last: torch.Tensor) -> torch.Tensor:

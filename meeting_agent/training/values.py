@@ -16,7 +16,7 @@ from typing import Protocol
 from data_classes import Trajectory
 from meeting_agent.agent.environment import Environment
 from meeting_agent.agent.tool_calls import no_prediction, tool_schemas
-from meeting_agent.common.files import read_json, write_json
+from meeting_agent.common.files import InputError, read_json, write_json
 from meeting_agent.common.processes import this_process
 from meeting_agent.inference.bases import base_of_adapter
 from meeting_agent.training.outcomes import closing_number, is_readable
@@ -33,6 +33,12 @@ class ValueSettings(Protocol):
     ranking: str
     seed: int
     fp32: bool
+
+
+def check_ranking(name: str) -> None:
+    """Raises InputError for a name that is not in `RANKINGS`."""
+    if name not in RANKINGS:
+        raise InputError(f"--ranking is {name!r}: give one of {', '.join(RANKINGS)}")
 
 
 def rollout_values(
