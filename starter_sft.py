@@ -10,10 +10,12 @@ reports on the test rows.
 
 The loss is cross-entropy on the completion plus RAFT (Lukasik et al., ICLR 2025): the squared error between the target
 and the expectation over the model's own digit distribution. Cross-entropy alone treats 0.71 and 0.21 as equally far
-from 0.70. LoRA+ (Hayou et al., 2024) multiplies the learning rate of the B matrices by 16. rsLoRA (Kalajdzievski, 2023)
-scales the update by alpha / sqrt(rank), which is 8 here instead of 2. Both let a model of a few million parameters
-learn fast enough while `learning_rate` stays in the usual range. Some rows are chats from the base's own corpus, so
-that the model does not forget how to call tools and read results (experience replay).
+from 0.70. Some rows are chats from the base's own corpus, so that the model does not forget how to call tools and read
+results (experience replay).
+
+Effective rates: LoRA+ (Hayou et al., 2024) trains the A matrices at 5e-5 and the B matrices at 16 times that, 8e-4.
+rsLoRA (Kalajdzievski, 2023) scales the update by alpha / sqrt(r) = 8; plain LoRA (`--no-use_rslora`) by alpha / r = 2.
+Both let a model of a few million parameters learn fast enough while `learning_rate` stays in the usual range.
 """
 
 from __future__ import annotations
@@ -56,6 +58,7 @@ class SFTConfig:
     seed: int = setting(42, "seed of the split, the order of rows and the adapter's initial weights", 0, 2**32 - 1)
     lora_r: int = setting(16, "rank of the adapter", 1, 256)
     lora_alpha: int = setting(32, "alpha of the adapter, usually twice the rank", 1, 1024)
+    use_rslora: bool = setting(True, "scale the adapter by alpha / sqrt(r) (rsLoRA); without, by alpha / r")
     lora_dropout: float = setting(0.15, "dropout on the adapter's input", 0.0, 0.9)
     num_train_epochs: int = setting(10, "maximum number of epochs; early stopping usually ends sooner", 1, 1000)
     patience: int = setting(3, "number of epochs without a better selection error before training stops", 1, 1000)

@@ -118,6 +118,9 @@ class Conference:
 
     # ------------------------------------------------------------------------- phase 3
 
+    def expected_reward(self, trajectory: Trajectory, probability: float) -> float:
+        return reward.expected_reward(trajectory, probability, self.call_price)
+
     def dialogues(self, rng: random.Random) -> Iterator[list[dict]]:
         """Dialogues of the embedded base's corpus with many failed calls and many scores near 0 and 1.
 

@@ -178,6 +178,9 @@ class TicketTriage:
             return -1.0
         return 1.0 if trajectory.recommendation == trajectory.happened else 0.0
 
+    def expected_reward(self, trajectory: Trajectory, probability: float) -> float:
+        return max(probability, 1 - probability) if trajectory.recommendation in ("YES", "NO") else -1.0
+
     def dialogues(self, rng: random.Random) -> Iterator[list[dict]]:
         while True:
             yield self._dialogue(rng, rng.randrange(100, 1000))

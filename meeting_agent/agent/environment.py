@@ -65,6 +65,12 @@ class Environment(Protocol):
 
     # -- phase 3
 
+    def expected_reward(self, trajectory: Trajectory, probability: float) -> float:
+        """The reward in [-1, 1] to expect if the outcome is YES with `probability` and the likelier answer is given.
+
+        Deductions are those of `reward`.
+        """
+
     def dialogues(self, rng: Random) -> Iterator[list[dict]]:
         """An endless stream of tool dialogues whose final answers hold claims; may be empty.
 

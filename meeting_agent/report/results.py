@@ -12,7 +12,7 @@ from meeting_agent.common.machine import machine, versions
 from meeting_agent.common.outputs import Output
 from meeting_agent.evaluation.held_out import HeldOut, held_out_scores, write_scenarios
 from meeting_agent.evaluation.opened import opened
-from meeting_agent.evaluation.training_scores import dpo_curves, pair_statistics, sft_curves
+from meeting_agent.evaluation.training_scores import dpo_curves, outcome_curves, pair_statistics, sft_curves
 from meeting_agent.inference.bases import base_of_adapter
 from meeting_agent.report.markdown import choose_examples, render_report
 from meeting_agent.report.other_records import add_other_records
@@ -27,11 +27,13 @@ def run_metrics(
     traces_summary: dict,
     pairs: list[PreferencePair],
     dpo: TrainingMetrics,
+    outcomes: TrainingMetrics | None = None,
 ) -> dict:
     """All numbers of a run, in the form of `results/metrics.json`.
 
     settings: the settings of phase 3. They name phase 1's adapter, beside which its log and validation scores lie.
     traces_summary: the summary that phase 2 wrote beside its trajectories.
+    outcomes: the outcome training before DPO, if there was one.
     """
     sft = Path(settings["sft_model_path"])
     log, validation = (read_json(sft / name, "starter_sft.py") for name in ("training_log.json", "validation.json"))
@@ -63,6 +65,9 @@ def run_metrics(
             "dpo_training_seconds": dpo.seconds,
         },
     }
+    if outcomes:
+        metrics["training"]["outcomes"] = outcome_curves(outcomes)
+        metrics["timing"]["outcome_training_seconds"] = outcomes.seconds
     add_other_records(metrics, Path(settings["results_dir"]))
     return metrics
 

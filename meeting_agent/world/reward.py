@@ -71,6 +71,19 @@ def rewarded_outcome(trace: dict, outcome: str) -> str:
     return truth if isinstance(truth, str) else get_true_outcome(float(truth or 0.0))
 
 
+def expected_reward(trajectory: Trajectory, probability: float, call_price: float = CALL_PRICE) -> float:
+    """The reward in [-1, 1] to expect if the meeting succeeds with `probability`, minus the usual deductions.
+
+    The recommendation that counts is the likelier one, whatever the trajectory says: how sure an agent can be after its
+    look-ups is what they are worth. A trajectory that was not completed with YES or NO gets its `calculate_reward`.
+    """
+    tools = list(trajectory.tools_used)
+    if trajectory.recommendation not in ("YES", "NO") or not trajectory.completed_naturally or not tools:
+        return calculate_reward(trajectory, call_price=call_price)
+    hoped = WRONG + (RIGHT - WRONG) * max(probability, 1 - probability)
+    return round(hoped - min(MAX_DEDUCTION, deductions(tools, trajectory.messages, call_price)), 4)
+
+
 def deductions(tools: list[str], messages: list[dict], call_price: float) -> float:
     """The sum of all deductions before the limit `MAX_DEDUCTION`.
 
