@@ -92,7 +92,7 @@ def score_probabilities(
     and `valid_rate`. If any probability was stated, also `correlation` and `mae` against the true probability, and
     against what happened `brier` (Brier, 1950), `ece` and `log_score`, the mean log loss in nats (Good, 1952).
     """
-    truth = np.array([s > 0.5 for s in success])
+    likelier = [s > 0.5 for s in success]
     stated = [p is not None for p in probabilities]
     if recommendations is None:
         recommendations = [None if p is None else "YES" if p > 0.5 else "NO" for p in probabilities]
@@ -100,9 +100,9 @@ def score_probabilities(
     def is_right(outcome: Sequence[bool]) -> np.ndarray:
         return np.array([r == ("YES" if o else "NO") for r, o in zip(recommendations, outcome, strict=True)])
 
-    right = is_right(truth)
+    right = is_right(likelier)
     valid = [p is not None and r in ("YES", "NO") for p, r in zip(probabilities, recommendations, strict=True)]
-    n = len(truth)
+    n = len(likelier)
     scores = {
         "n": n,
         "accuracy": float(right.mean()),
