@@ -18,6 +18,7 @@ from starter_agentic_rlft import (
     create_preference_dataset_from_traces,
     evaluate_model_performance,
     train_model_with_dpo,
+    train_on_outcomes,
 )
 from starter_agentic_traces import TraceConfig, generate_agent_traces_for_training
 from starter_sft import SFTConfig, run_sft_fine_tuning
@@ -51,12 +52,13 @@ def played(tmp_path_factory) -> Path:
         results_dir=str(here / "results"),
         max_steps=6,
         num_eval_scenarios=24,
-        call_gap=0.0,
-        min_advantage_gap=-4.0,
+        min_reward_gap=0.001,
     )
     rollouts = TraceFile(here / "traces.json")
-    pairs = create_preference_dataset_from_traces(rollouts, rlft, environment)
-    evaluate_model_performance(rlft, rollouts, pairs, train_model_with_dpo(pairs, rlft), environment)
+    outcomes = train_on_outcomes(rollouts, rlft, environment)
+    pairs = create_preference_dataset_from_traces(rollouts, rlft, environment, outcomes)
+    dpo = train_model_with_dpo(pairs, rlft, outcomes)
+    evaluate_model_performance(rlft, rollouts, pairs, dpo, environment, outcomes)
     return here
 
 
@@ -87,6 +89,7 @@ def test_every_phase_is_evaluated_and_the_report_says_so_in_this_tasks_words(pla
         "call_range": [1, 2],
         "tool_labels": {"look_up_account": "account", "search_known_faults": "faults"},
     }
+    assert metrics["training"]["outcomes"].keys() >= {"squared_error_first", "squared_error_last", "steps"}
     report = (played / "results" / "evaluation_report.md").read_text(encoding="utf-8")
     assert "1 to 2 calls" in report
     assert "look_up_account" in report

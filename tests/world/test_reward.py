@@ -7,7 +7,7 @@ import pytest
 from meeting_agent.agent.claims import count_grounded_claims
 from meeting_agent.common.files import InputError
 from meeting_agent.conference import Conference
-from meeting_agent.world.reward import calculate_reward
+from meeting_agent.world.reward import calculate_reward, expected_reward
 from tests.records import rollout
 
 TOOL = "assess_time_slot_fit_and_energy"
@@ -100,3 +100,22 @@ def test_failed_calls_cost_a_little():
 def test_no_manners_outweigh_the_outcome():
     rude = trace(tools_used=[TOOL] * 20, messages=conversation("a 0.1 b 0.2 c 0.3 d 0.4 e 0.5 f 0.6"))
     assert calculate_reward(rude) > calculate_reward(trace(ground_truth=0.1))
+
+
+@pytest.mark.parametrize("probability", [0.0, 0.3, 0.5, 0.9])
+def test_the_expected_reward_is_the_mean_reward_of_the_likelier_answer(probability):
+    """Where an agent says what is likelier, the mean over what may happen is the expectation, deductions included."""
+    likelier = "YES" if probability > 0.5 else "NO"
+    for tools in ([TOOL, "b"], [TOOL], [TOOL, TOOL, "b"]):
+        one = rollout(answer=likelier, tools_used=tools)
+        rewards = {truth: calculate_reward(one.to_json() | {"ground_truth": truth}) for truth in ("YES", "NO")}
+        mean = probability * rewards["YES"] + (1 - probability) * rewards["NO"]
+        assert expected_reward(one, probability) == pytest.approx(mean, abs=1e-4)
+        other = rollout(answer="YES" if likelier == "NO" else "NO", tools_used=tools)
+        assert expected_reward(other, probability) == expected_reward(one, probability)
+
+
+def test_nothing_better_is_expected_of_a_rollout_without_an_answer():
+    for broken in ({"answer": None}, {"completed_naturally": False}, {"tools_used": []}, {"answer": "PERHAPS"}):
+        one = rollout(**broken)
+        assert expected_reward(one, 0.99) == calculate_reward(one)
