@@ -1,6 +1,7 @@
 """Baselines that a language model must beat and that see the text alone.
 
-TF-IDF and the environment's own baselines are fitted on the same rows. The untouched base's readings use no label.
+TF-IDF, sentence embeddings and the environment's own baselines are fitted on the same rows. The untouched base's
+readings use no label.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 from data_classes import Scenario, TrainingRow
 from meeting_agent.agent.environment import Environment
 from meeting_agent.common.files import digest
+from meeting_agent.evaluation.embedding_baseline import embedding_baseline, embedding_model
 from meeting_agent.inference.engine import Engine
 from meeting_agent.inference.prediction import chat_text
 from meeting_agent.training.split import read_rows, split_rows
@@ -59,7 +61,7 @@ def missing_rows(log: dict) -> str | None:
 def fitted_baselines(
     environment: Environment, log: dict, scenarios: list[Scenario], seed: int, data_seed: int
 ) -> dict[str, Sequence[float | None]]:
-    """Baseline -> P(YES) for every scenario, by TF-IDF and by the environment's own baselines.
+    """Baseline -> P(YES) for every scenario: TF-IDF, embeddings if installed, and the environment's own baselines.
 
     They are fitted on the rows that phase 1 trained on, which its training log `log` names. Empty if those rows are
     gone or changed.
@@ -70,8 +72,11 @@ def fitted_baselines(
     rows = read_rows(environment, sft["sft_data_path"], sft["max_train_rows"])
     split = split_rows(rows, sft["seed"])
     fitted = split.train + split.selection
-    words = tfidf_baseline(fitted, [s.prediction_prompt for s in scenarios], seed)
-    return {"tfidf_logistic": words, **environment.baselines(rows, fitted, scenarios, seed, data_seed)}
+    texts = [s.prediction_prompt for s in scenarios]
+    found: dict[str, Sequence[float | None]] = {"tfidf_logistic": tfidf_baseline(fitted, texts, seed)}
+    if model := embedding_model():
+        found["embedding_logistic"] = embedding_baseline(model, fitted, texts, seed)
+    return found | environment.baselines(rows, fitted, scenarios, seed, data_seed)
 
 
 def zero_label_readings(

@@ -36,10 +36,12 @@ COMPARISONS = (
     ("dpo", "agent"),
     ("dpo", "sft"),
     ("dpo", "rule_best_fixed"),
+    ("dpo", "advantage_argmax"),
     ("dpo", "logistic_all_tools"),
     ("dpo", "boosting_all_tools"),
     ("sft", "zero_label_readings"),
     ("sft", "ridge_visible"),
+    ("sft", "embedding_logistic"),
 )
 CALIBRATION = ("accuracy", "accuracy_drawn", "brier", "ece", "log_score")
 PHASES = {"sft": "agent", "dpo": "dpo"}  # policy -> its name as an agent in metrics and report

@@ -12,11 +12,13 @@ from data_classes import Trajectory
 from meeting_agent.common.files import read_json, write_json, write_text
 from meeting_agent.common.outputs import Output
 from meeting_agent.common.settings import PROJECT
+from meeting_agent.evaluation.embedding_baseline import INSTALL
 from meeting_agent.report.behaviour import behaviour_sections
 from meeting_agent.report.generated_parts import with_generated
 from meeting_agent.report.glossary import FROM_README, FROM_REPORT
 from meeting_agent.report.other_records import (
     add_other_records,
+    controls_section,
     reliability_section,
     replication_text,
     schedule_section,
@@ -37,7 +39,12 @@ from meeting_agent.report.tables import (
 from meeting_agent.report.wording import percent
 
 TABLE_START, TABLE_END = "<!-- results: generated from results/metrics.json -->", "<!-- end of results -->"
-OTHER_SECTIONS = {"schedule": schedule_section, "benchmark": speed_section, "reliability": reliability_section}
+OTHER_SECTIONS = {
+    "ablations": controls_section,
+    "schedule": schedule_section,
+    "benchmark": speed_section,
+    "reliability": reliability_section,
+}
 
 
 def render_report(metrics: dict, examples: list[dict]) -> str:
@@ -131,6 +138,10 @@ def sceptic_sections(m: dict) -> list[str]:
         best=rule_text(m),
         logistic=baselines.get("logistic_all_tools"),
         boosting=baselines.get("boosting_all_tools"),
+        advantage=baselines.get("advantage_argmax"),
+        words=baselines.get("tfidf_logistic"),
+        embeddings=baselines.get("embedding_logistic"),
+        install=INSTALL,
         readings=baselines.get("zero_label_readings"),
         ridge=baselines.get("ridge_visible"),
         paired=m["paired"],

@@ -10,6 +10,7 @@ from meeting_agent.agent.environment import Environment
 from meeting_agent.common.files import read_json, write_json, write_text
 from meeting_agent.common.machine import machine, versions
 from meeting_agent.common.outputs import Output
+from meeting_agent.evaluation.ablations import run_digests
 from meeting_agent.evaluation.held_out import HeldOut, held_out_scores, write_scenarios
 from meeting_agent.evaluation.opened import opened
 from meeting_agent.evaluation.training_scores import dpo_curves, outcome_curves, pair_statistics, sft_curves
@@ -47,6 +48,7 @@ def run_metrics(
             "settings": {"sft": log["settings"], "traces": traces_summary["settings"], "rlft": settings},
             "versions": versions(),
             "machine": machine(),
+            "sha256": run_digests(settings),
         },
         "task": {
             "name": environment.name,

@@ -34,19 +34,26 @@ USUAL_WAYS = {
 }
 GROWING = {"rollouts": "rollouts, one sample each", "evaluation": "evaluation, before and after DPO"}
 # These see what tools say; the base, the SFT model and all other baselines see the text alone.
-VIEWS = dict.fromkeys(("agent", "dpo", "rule_best_fixed", "logistic_all_tools", "boosting_all_tools"), "all_tools")
+TOOL_BASELINES = ("rule_best_fixed", "advantage_argmax", "logistic_all_tools", "boosting_all_tools")
+CONTROLS_OF_LADDER = ("chosen_side_sft", "shuffled_rewards", "plain_lora_brief_rates")
+VIEWS = dict.fromkeys(("agent", "dpo", *TOOL_BASELINES, *CONTROLS_OF_LADDER), "all_tools")
 LEARNED_FROM = {
     "base": "no label",
     "sft": "labels",
     "agent": "labels",
     "dpo": "labels and rewards",
     "tfidf_logistic": "labels",
+    "embedding_logistic": "labels",
     "boosting_visible": "labels",
     "ridge_visible": "labels",
     "zero_label_readings": "no label",
     "rule_best_fixed": "nothing",
+    "advantage_argmax": "rewards of phase 2",
     "logistic_all_tools": "what happened in phase 2",
     "boosting_all_tools": "what happened in phase 2",
+    "chosen_side_sft": "labels and rewards",
+    "shuffled_rewards": "labels and outcomes",
+    "plain_lora_brief_rates": "labels and rewards",
 }
 ON_WHAT_HAPPENED = {"brier": "Brier score", "ece": "ECE", "log_score": "log score"}
 BEST_RULES = 5  # rows of the table of fixed rules
@@ -56,7 +63,8 @@ INTERVAL = term("95% interval", "Confidence interval")
 def ladder_table(m: dict) -> str:
     """Accuracy, calls and teacher of every phase and baseline, with the ceiling of what it sees where that is known."""
     ceilings, attainable, bounds = m["ceilings"], m["attainable"], m.get("attainable_ci95", {})
-    models = m["phases"] | m["baselines"]
+    controls = m.get("ablations", {})
+    models = m["phases"] | m["baselines"] | {name: controls[name] for name in CONTROLS_OF_LADDER if name in controls}
     found = {name: [name_of(name), with_interval(scores)] for name, scores in models.items()}
     head = ["model", f"accuracy ({INTERVAL})"]
     if "text_only" in ceilings:
@@ -177,6 +185,24 @@ def replication_table(runs: list[dict]) -> str:
         for r in runs
     ]
     return table(["seed", *(name_of(phase) for phase in ("sft", "agent", "dpo")), "gain of DPO"], rows)
+
+
+def controls_table(controls: dict[str, dict]) -> str:
+    """What the agent after phase 3 reaches with one thing changed."""
+    rows = []
+    for name, c in controls.items():
+        against = c["delta_vs_dpo"]
+        low, high = (points(bound) for bound in against["ci95"])
+        delta = f"{points(against['delta'])} points ({low} to {high}), {p_text(against['p_value'])}"
+        rows.append([name_of(name), f"`{changed(c['settings'])}`", with_interval(c), fixed(c["calls_mean"], 2), delta])
+    head = ["control", "changed settings", f"accuracy ({INTERVAL})", "calls", "against the agent after DPO"]
+    return table(head, rows)
+
+
+def changed(settings: dict[str, dict]) -> str:
+    """The changed settings by phase. A phase is named only where a control changes more than one."""
+    of_phase = {phase: ", ".join(f"{k}={v}" for k, v in values.items()) for phase, values in settings.items()}
+    return "; ".join(f"{phase}: {said}" if len(of_phase) > 1 else said for phase, said in of_phase.items())
 
 
 def schedule_table(schedule: dict) -> str:

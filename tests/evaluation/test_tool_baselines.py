@@ -15,7 +15,13 @@ from meeting_agent.conference import ZERO_LABEL_READINGS, Conference
 from meeting_agent.evaluation.baselines import zero_label_readings
 from meeting_agent.evaluation.statistics import score_probabilities
 from meeting_agent.evaluation.tool_answers import matrix, numbers, result_of, tools_that_ask
-from meeting_agent.evaluation.tool_baselines import ToolBaselines, best_fixed_rule, rule_probabilities, tool_baselines
+from meeting_agent.evaluation.tool_baselines import (
+    ToolBaselines,
+    best_fixed_rule,
+    most_rewarded_tools,
+    rule_probabilities,
+    tool_baselines,
+)
 from meeting_agent.inference.engine import Engine
 from meeting_agent.inference.loading import load_tokenizer
 from tests.records import rollout
@@ -125,6 +131,44 @@ def test_the_mean_leaves_out_failed_tools_and_does_not_round_up():
     assert rule_probabilities(scores) == [0.9, 0.5, 0.5, 1.0]
     # Their sum comes out as slightly more than 1.5 in floating point.
     assert rule_probabilities(np.array([[0.1, 0.2, 1.2]])) == [0.5]
+
+
+# ----------------------------------------------------------------------------- the table of advantages
+
+
+def rewarded(*played: tuple[str, float], scenarios: int = 20, **more) -> list[Trajectory]:
+    """In each scenario one rollout for each (tools, reward)."""
+    return [
+        rollout(f"s{n}-{i}", scenario_id=f"s{n}", tools_used=tools.split(), reward=reward, **more)
+        for n in range(scenarios)
+        for i, (tools, reward) in enumerate(played)
+    ]
+
+
+def test_the_set_that_earned_most_is_a_baseline_with_the_rules_answer(undecided):
+    task = TicketTriage()
+    (scenarios,) = task.scenarios("traces", 42, 20)
+    both, one = ["search_known_faults", "look_up_account"], ["search_known_faults"]
+    traces = [
+        rollout(f"{s.scenario_id}-{len(tools)}", scenario_id=s.scenario_id, tools_used=tools, reward=reward)
+        for s in scenarios
+        for tools, reward in ((both, 0.2), (one, 0.9))
+    ]
+    found, success = found_on(task, undecided, traces, 50, 20)
+    assert found.facts["advantage_argmax"] == {"calls_mean": 1.0, "tools": one}
+    (rule,) = (r for r in found.fixed_rules if r["tools"] == one)
+    assert accuracy(found, "advantage_argmax", success) == rule["accuracy"]
+
+
+def test_the_table_of_advantages_counts_answers_only_and_needs_more_than_luck():
+    tools = ["a", "b", "c"]
+    assert most_rewarded_tools(rewarded(("a", 0.0), ("c b", 1.0)), tools) == ["b", "c"]
+    broken = rewarded(("a", 1.0), ("b", 0.0), answer=None)
+    assert most_rewarded_tools(broken, tools) == []
+    lucky = [*rewarded(("a", 0.5), ("b", 0.7)), *rewarded(("c", 1.0), ("a", 0.0), scenarios=1)]
+    assert most_rewarded_tools(lucky, tools) == ["b"]
+    assert most_rewarded_tools(rewarded(("a", 0.4), ("x", 0.9), ("", 0.9)), tools) == ["a"]
+    assert most_rewarded_tools(rewarded(("a b", 0.5), ("a", 0.5)), tools) == ["a"]
 
 
 # ----------------------------------------------------------------------------- fitted models
