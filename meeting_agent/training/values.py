@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from itertools import batched
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
@@ -84,7 +84,8 @@ def expected_rewards(
     engine = Engine(base_of_adapter(Path(settings.sft_model_path)), str(adapter), fp32=settings.fp32)
     tools = tool_schemas(environment.tools([], no_prediction))
     values = {}
-    for some in batched(closing_prompts(engine.tokenizer, trajectories, tools, engine.positions), AT_ONCE):
+    prompts = closing_prompts(engine.tokenizer, trajectories, tools, engine.positions)
+    while some := list(islice(prompts, AT_ONCE)):
         probabilities = engine.fractions([prompt for _, prompt in some])
         for (one, _), probability in zip(some, probabilities, strict=True):
             values[one.id] = environment.expected_reward(one, probability)

@@ -116,7 +116,7 @@ def test_qlora_trains_in_phases_1_and_3_and_serves(tmp_path):
         sft_model_path=str(sft),
         traces_path=str(tmp_path / "traces.json"),
         outcome_epochs=1,
-        min_reward_gap=1e-6,
+        ranking="observed",
         pairs_path=str(tmp_path / "pairs.json"),
         adapter_path=str(dpo),
         use_4bit=True,
