@@ -124,7 +124,7 @@ def test_the_oracle_is_scored_on_scenarios_that_it_was_not_fitted_on():
 
 
 def test_a_higher_price_never_buys_more_calls():
-    task, scenarios = meetings(120)
+    task, scenarios = meetings(60)
     decisions = task.ceilings(scenarios)
     right = {tools: decisions[view] for view, tools in task.ceiling_tools.items()}
     cells = [tuple(task.left_out(s).values()) for s in scenarios]
@@ -221,7 +221,7 @@ def test_reasons_are_scored_against_majority_and_best_guess():
 
 
 def test_the_best_guess_of_the_reason_beats_the_most_frequent_one():
-    task, scenarios = meetings(300)
+    task, scenarios = meetings(150)
     true = [s.reason for s in scenarios]
     right = sum(a == b for a, b in zip(task.likely_reasons(scenarios), true, strict=True))
     assert right > 1.2 * max(true.count(reason) for reason in true)
@@ -237,7 +237,8 @@ def test_intervals_of_shares_cover_the_shares():
     assert high - low == pytest.approx(2 * 1.96 * 0.04, rel=0.15)
     majority, ceiling = [True] * 50 + [False] * 50, [True] * 90 + [False] * 10
     low, high = share_interval(attainable_share, right, majority, ceiling)
-    assert low < attainable_share(0.8, 0.5, 0.9) == pytest.approx(0.75) < high
+    assert attainable_share(0.8, 0.5, 0.9) == pytest.approx(0.75)
+    assert low < 0.75 < high
 
 
 def test_a_seed_says_when_its_scenarios_were_opened(tmp_path):
