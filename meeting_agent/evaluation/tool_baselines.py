@@ -20,7 +20,7 @@ from meeting_agent.agent.summary import RolloutSummary, summarize
 from meeting_agent.evaluation.statistics import score_probabilities
 from meeting_agent.evaluation.tool_answers import call_every_tool, matrix, predict_from, predictions, tools_that_ask
 from meeting_agent.inference.engine import Engine
-from meeting_agent.training.pairs import tool_advantages
+from meeting_agent.training.advantages import tool_advantages
 
 MAX_RULES = 1023  # all sets of ten tools; with more tools the largest sets are left out
 MAX_ROWS = 5000  # scenarios that the models are fitted on; more take time and change little
