@@ -17,8 +17,12 @@ from meeting_agent.agent.tool_calls import no_prediction
 from meeting_agent.base.corpus import sample_short
 from meeting_agent.base.dialogues import dialogue_chat
 from meeting_agent.base.questions import reading_question
+<<<<<<< HEAD
 from meeting_agent.common.files import InputError
 from meeting_agent.world import ceilings, counterfactuals, error_patterns, past_meetings, reward, scenarios, visible
+=======
+from meeting_agent.world import ceilings, error_patterns, past_meetings, reward, scenarios, visible
+>>>>>>> a1
 from meeting_agent.world.descriptions import PersonDescriptor
 from meeting_agent.world.outcome import Facts, physics
 from meeting_agent.world.prompts import PREDICTION_QUESTION, system_prompt_configurations
@@ -55,8 +59,7 @@ class Conference:
         `physics_seed` decides what makes a meeting of the simulator succeed (see `world/outcome.py`). `outcome` and
         `call_price` decide the reward (see `world/reward.py`).
         """
-        if outcome not in reward.OUTCOMES:
-            raise InputError(f"--outcome is {outcome!r}: give {' or '.join(reward.OUTCOMES)}")
+        reward.check_outcome(outcome)
         self.own = past_meetings.read_own_meetings(attendees, meetings)
         self.inputs = {"attendees": Path(attendees), "meetings": Path(meetings)} if self.own else {}
         self.toolset, self.descriptor = toolset, descriptor or PersonDescriptor()

@@ -24,6 +24,7 @@ from __future__ import annotations
 from data_classes import Trajectory
 from meeting_agent.agent.answers import get_true_outcome
 from meeting_agent.agent.claims import count_grounded_claims, tool_results
+from meeting_agent.common.files import InputError
 
 NO_RECOMMENDATION, NOT_COMPLETED, NO_TOOLS, UNCLEAR, WRONG, RIGHT = -1.0, -0.75, -0.5, -0.25, 0.1, 1.0
 MIN_CALLS, MAX_CALLS = 2, 5
@@ -61,6 +62,11 @@ def calculate_reward(trace: Trajectory | dict, outcome: str = "drawn", call_pric
         return UNCLEAR
     reward = RIGHT if recommendation == rewarded_outcome(trace, outcome) else WRONG
     return round(reward - min(MAX_DEDUCTION, deductions(tools, trace.get("messages") or [], call_price)), 4)
+
+
+def check_outcome(outcome: str) -> None:
+    if outcome not in OUTCOMES:
+        raise InputError(f"--outcome is {outcome!r}: give {' or '.join(OUTCOMES)}")
 
 
 def rewarded_outcome(trace: dict, outcome: str) -> str:
