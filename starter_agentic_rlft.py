@@ -83,7 +83,7 @@ class RLFTConfig:
     results_dir: str = output_path("results", "folder for metrics, report, plots and page")
     seed: int = setting(42, "seed of the choice and the order of pairs", 0, 2**32 - 1)
     outcome_epochs: int = setting(
-        2, "epochs over all rollouts in which the number learns from outcomes; 0: none", 0, 100
+        1, "epochs over all rollouts in which the number learns from outcomes; 0: none", 0, 100
     )
     outcome_weight: float = setting(
         20.0, "weight of the number's squared error against outcomes, before DPO and in it; 0 leaves it out", 0.0, 1e4

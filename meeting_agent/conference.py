@@ -17,12 +17,7 @@ from meeting_agent.agent.tool_calls import no_prediction
 from meeting_agent.base.corpus import sample_short
 from meeting_agent.base.dialogues import dialogue_chat
 from meeting_agent.base.questions import reading_question
-<<<<<<< HEAD
-from meeting_agent.common.files import InputError
 from meeting_agent.world import ceilings, counterfactuals, error_patterns, past_meetings, reward, scenarios, visible
-=======
-from meeting_agent.world import ceilings, error_patterns, past_meetings, reward, scenarios, visible
->>>>>>> a1
 from meeting_agent.world.descriptions import PersonDescriptor
 from meeting_agent.world.outcome import Facts, physics
 from meeting_agent.world.prompts import PREDICTION_QUESTION, system_prompt_configurations
