@@ -36,7 +36,7 @@ class Conference:
     main_scores: Mapping[str, str] = MAIN_SCORES
     call_range = (reward.MIN_CALLS, reward.MAX_CALLS)
     tool_labels: Mapping[str, str] = TOOL_LABELS
-    closing_words = '{"probability":'
+    closing_words = '{"probability": 0.'
     ceiling_tools: Mapping[str, tuple[str, ...]] = ceilings.VIEWS
 
     def __init__(

@@ -81,7 +81,7 @@ class TicketTriage:
     main_scores: Mapping[str, str] = TOOL_SCORES
     call_range = (1, 2)
     tool_labels: Mapping[str, str] = {"look_up_account": "account", "search_known_faults": "faults"}
-    closing_words = '{"probability":'
+    closing_words = '{"probability": 0.'
     ceiling_tools: Mapping[str, tuple[str, ...]] = {}
     inputs: dict[str, Path] = {}  # noqa: RUF012
 

@@ -25,7 +25,7 @@ class Environment(Protocol):
     main_scores: Mapping[str, str]  # tool -> the field of its result that counts for or against
     call_range: tuple[int, int]  # minimum and maximum number of tool calls in a good trajectory
     tool_labels: Mapping[str, str]  # tool -> its label in the report
-    closing_words: str  # how the agents' last turn begins; whoever has said them calls no more tools
+    closing_words: str  # how the agents' last turn begins, cut where their tokens are; no calls come after them
     ceiling_tools: Mapping[str, tuple[str, ...]]  # ceiling of `ceilings` -> the tools that its predictor asks
 
     @property
