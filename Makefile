@@ -11,7 +11,7 @@ PROCESSES ?= $(if $(shell command -v nvidia-smi),1,2)
 PHASE := $(BIN)/$(if $(filter 1,$(PROCESSES)),python,accelerate launch --multi_gpu --num_processes $(PROCESSES) --num_machines 1 --mixed_precision no --dynamo_backend no)
 SHELL := /bin/bash
 
-.PHONY: run test check replicate base export bench memory bad_input chaos fuzz injection soak
+.PHONY: run test check replicate ablations base export bench memory bad_input chaos fuzz injection soak
 
 # PyTorch first: with it installed, nothing else pulls in its CUDA packages.
 .venv/ready: requirements.txt requirements-dev.txt
@@ -45,6 +45,11 @@ check: .venv/ready
 
 replicate: .venv/ready
 	$(BIN)/python -m meeting_agent.evaluation.replications $(ARGS)
+	$(BIN)/python -m meeting_agent.report.markdown
+	$(BIN)/python -m meeting_agent.report.page
+
+ablations: .venv/ready
+	$(BIN)/python -m meeting_agent.evaluation.ablations $(ARGS)
 	$(BIN)/python -m meeting_agent.report.markdown
 	$(BIN)/python -m meeting_agent.report.page
 

@@ -96,7 +96,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Meeting:
-    """Two attendees, a time slot and the true outcome, which agents never see."""
+    """Two attendees, a time slot, and how the meeting ends, which agents never see."""
 
     scenario_id: str
     person_a: Person
@@ -104,6 +104,7 @@ class Meeting:
     time_slot: TimeSlot
     success_probability: float  # in [0, 1]
     reason: str  # the factor that decides
+    succeeded: bool | None  # what happened, drawn once from the probability; None if the meeting has not taken place
 
 
 @dataclass(frozen=True)
@@ -111,14 +112,14 @@ class TrainingRow:
     """One row of `data/sft_training_data.csv`; both probabilities lie in [0, 1]."""
 
     input_text: str  # the prompt
-    target_probability: float  # what the model is trained to write
+    target_probability: float  # what the model is trained to write: a rating, or yes or no as a number
     target_reason: str
-    ground_truth_prob: float  # what the model is scored against
+    ground_truth_prob: float  # what the model is scored against; nothing is fitted on it
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """One question to an agent, with its true outcome."""
+    """One question to an agent, and how it ends."""
 
     scenario_id: str
     persona: str  # name of the system prompt
@@ -128,6 +129,7 @@ class Scenario:
     arguments: dict[str, str]  # arguments of every tool call; the engine fills them in for the model
     success_probability: float  # in [0, 1]; NaN if unknown
     reason: str  # the factor that decides; empty if unknown
+    outcome: str  # what happened, YES or NO; empty if it has not happened
     subject: Any = None  # the environment's own record of the scenario, such as a `Meeting`
 
 
@@ -177,7 +179,8 @@ class Trajectory:
     tokens: int | None  # number of tokens that the agent wrote
     final_recommendation_parsed: Recommendation | None  # None if nothing can be read
     ground_truth: float | None  # the true probability of success, in [0, 1]
-    true_outcome: str  # YES or NO
+    true_outcome: str  # the likelier outcome: YES if the true probability is above 0.5, else NO
+    happened: str  # the outcome that was drawn, YES or NO
     policy: str  # the policy that acted: "sft" is the phase 1 model, "dpo" is the policy after DPO
     seed: int | None  # seed of the sampling
     reward: float  # in [-1, 1]
@@ -224,6 +227,7 @@ class Trajectory:
         return cls(
             **(
                 TRAJECTORY_DEFAULTS
+                | {"happened": value["true_outcome"]}  # in files of other programs an outcome is what happened
                 | {k: v for k, v in value.items() if k in known}
                 | {"final_recommendation_parsed": said}
             )

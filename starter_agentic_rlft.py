@@ -1,18 +1,20 @@
-"""Phase 3: preference pairs, DPO, and the evaluation of every phase on held-out scenarios.
+"""Phase 3: learn from outcomes, make preference pairs, DPO, and the evaluation of every phase on held-out scenarios.
 
     python starter_agentic_rlft.py
     python starter_agentic_rlft.py --attendees people.csv --meetings past.csv  # your own, as in phase 2
 
-Each pair holds a good and a bad rollout of the same prompt. One outcome is mostly luck. So the chosen rollout's tools
-must also have a higher mean reward over all trajectories, or both rollouts used the same tools and the chosen one made
-fewer faults. Lengths are controlled (Park et al., 2024).
-
-DPO (Rafailov et al., 2023) over whole trajectories follows ETO (Song et al., ACL 2024). Training continues with the SFT
-adapter; its frozen copy is the reference. We add cross-entropy on the chosen rollout (Iterative RPO, Pang et al.,
-2024), because DPO alone lowers the likelihood of both rollouts until some answers break.
+First the number that closes a rollout learns from what happened, on all rollouts, right and wrong. Then each rollout
+has a value: the reward that the trained policy itself expects at its end, because one observed outcome is mostly luck.
+A pair holds two rollouts of one prompt with different values. DPO (Rafailov et al., 2023) over whole trajectories
+follows ETO (Song et al., ACL 2024). It trains the adapter further; the adapter after outcome training is the reference.
+We add cross-entropy on the chosen rollout (Iterative RPO, Pang et al., 2024), because DPO alone lowers the likelihood
+of both rollouts until some answers break. Each step also learns from a few outcomes, so the number stays calibrated.
 
 We mask tool results, the verdict, and everything in the rejected rollout except its faults. Some rejected rollouts are
 copies of a good rollout, or of a corpus dialogue, with one made-up claim. Without them DPO teaches to invent claims.
+
+Effective learning rates by LoRA+ (rate of A, rate of B = ratio times rate): 5e-5 and 8e-4 on outcomes, 5e-6 and 1.28e-3
+in DPO. The adapter keeps phase 1's scale: alpha / sqrt(r) = 8 with rsLoRA, alpha / r = 2 without.
 """
 
 from __future__ import annotations
@@ -22,11 +24,9 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from data_classes import PreferencePair, Scenario, TrainingMetrics, Trajectory
-from meeting_agent.agent.blocks import UnfinishedRollouts
+from data_classes import PreferencePair, TrainingMetrics, Trajectory
 from meeting_agent.agent.environment import Environment
 from meeting_agent.agent.loop import MAX_ANSWER_TOKENS
-from meeting_agent.agent.tool_calls import no_prediction, tool_schemas
 from meeting_agent.agent.trajectory_file import TraceFile, check_origin, companion
 from meeting_agent.common.files import (
     ADAPTER_WEIGHTS,
@@ -54,7 +54,9 @@ from meeting_agent.conference import Conference
 from meeting_agent.inference.bases import base_of_adapter, check_adapter, check_base
 from meeting_agent.inference.predictor import Predictor
 from meeting_agent.training.adapter_folder import write_adapter
+from meeting_agent.training.outcomes import Outcomes
 from meeting_agent.training.trackers import check_reporter
+from meeting_agent.training.values import check_ranking
 from meeting_agent.world.reward import calculate_reward
 
 __all__ = [
@@ -63,6 +65,11 @@ __all__ = [
     "evaluate_model_performance",
     "train_model_with_dpo",
 ]
+
+NO_PAIRS = (
+    ": no scenario has a better and a worse trajectory, for both YES and NO; play more scenarios or samples in "
+    "starter_agentic_traces.py, or lower --min_reward_gap"
+)
 
 
 @dataclass
@@ -75,7 +82,19 @@ class RLFTConfig:
     adapter_path: str = output_path("models/dpo_aligned_adapter", "folder for the aligned adapter")
     results_dir: str = output_path("results", "folder for metrics, report, plots and page")
     seed: int = setting(42, "seed of the choice and the order of pairs", 0, 2**32 - 1)
-    beta: float = setting(0.1, "DPO's beta: a higher value keeps the policy closer to the SFT policy", 1e-3, 10.0)
+    outcome_epochs: int = setting(
+        1, "epochs over all rollouts in which the number learns from outcomes; 0: none", 0, 100
+    )
+    outcome_weight: float = setting(
+        20.0, "weight of the number's squared error against outcomes, before DPO and in it; 0 leaves it out", 0.0, 1e4
+    )
+    outcome_learning_rate: float = setting(5e-5, "learning rate of the A matrices on outcomes", 1e-8, 1e-1)
+    outcome_loraplus_ratio: float = setting(
+        16.0, "LoRA+ on outcomes: learning rate of the B matrices divided by that of the A matrices", 1.0, 1000.0
+    )
+    ranking: str = setting("expected", "values that rank rollouts: expected rewards, observed, or shuffled (a control)")
+    beta: float = setting(0.1, "DPO's beta: a higher value keeps the policy closer to its reference", 1e-3, 10.0)
+    preference_weight: float = setting(1.0, "weight of DPO's loss; 0 only imitates the chosen rollouts", 0.0, 1e3)
     sft_weight: float = setting(0.5, "weight of the chosen rollout's cross-entropy; 0 is plain DPO", 0.0, 1e3)
     learning_rate: float = setting(5e-6, "learning rate of the adapter's A matrices", 1e-8, 1e-2)
     loraplus_ratio: float = setting(
@@ -91,23 +110,13 @@ class RLFTConfig:
     fp16: bool = setting(False, "train in float16, for older GPUs")
     fp32: bool = setting(False, "train and answer in full precision")
     use_4bit: bool = setting(False, "QLoRA: load the base in 4 bits while training")
-    min_reward_gap: float = setting(
-        0.05, "minimum reward gap within a pair; 0.5 leaves out pairs that differ only in small faults", 1e-6, 2.0
-    )
-    min_advantage_gap: float = setting(
-        0.03, "minimum advantage gap between the two tool sets; -4 disables it", -4.0, 4.0
-    )
-    min_chosen_reward: float = setting(
-        1.0, "minimum reward of the chosen rollout; 1 is a correct answer without a fault", -1.0, 1.0
-    )
-    call_gap: float = setting(0.8, "mean of the chosen rollouts' calls minus the rejected ones' calls", -5.0, 5.0)
+    min_reward_gap: float = setting(0.05, "minimum gap between the values of a pair's rollouts", 1e-6, 2.0)
     grounding_share: float = setting(
         0.15, "share of rollout pairs whose rejected side is a copy of the chosen one with a made-up claim", 0.0, 0.9
     )
     dialogue_share: float = setting(
         0.5, "pairs of a corpus dialogue and its copy with a made-up claim, per pair of two rollouts", 0.0, 10.0
     )
-    max_uses: int = setting(4, "maximum number of pairs of two rollouts that one rollout occurs in", 1, 1000)
     max_pairs: int = setting(1400, "maximum number of pairs of two rollouts", 2, 1_000_000)
     num_eval_scenarios: int = setting(1200, "number of held-out scenarios of the evaluation", 1, 100_000)
     eval_seed: int = setting(9511, "seed of the evaluation's meetings", 0, 2**32 - 1)
@@ -126,17 +135,18 @@ def main(environment: Environment | None = None) -> None:
     task: Environment = environment or conference(config)
     check_base(Path(config.sft_model_path))
     check_origin(traces.path, Path(config.sft_model_path), task.inputs)
-    try_evaluation(config, task)
-    pairs = create_preference_dataset_from_traces(traces, config, task)
-    metrics = train_model_with_dpo(pairs, config)
-    evaluate_model_performance(config, traces, pairs, metrics, task)
+    try_what_follows(traces, config, task)
+    outcomes = train_on_outcomes(traces, config, task)
+    pairs = create_preference_dataset_from_traces(traces, config, task, outcomes)
+    metrics = train_model_with_dpo(pairs, config, outcomes)
+    evaluate_model_performance(config, traces, pairs, metrics, task, outcomes)
     if this_process().is_main_process:
-        adapter_output(config).remove_unfinished(checkpoint_folder(config).name)
+        adapter_output(config).remove_unfinished(run_folder(config).name)
 
 
 def conference(config: RLFTConfig) -> Conference:
-    """The conference whose scenarios phase 2 played: the evaluation must have the same physics."""
-    return Conference(config.attendees, config.meetings, trace_summary(config)["settings"].get("physics_seed", 0))
+    """The conference whose scenarios phase 2 played: the evaluation must have the same physics and the same reward."""
+    return Conference.as_set(config.attendees, config.meetings, trace_summary(config)["settings"])
 
 
 def check_config(config: RLFTConfig) -> None:
@@ -144,11 +154,22 @@ def check_config(config: RLFTConfig) -> None:
     check_adapter(config.sft_model_path)
     check_reporter(config.report_to, Path(config.adapter_path))
     check_precision(config.bf16, config.fp16, config.fp32)
+    check_ranking(config.ranking)
     inputs = {f"--{name}": getattr(config, name) for name in ("sft_model_path", "traces_path", "attendees", "meetings")}
     inputs["the summary of --traces_path"] = str(companion(Path(config.traces_path), "summary"))
     inputs["the base model"] = base_of_adapter(Path(config.sft_model_path))
     outputs = [pairs_output(config), evaluation_output(config), adapter_output(config), results_output(config)]
     check_outputs(outputs, inputs)
+
+
+def try_what_follows(traces: Iterable[Trajectory], config: RLFTConfig, task: Environment) -> None:
+    """Raises InputError, before any training, if no pairs can be made or if the evaluation cannot run."""
+    from meeting_agent.evaluation.dry_run import try_evaluation
+    from meeting_agent.training.pairs import may_pair
+
+    if not may_pair(traces):
+        raise InputError(config.traces_path + NO_PAIRS)
+    try_evaluation(config, task)
 
 
 def pairs_output(config: RLFTConfig) -> Output:
@@ -175,25 +196,50 @@ def trace_summary(config: RLFTConfig) -> dict:
     return read_json(companion(Path(config.traces_path), "summary"), "starter_agentic_traces.py")
 
 
+def run_folder(config: RLFTConfig) -> Path:
+    """The folder of the checkpoints of a run with these settings, traces and phase 1 adapter."""
+    made_from = Path(config.traces_path), Path(config.sft_model_path) / ADAPTER_WEIGHTS
+    return adapter_output(config).unfinished_run(fingerprint(recorded(config), *made_from))
+
+
+# ----------------------------------------------------------------------------- outcomes
+
+
+def train_on_outcomes(
+    traces: Iterable[Trajectory], config: RLFTConfig, environment: Environment | None = None
+) -> Outcomes:
+    """Trains the phase 1 adapter on what happened after each rollout. The pairs and DPO start from the result.
+
+    Under `accelerate launch` all processes share every batch.
+    """
+    from meeting_agent.training.outcomes import learn_from_outcomes
+
+    return learn_from_outcomes(config, environment or conference(config), traces, run_folder(config) / "outcomes")
+
+
 # ----------------------------------------------------------------------------- preference pairs
 
 
 def create_preference_dataset_from_traces(
-    traces: Iterable[Trajectory], config: RLFTConfig, environment: Environment | None = None
+    traces: Iterable[Trajectory],
+    config: RLFTConfig,
+    environment: Environment | None = None,
+    outcomes: Outcomes | None = None,
 ) -> list[PreferencePair]:
     """Makes pairs in TRL's conversational preference format with tools, and writes them to `pairs_path`.
 
-    Iterates over `traces` several times with one trajectory in memory at a time. Raises InputError if no pair is found.
+    The adapter of `outcomes` reads the values of the rollouts; without `outcomes` it is trained first. Iterates over
+    `traces` several times with one trajectory in memory at a time. Raises InputError if no pair is found.
     """
     from meeting_agent.training.pairs import preference_pairs
+    from meeting_agent.training.values import rollout_values
 
-    pairs = preference_pairs(environment or conference(config), traces, config)
+    task: Environment = environment or conference(config)
+    outcomes = outcomes or train_on_outcomes(traces, config, task)
+    values = rollout_values(config, task, traces, outcomes.adapter, run_folder(config))
+    pairs = preference_pairs(task, traces, values, config)
     if not pairs:
-        raise InputError(
-            f"{config.traces_path}: no scenario has a better and a worse trajectory whose tools tell them apart, "
-            "for both YES and NO; play more scenarios or samples in starter_agentic_traces.py, or lower "
-            "--min_advantage_gap"
-        )
+        raise InputError(config.traces_path + NO_PAIRS)
     if this_process().is_main_process:
         with pairs_output(config).writing() as folder:
             write_json(folder / Path(config.pairs_path).name, [pair.to_json() for pair in pairs])
@@ -206,27 +252,20 @@ def create_preference_dataset_from_traces(
 # ----------------------------------------------------------------------------- DPO
 
 
-def train_model_with_dpo(pairs: list[PreferencePair], config: RLFTConfig) -> TrainingMetrics:
-    """Trains the SFT adapter further on the pairs and writes adapter, tokenizer, card and log to `adapter_path`.
+def train_model_with_dpo(
+    pairs: list[PreferencePair], config: RLFTConfig, outcomes: Outcomes | None = None
+) -> TrainingMetrics:
+    """Trains the adapter of `outcomes` further on the pairs, and writes adapter, card and logs to `adapter_path`.
 
-    Under `accelerate launch` all processes share every batch, and the first process writes the files.
+    Without `outcomes` phase 1's adapter learns from the pairs alone. Under `accelerate launch` all processes share
+    every batch, and the first process writes the files. The log holds SHA-256 digests of the inputs.
     """
     from meeting_agent.training.dpo import train
 
-    model, tokenizer, metrics = train(config, pairs, checkpoint_folder(config))
-    if this_process().is_main_process:
-        save_adapter(config, model, tokenizer, metrics)
-    return metrics
-
-
-def checkpoint_folder(config: RLFTConfig) -> Path:
-    """The checkpoint folder of a run with these settings, pairs and phase 1 adapter."""
-    made_from = Path(config.pairs_path), Path(config.sft_model_path) / ADAPTER_WEIGHTS
-    return adapter_output(config).unfinished_run(fingerprint(recorded(config), *made_from))
-
-
-def save_adapter(config: RLFTConfig, model, tokenizer, metrics: TrainingMetrics) -> None:
-    """Writes adapter, tokenizer, model card and training log. The log holds SHA-256 digests of the inputs."""
+    checkpoints = run_folder(config) / fingerprint({}, Path(config.pairs_path))
+    model, tokenizer, metrics = train(config, pairs, checkpoints, outcomes)
+    if not this_process().is_main_process:
+        return metrics
     log = asdict(metrics) | {"settings": recorded(config)}
     log["sha256"] = digests(sft=Path(config.sft_model_path) / ADAPTER_WEIGHTS, pairs=Path(config.pairs_path))
     with adapter_output(config).writing() as folder:
@@ -234,6 +273,7 @@ def save_adapter(config: RLFTConfig, model, tokenizer, metrics: TrainingMetrics)
         write_json(folder / "training_log.json", log)
         write_text(folder / "README.md", model_card(config, metrics, {}))
     print(f"Adapter saved in {config.adapter_path} after {metrics.seconds:.0f} s of training.", flush=True)
+    return metrics
 
 
 def model_card(config: RLFTConfig, metrics: TrainingMetrics, evaluation: dict) -> str:
@@ -241,30 +281,13 @@ def model_card(config: RLFTConfig, metrics: TrainingMetrics, evaluation: dict) -
     from meeting_agent.training.model_card import adapter_card
 
     base = base_of_adapter(Path(config.sft_model_path))
-    about = f"""LoRA adapter over `{base}`: the phase 1 adapter, trained on with DPO over agent trajectories for
-{config.max_steps} steps ({metrics.seconds:.0f} s)."""
+    about = f"""LoRA adapter over `{base}`: the phase 1 adapter, trained on with the outcomes of agent trajectories for
+{config.outcome_epochs} epochs, and then with DPO for {config.max_steps} steps ({metrics.seconds:.0f} s)."""
     dataset = f"held-out meetings of {config.meetings or 'a simulated conference'}"
     return adapter_card("Aligned meeting agent", 3, base, about, recorded(config), dataset, evaluation)
 
 
 # ----------------------------------------------------------------------------- evaluation
-
-
-def try_evaluation(config: RLFTConfig, task: Environment) -> None:
-    """Raises InputError in seconds if the evaluation cannot run: earlier phases' records, baselines, engine."""
-    from meeting_agent.evaluation.baselines import fitted_baselines, missing_rows, zero_label_readings
-    from meeting_agent.training.dry_run import try_agent, try_predictions
-
-    sft = Path(config.sft_model_path)
-    log, _ = (read_json(sft / name, "starter_sft.py") for name in ("training_log.json", "validation.json"))
-    some = next(task.scenarios("evaluation", config.eval_seed, config.num_eval_scenarios))[:1]
-    if missing := missing_rows(log):
-        print(f"warning: {missing}", flush=True)
-    fitted_baselines(task, log, some, config.seed, config.data_seed)
-    engine = Predictor(config.sft_model_path, fp32=config.fp32).engine
-    zero_label_readings(task, engine, some)
-    try_predictions(engine, [s.prediction_prompt for s in some])
-    try_agent(engine, some[0].system_prompt, some[0].user_prompt, tool_schemas(task.tools([], no_prediction)))
 
 
 def evaluate_model_performance(
@@ -273,6 +296,7 @@ def evaluate_model_performance(
     pairs: list[PreferencePair],
     dpo: TrainingMetrics,
     environment: Environment | None = None,
+    outcomes: Outcomes | None = None,
 ) -> dict:
     """Scores base, SFT model and the agents before and after DPO on the same held-out scenarios.
 
@@ -280,17 +304,20 @@ def evaluate_model_performance(
     share of the scenarios; only the first process writes, the others return an empty dict.
     """
     from meeting_agent.evaluation.baselines import fitted_baselines, zero_label_readings
+    from meeting_agent.evaluation.behaviour import agent_behaviour
     from meeting_agent.evaluation.held_out import held_out_answers, warn_if_unreadable
+    from meeting_agent.evaluation.playing import play_evaluation
     from meeting_agent.evaluation.tool_baselines import tool_baselines
     from meeting_agent.inference.engine import Engine
-    from meeting_agent.report.results import print_ladder, run_metrics, write_results
+    from meeting_agent.report.results import run_metrics, write_results
 
     started = time.monotonic()
     task: Environment = environment or conference(config)
     groups = list(task.scenarios("evaluation", config.eval_seed, config.num_eval_scenarios))
     scenarios = [scenario for group in groups for scenario in group]
     predictor = Predictor(config.sft_model_path, fp32=config.fp32)
-    unfinished = play_evaluation(config, task, predictor, groups)
+    answer_tokens = trace_summary(config)["settings"].get("max_answer_tokens", MAX_ANSWER_TOKENS)
+    unfinished = play_evaluation(config, task, predictor, groups, evaluation_output(config), answer_tokens)
     if not this_process().is_main_process:
         return {}
     log = read_json(Path(config.sft_model_path) / "training_log.json", "starter_sft.py")
@@ -301,7 +328,8 @@ def evaluate_model_performance(
     warn_if_unreadable(held_out, config.meetings or "the held-out scenarios")
     phase_2, known = trace_summary(config), held_out.predictions
     held_out.tools = tool_baselines(task, predictor.engine, groups, known, traces, phase_2["settings"], config.seed)
-    metrics = run_metrics(recorded(config), task, held_out, phase_2, pairs, dpo)
+    held_out.behaviour = agent_behaviour(task, predictor, config, groups, held_out, unfinished.trajectories, phase_2)
+    metrics = run_metrics(recorded(config), task, held_out, phase_2, pairs, dpo, outcomes and outcomes.metrics)
     metrics["timing"]["evaluation_seconds"] = time.monotonic() - started
     rollouts = evaluation_output(config)
     with rollouts.writing() as folder:
@@ -310,34 +338,7 @@ def evaluate_model_performance(
     unfinished.delete()
     with adapter_output(config).writing(whole=False) as folder:
         write_text(folder / "README.md", model_card(config, dpo, metrics["phases"]["dpo"]))
-    print_ladder(metrics)
     return metrics
-
-
-def play_evaluation(
-    config: RLFTConfig, task: Environment, predictor: Predictor, groups: list[list[Scenario]]
-) -> UnfinishedRollouts:
-    """Every held-out scenario once by the policy before DPO ("sft"), then once by the aligned one ("dpo")."""
-    from meeting_agent.evaluation.held_out import play_held_out
-    from meeting_agent.inference.engine import Engine
-
-    adapters = {"sft": Path(config.sft_model_path), "dpo": Path(config.adapter_path)}
-    weights = digests(**{name: folder / ADAPTER_WEIGHTS for name, folder in adapters.items()})
-    asked = {"settings": recorded(config)} | weights | digests(**task.inputs)
-    unfinished = UnfinishedRollouts(evaluation_output(config), asked, this_process())
-    aligned = Engine(base_of_adapter(Path(config.sft_model_path)), config.adapter_path, fp32=config.fp32)
-    play_held_out(
-        task,
-        predictor,
-        {"sft": predictor.engine, "dpo": aligned},
-        groups,
-        config.eval_temperature,
-        config.eval_seed,
-        trace_summary(config)["settings"].get("max_answer_tokens", MAX_ANSWER_TOKENS),
-        unfinished,
-        this_process(),
-    )
-    return unfinished
 
 
 def command() -> None:

@@ -53,7 +53,7 @@ from meeting_agent.inference.bases import base_of_adapter, check_adapter, check_
 from meeting_agent.inference.predictor import Predictor
 from meeting_agent.world.outcome import physics_setting
 from meeting_agent.world.prompts import system_prompt_configurations
-from meeting_agent.world.reward import calculate_reward
+from meeting_agent.world.reward import CALL_PRICE, calculate_reward
 from meeting_agent.world.tools import TOOLS
 
 __all__ = [
@@ -85,6 +85,8 @@ class TraceConfig:
     )
     seed: int = setting(42, "seed of the meetings, the personas and the sampling", 0, 2**32 - 1)
     physics_seed: int = physics_setting()
+    outcome: str = setting("drawn", "what a reward compares with: drawn (what happened) or expected (the likelier)")
+    call_price: float = setting(CALL_PRICE, "reward that every call beyond the second costs", 0.0, 0.2)
     fp32: bool = setting(False, "answer in full precision, even on hardware that supports bfloat16")
     api_url: str = setting("", "OpenAI-compatible server to run the agents on instead of the phase 1 model")
     model: str = setting("", "name of the model on that server")
@@ -106,7 +108,7 @@ def generate_agent_traces_for_training(config: TraceConfig, environment: Environ
     the first process joins them. Finished trajectories go to disk at once, so memory does not grow with their number.
     Raises InputError for unusable settings and for a server that fails too often.
     """
-    task: Environment = environment or Conference(config.attendees, config.meetings, config.physics_seed)
+    task: Environment = environment or Conference.as_set(config.attendees, config.meetings, recorded(config))
     config = checked_config(config)
     first = next(task.scenarios("traces", config.seed, config.num_scenarios))[0]
     if config.api_url:

@@ -10,14 +10,17 @@ reports on the test rows.
 
 The loss is cross-entropy on the completion plus RAFT (Lukasik et al., ICLR 2025): the squared error between the target
 and the expectation over the model's own digit distribution. Cross-entropy alone treats 0.71 and 0.21 as equally far
-from 0.70. LoRA+ (Hayou et al., 2024) multiplies the learning rate of the B matrices by 16. rsLoRA (Kalajdzievski, 2023)
-scales the update by alpha / sqrt(rank), which is 8 here instead of 2. Both let a model of a few million parameters
-learn fast enough while `learning_rate` stays in the usual range. Some rows are chats from the base's own corpus, so
-that the model does not forget how to call tools and read results (experience replay).
+from 0.70. Some rows are chats from the base's own corpus, so that the model does not forget how to call tools and read
+results (experience replay).
+
+Effective rates: LoRA+ (Hayou et al., 2024) trains the A matrices at 5e-5 and the B matrices at 16 times that, 8e-4.
+rsLoRA (Kalajdzievski, 2023) scales the update by alpha / sqrt(r) = 8; plain LoRA (`--no-use_rslora`) by alpha / r = 2.
+Both let a model of a few million parameters learn fast enough while `learning_rate` stays in the usual range.
 """
 
 from __future__ import annotations
 
+import random
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -55,6 +58,7 @@ class SFTConfig:
     seed: int = setting(42, "seed of the split, the order of rows and the adapter's initial weights", 0, 2**32 - 1)
     lora_r: int = setting(16, "rank of the adapter", 1, 256)
     lora_alpha: int = setting(32, "alpha of the adapter, usually twice the rank", 1, 1024)
+    use_rslora: bool = setting(True, "scale the adapter by alpha / sqrt(r) (rsLoRA); without, by alpha / r")
     lora_dropout: float = setting(0.15, "dropout on the adapter's input", 0.0, 0.9)
     num_train_epochs: int = setting(10, "maximum number of epochs; early stopping usually ends sooner", 1, 1000)
     patience: int = setting(3, "number of epochs without a better selection error before training stops", 1, 1000)
@@ -195,7 +199,8 @@ def validate_model(
 
     Returns the scores of `score_probabilities` plus `reason_accuracy`, `greedy_valid_rate` (the share of valid answers
     under plain greedy decoding), `greedy_accuracy` and `errors`: the environment's `error_patterns`, a list of groups
-    with their accuracy and mean absolute error.
+    with their accuracy and mean absolute error. The rows hold probabilities and not what happened. So Brier score, ECE,
+    log score and `accuracy_drawn` use outcomes that are drawn here from `ground_truth_prob`, always with the same seed.
     """
     from meeting_agent.evaluation.statistics import score_probabilities
     from meeting_agent.inference.prediction import greedy_answers
@@ -206,7 +211,8 @@ def validate_model(
     p = [a["probability"] for a in answers]
     greedy = greedy_answers(predictor.engine, prompts)
     truth = [r.ground_truth_prob for r in rows]
-    report = score_probabilities(p, truth)
+    rng = random.Random("validation")
+    report = score_probabilities(p, truth, [rng.random() < t for t in truth])
     report["reason_accuracy"] = sum(a["reason"] == r.target_reason for a, r in zip(answers, rows, strict=True)) / len(
         rows
     )

@@ -14,13 +14,14 @@ from typing import Any
 from data_classes import Meeting, Scenario, TrainingRow, Trajectory
 from meeting_agent.agent.answers import get_true_outcome
 from meeting_agent.agent.environment import AgentForm, Predict, Tool
+from meeting_agent.agent.tool_calls import no_prediction
 from meeting_agent.base.corpus import sample_short
 from meeting_agent.base.dialogues import dialogue_chat, main_factor
 from meeting_agent.base.questions import reading_question
 from meeting_agent.base.summary import SUMMARY_OPENING
-from meeting_agent.world import ceilings, error_patterns, past_meetings, reward, scenarios, visible
+from meeting_agent.world import ceilings, counterfactuals, error_patterns, past_meetings, reward, scenarios, visible
 from meeting_agent.world.descriptions import PersonDescriptor
-from meeting_agent.world.outcome import physics
+from meeting_agent.world.outcome import Facts, physics
 from meeting_agent.world.people import phrases
 from meeting_agent.world.prompts import PREDICTION_QUESTION, scenario_prompt, system_prompt_configurations
 from meeting_agent.world.slots import named_slot
@@ -39,6 +40,8 @@ class Conference:
     ratings: Mapping[str, tuple[str, ...]] = RATINGS
     call_range = (reward.MIN_CALLS, reward.MAX_CALLS)
     tool_labels: Mapping[str, str] = TOOL_LABELS
+    closing_words = '{"probability": 0.'
+    ceiling_tools: Mapping[str, tuple[str, ...]] = ceilings.VIEWS
 
     def __init__(
         self,
@@ -47,15 +50,26 @@ class Conference:
         physics_seed: int = 0,
         toolset: type[ConferenceTools] = ConferenceTools,
         descriptor: PersonDescriptor | None = None,
+        outcome: str = "drawn",
+        call_price: float = reward.CALL_PRICE,
     ):
         """Raises InputError for files that cannot be used. A subclass of `ConferenceTools` may add tools.
 
-        `physics_seed` decides what makes a meeting of the simulator succeed (see `world/outcome.py`).
+        `physics_seed` decides what makes a meeting of the simulator succeed (see `world/outcome.py`). `outcome` and
+        `call_price` decide the reward (see `world/reward.py`).
         """
+        reward.check_outcome(outcome)
         self.own = past_meetings.read_own_meetings(attendees, meetings)
         self.inputs = {"attendees": Path(attendees), "meetings": Path(meetings)} if self.own else {}
         self.toolset, self.descriptor = toolset, descriptor or PersonDescriptor()
         self.physics_seed = physics_seed
+        self.outcome, self.call_price = outcome, call_price
+
+    @classmethod
+    def as_set(cls, attendees: str, meetings: str, settings: Mapping[str, Any]) -> Conference:
+        """The conference of phase 2's settings. Phase 3 reads them from phase 2's summary, so both have one reward."""
+        known = ("physics_seed", "outcome", "call_price")
+        return cls(attendees, meetings, **{name: settings[name] for name in known if name in settings})
 
     # ------------------------------------------------------------------------- phase 1
 
@@ -126,9 +140,12 @@ class Conference:
         return naive_score(tool, result)
 
     def reward(self, trajectory: Trajectory) -> float:
-        return reward.calculate_reward(trajectory)
+        return reward.calculate_reward(trajectory, self.outcome, self.call_price)
 
     # ------------------------------------------------------------------------- phase 3
+
+    def expected_reward(self, trajectory: Trajectory, probability: float) -> float:
+        return reward.expected_reward(trajectory, probability, self.call_price)
 
     def dialogues(self, rng: random.Random) -> Iterator[list[dict]]:
         """Dialogues of the embedded base's corpus with many failed calls, which rollouts rarely contain.
@@ -139,15 +156,15 @@ class Conference:
         while True:
             yield dialogue_chat(rng, FAILING_CALLS)
 
-    def ceilings(self, scenarios: Sequence[Scenario]) -> dict[str, float]:
-        """Ceilings by Monte Carlo over the hidden attributes.
+    def ceilings(self, scenarios: Sequence[Scenario]) -> dict[str, list[bool]]:
+        """Decisions by Monte Carlo over the hidden attributes.
 
-        The true probabilities of the user's own meetings are unknown, so for them only the majority share is returned.
+        The true probabilities of the user's own meetings are unknown, so for them only the majority class is returned.
         """
         if self.own:
-            return {"majority": ceilings.majority_share([s.success_probability for s in scenarios])}
+            return {"majority": ceilings.majority_decisions([s.success_probability for s in scenarios])}
         meetings = [s.subject for s in scenarios]
-        return ceilings.ceiling_accuracies(meetings, self.descriptor, physics(self.physics_seed))
+        return ceilings.best_decisions(meetings, self.descriptor, physics(self.physics_seed))
 
     def baselines(
         self,
@@ -166,10 +183,10 @@ class Conference:
         )
         if meetings is None:
             return {}
-        test = [s.subject for s in scenarios]
+        targets, test = [row.target_probability for row in fitted], [s.subject for s in scenarios]
         return {
-            "boosting_visible": visible.boosting_baseline(meetings, test, self.descriptor, seed),
-            "ridge_visible": visible.ridge_baseline(meetings, test, self.descriptor),
+            "boosting_visible": visible.boosting_baseline(meetings, targets, test, self.descriptor, seed),
+            "ridge_visible": visible.ridge_baseline(meetings, targets, test, self.descriptor),
         }
 
     def reading_questions(self, scenario: Scenario) -> list[str]:
@@ -181,3 +198,37 @@ class Conference:
         self, prompts: list[str], reasons: list[str], probabilities: list[float], success: list[float]
     ) -> list[dict]:
         return error_patterns.error_patterns(prompts, reasons, probabilities, success)
+
+    def left_out(self, scenario: Scenario) -> dict[str, bool]:
+        return counterfactuals.left_out(scenario.subject, self.descriptor)
+
+    def opposite(self, scenario: Scenario, tool: str, result: Mapping[str, Any]) -> tuple[dict, int] | None:
+        """What the tool says of two people who are the opposite in what it measures.
+
+        None for the user's own meetings, whose physics nobody knows.
+        """
+        if self.own:
+            return None
+        meeting = scenario.subject
+        choices = counterfactuals.opposite_people(meeting, tool)
+        people, way = counterfactuals.furthest(meeting, choices, physics(self.physics_seed))
+        if people is None:
+            return None
+        ask = getattr(self.toolset({p.name: p for p in people}, no_prediction, self.descriptor), tool)
+        return dict(result) | ask(**scenario.arguments), way
+
+    def named_factor(self, reasoning: str) -> str | None:
+        return counterfactuals.named_factor(reasoning)
+
+    def factor_effects(self, scenario: Scenario) -> dict[str, float]:
+        """The effects of the true facts in logits. Empty for the user's own meetings."""
+        if self.own:
+            return {}
+        m = scenario.subject
+        effects = physics(self.physics_seed).effects(Facts.of(m.person_a, m.person_b, m.time_slot))
+        return {name: float(effect) for name, effect in effects.items()}
+
+    def likely_reasons(self, scenarios: Sequence[Scenario]) -> list[str]:
+        """Empty for the user's own meetings."""
+        world = physics(self.physics_seed)
+        return [] if self.own else [ceilings.likely_reason(s.subject, self.descriptor, world) for s in scenarios]

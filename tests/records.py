@@ -26,6 +26,7 @@ def rollout(name: str = "s0-sft-0", answer: str | None = "YES", **changes) -> Tr
         "final_recommendation_parsed": said,
         "ground_truth": 0.8,
         "true_outcome": "YES",
+        "happened": "YES",
         "policy": "sft",
         "seed": 1,
         "reward": 1.0,

@@ -18,6 +18,7 @@ from starter_agentic_rlft import (
     create_preference_dataset_from_traces,
     evaluate_model_performance,
     train_model_with_dpo,
+    train_on_outcomes,
 )
 from starter_agentic_traces import TraceConfig, generate_agent_traces_for_training
 from starter_sft import SFTConfig, run_sft_fine_tuning
@@ -51,12 +52,13 @@ def played(tmp_path_factory) -> Path:
         results_dir=str(here / "results"),
         max_steps=6,
         num_eval_scenarios=24,
-        call_gap=0.0,
-        min_advantage_gap=-4.0,
+        min_reward_gap=0.001,
     )
     rollouts = TraceFile(here / "traces.json")
-    pairs = create_preference_dataset_from_traces(rollouts, rlft, environment)
-    evaluate_model_performance(rlft, rollouts, pairs, train_model_with_dpo(pairs, rlft), environment)
+    outcomes = train_on_outcomes(rollouts, rlft, environment)
+    pairs = create_preference_dataset_from_traces(rollouts, rlft, environment, outcomes)
+    dpo = train_model_with_dpo(pairs, rlft, outcomes)
+    evaluate_model_performance(rlft, rollouts, pairs, dpo, environment, outcomes)
     return here
 
 
@@ -87,10 +89,28 @@ def test_every_phase_is_evaluated_and_the_report_says_so_in_this_tasks_words(pla
         "call_range": [1, 2],
         "tool_labels": {"look_up_account": "account", "search_known_faults": "faults"},
     }
+    assert metrics["training"]["outcomes"].keys() >= {"squared_error_first", "squared_error_last", "steps"}
     report = (played / "results" / "evaluation_report.md").read_text(encoding="utf-8")
     assert "1 to 2 calls" in report
     assert "look_up_account" in report
     assert (played / "results" / "report.html").stat().st_size > 10_000
+
+
+def test_the_behaviour_of_agents_is_measured_as_far_as_this_task_allows(played):
+    metrics = read_json(played / "results" / "metrics.json", "the test")
+    ((both,), best) = metrics["fixed_sets"], metrics["best_fixed_set"]
+    assert both["tools"] == best["tools"] == ["look_up_account", "search_known_faults"]
+    assert (both["n"], best["n"]) == (12, 12)
+    assert best["accuracy"] > 0.6
+    moved = metrics["faithfulness"]["dpo"]
+    assert moved["n"] >= 12
+    assert moved["right_way"] >= 0.8
+    assert moved["mean_shift"] > 0.1
+    assert not metrics.keys() & {"adaptivity", "oracle", "deciding_factor", "reason"}
+    assert metrics["ceilings_ci95"].keys() == {"majority"}
+    report = (played / "results" / "evaluation_report.md").read_text(encoding="utf-8")
+    assert "account, faults" in report
+    assert "Adaptivity" not in report
 
 
 def test_two_conferences_are_open_in_one_process():

@@ -81,6 +81,8 @@ class TicketTriage:
     ratings: Mapping[str, tuple[str, ...]] = RATINGS
     call_range = (1, 2)
     tool_labels: Mapping[str, str] = {"look_up_account": "account", "search_known_faults": "faults"}
+    closing_words = '{"probability": 0.'
+    ceiling_tools: Mapping[str, tuple[str, ...]] = {}
     inputs: dict[str, Path] = {}  # noqa: RUF012
 
     def read_rows(self, path: Path) -> list[TrainingRow]:
@@ -136,6 +138,7 @@ class TicketTriage:
                 arguments={"ticket": t.name},
                 success_probability=t.escalates,
                 reason="",
+                outcome="YES" if random.Random(f"outcome-{t.name}").random() < t.escalates else "NO",
                 subject=t,
             )
             for t in tickets(f"{purpose}-{seed}", count)
@@ -176,15 +179,19 @@ class TicketTriage:
     def reward(self, trajectory: Trajectory) -> float:
         if trajectory.recommendation not in ("YES", "NO"):
             return -1.0
-        return 1.0 if trajectory.recommendation == trajectory.true_outcome else 0.0
+        return 1.0 if trajectory.recommendation == trajectory.happened else 0.0
+
+    def expected_reward(self, trajectory: Trajectory, probability: float) -> float:
+        return max(probability, 1 - probability) if trajectory.recommendation in ("YES", "NO") else -1.0
 
     def dialogues(self, rng: random.Random) -> Iterator[list[dict]]:
         while True:
             yield self._dialogue(rng, rng.randrange(100, 1000))
 
-    def ceilings(self, scenarios: Sequence[Scenario]) -> dict[str, float]:
-        yes = sum(s.success_probability > 0.5 for s in scenarios) / len(scenarios)
-        return {"majority": max(yes, 1 - yes)}
+    def ceilings(self, scenarios: Sequence[Scenario]) -> dict[str, list[bool]]:
+        yes = [s.success_probability > 0.5 for s in scenarios]
+        usual = 2 * sum(yes) >= len(yes)
+        return {"majority": [answer == usual for answer in yes]}
 
     def baselines(self, rows, fitted, scenarios, seed: int, data_seed: int) -> dict[str, list[float]]:
         return {}
@@ -193,4 +200,21 @@ class TicketTriage:
         return []
 
     def error_patterns(self, prompts, reasons, probabilities, success) -> list[dict[str, Any]]:
+        return []
+
+    def left_out(self, scenario: Scenario) -> dict[str, bool]:
+        return {}
+
+    def opposite(self, scenario: Scenario, tool: str, result: Mapping[str, Any]) -> tuple[dict, int] | None:
+        """The score mirrored; more of it always escalates more."""
+        ((field, score),) = result.items()
+        return None if abs(score - 0.5) < 0.2 else ({field: round(1.0 - score, 2)}, 1 if score < 0.5 else -1)
+
+    def named_factor(self, reasoning: str) -> str | None:
+        return None
+
+    def factor_effects(self, scenario: Scenario) -> dict[str, float]:
+        return {}
+
+    def likely_reasons(self, scenarios: Sequence[Scenario]) -> list[str]:
         return []

@@ -35,6 +35,8 @@ class Environment(Protocol):
     ratings: Mapping[str, tuple[str, ...]]  # tool -> the fractions of its result that answers call high or low
     call_range: tuple[int, int]  # minimum and maximum number of tool calls in a good trajectory
     tool_labels: Mapping[str, str]  # tool -> its label in the report
+    closing_words: str  # how the agents' last turn begins, cut where their tokens are; no calls come after them
+    ceiling_tools: Mapping[str, tuple[str, ...]]  # ceiling of `ceilings` -> the tools that its predictor asks
 
     @property
     def inputs(self) -> dict[str, Path]:
@@ -82,14 +84,23 @@ class Environment(Protocol):
 
     # -- phase 3
 
+    def expected_reward(self, trajectory: Trajectory, probability: float) -> float:
+        """The reward in [-1, 1] to expect if the outcome is YES with `probability` and the likelier answer is given.
+
+        Deductions are those of `reward`.
+        """
+
     def dialogues(self, rng: Random) -> Iterator[list[dict]]:
         """An endless stream of tool dialogues whose final answers hold claims; may be empty.
 
         Phase 3 makes pairs of a dialogue and its copy with a made-up claim.
         """
 
-    def ceilings(self, scenarios: Sequence[Scenario]) -> dict[str, float]:
-        """The best possible accuracy in [0, 1] by kind of information ("text_only", "all_tools"); may be empty."""
+    def ceilings(self, scenarios: Sequence[Scenario]) -> dict[str, list[bool]]:
+        """Whether the best possible decision on each scenario is right, by kind of information; may be empty.
+
+        Kinds of information are for example "text_only" and "all_tools"; "majority" is the more frequent answer.
+        """
 
     def baselines(
         self,
@@ -118,3 +129,26 @@ class Environment(Protocol):
 
         Returns dicts with the keys `by`, `group`, `n`, `accuracy` and `mae`; may be empty.
         """
+
+    # -- phase 3, how agents look things up and reason
+
+    def left_out(self, scenario: Scenario) -> Mapping[str, bool]:
+        """Tool -> whether the text leaves out what this tool shows, for tools whose facts a text may state.
+
+        May be empty.
+        """
+
+    def opposite(self, scenario: Scenario, tool: str, result: Mapping[str, Any]) -> tuple[dict, int] | None:
+        """The result that `tool` would give in an opposite world, and which way the true probability moves there.
+
+        The way is +1 (up) or -1 (down). None if the opposite is unknown or moves the probability too little.
+        """
+
+    def named_factor(self, reasoning: str) -> str | None:
+        """The factor that an agent's reasoning names as the deciding one. None if it names none."""
+
+    def factor_effects(self, scenario: Scenario) -> Mapping[str, float]:
+        """Factor -> how far it truly moves the outcome of the scenario, up or down; may be empty."""
+
+    def likely_reasons(self, scenarios: Sequence[Scenario]) -> list[str]:
+        """The most probable `reason` of each scenario given its text alone; may be empty."""

@@ -58,21 +58,25 @@ class AgentLoop:
             use_plain_answers()
 
     def run(
-        self, user_prompt: str, headers: dict[str, str] | None = None, on_message: Callable[[dict], object] = bool
+        self,
+        user_prompt: str,
+        headers: dict[str, str] | None = None,
+        on_message: Callable[[dict], object] = bool,
+        so_far: Sequence[dict] = (),
     ) -> dict:
         """Runs the agent on one scenario. Errors of the model, the server or a tool are never raised.
 
         `headers` are sent with every request; `meeting_agent/inference/provider.py` lists those that the engine reads.
         `on_message` is called with every new message of the agent and its tools. Its exceptions, RunStopped and Ctrl-C
-        are raised.
+        are raised. The agent goes on after the messages in `so_far`, which follow the question; their calls count.
         Returns `messages` (OpenAI chat format), `tools_used`, `total_iterations`, `completed_naturally` and `tokens`.
         Adds `failure`, the kind of error, if the server failed and retries did not help. Adds `cut_by`, "length" or
         "content_filter", if the server's last answer is incomplete.
         """
         from meeting_agent.servers.answers import with_own_ids
 
-        messages = self.opening(user_prompt)
-        tools_used: list[str] = []
+        messages = [*self.opening(user_prompt), *so_far]
+        tools_used = [call["function"]["name"] for message in so_far for call in message.get("tool_calls") or []]
         completed, tokens, iterations = False, 0, 0
         trouble: dict[str, str] = {}
         while iterations < MAX_ITERATIONS:

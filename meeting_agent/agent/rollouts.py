@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -41,8 +41,13 @@ class RolloutCollector:
         self.max_answer_tokens, self.notes = max_answer_tokens, notes or Notes()
         self.tools = environment.tools(scenarios, predictor.predict_prompt)
 
-    def agents_on(self, engine, api_url: str = "", model: str = "") -> Play:
-        """A function that runs jobs together, with agents on `engine`, or on a server if `api_url` is given."""
+    def agents_on(
+        self, engine, api_url: str = "", model: str = "", so_far: Mapping[str, Sequence[dict]] | None = None
+    ) -> Play:
+        """A function that runs jobs together, with agents on `engine`, or on a server if `api_url` is given.
+
+        `so_far` holds messages after the question by scenario id; agents in process go on from there.
+        """
         if api_url:
             loops = self.loops(model, "openai", api_url)
             return self.predicting(
@@ -59,7 +64,8 @@ class RolloutCollector:
             scenario, sample = job
             session = f"{self.seed}-{scenario.scenario_id}-{sample}"
             headers = {SESSION_HEADER: session, ARGUMENTS_HEADER: json.dumps(scenario.arguments)}
-            return loops[scenario.persona].run(scenario.user_prompt, headers)
+            begun = (so_far or {}).get(scenario.scenario_id, ())
+            return loops[scenario.persona].run(scenario.user_prompt, headers, so_far=begun)
 
         return self.predicting(lambda jobs: batcher.play([partial(play_one, job) for job in jobs]))
 
@@ -112,6 +118,7 @@ class RolloutCollector:
             final_recommendation_parsed=said,
             ground_truth=scenario.success_probability,
             true_outcome=get_true_outcome(scenario.success_probability),
+            happened=scenario.outcome,
             policy=policy,
             seed=self.seed,
             reward=0.0,

@@ -18,7 +18,8 @@ class RolloutSummary(NamedTuple):
     recommendation: str | None  # YES, NO or another word
     probability: float | None  # stated by the agent, in [0, 1]
     success: float | None  # the true probability, in [0, 1]
-    outcome: str  # the true outcome, YES or NO
+    outcome: str  # the likelier outcome, YES or NO
+    happened: str  # the outcome that was drawn, YES or NO
     completed: bool  # whether the agent ended with a final answer
     failed: bool  # whether the server failed
     tools: tuple[str, ...]  # names of the called tools, in call order
@@ -40,6 +41,7 @@ def summarize(trajectory: Trajectory) -> RolloutSummary:
         trajectory.probability,
         trajectory.ground_truth,
         trajectory.true_outcome,
+        trajectory.happened,
         trajectory.completed_naturally,
         trajectory.failure is not None,
         tuple(map(sys.intern, trajectory.tools_used)),

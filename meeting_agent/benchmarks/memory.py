@@ -71,6 +71,8 @@ def measure(folder: Path, config: MemoryConfig) -> dict:
         f"--pairs_path={folder / 'pairs.json'}",
         f"--adapter_path={folder / 'dpo'}",
         f"--results_dir={folder / 'results'}",
+        # Two scenarios may hold no pair by expected values, and both answers must be chosen.
+        *("--ranking=observed", "--outcome_epochs=1"),
         *("--max_steps=1", "--grounding_share=0", "--gradient_accumulation_steps=2", "--num_eval_scenarios=4"),
         *SMALL_MACHINE,
     )
@@ -137,7 +139,8 @@ def committed_rollouts(each: int) -> list[dict]:
     of_rollouts = [(by_id[p["chosen_id"]], by_id[p["rejected_id"]]) for p in pairs if p["rejected_id"] in by_id]
     found: dict[str, Trajectory] = {}
     for answer in ("YES", "NO"):
-        right = [(c, r) for c, r in of_rollouts if c.recommendation == answer != r.recommendation]
+        differ = [(c, r) for c, r in of_rollouts if c.recommendation == answer != r.recommendation]
+        right = [(c, r) for c, r in differ if c.reward > r.reward]
         found |= {trajectory.id: trajectory for pair in right[:each] for trajectory in pair}
     return [trajectory.to_json() for trajectory in found.values()]
 

@@ -1,1 +1,1 @@
-"""Evaluation: scores with confidence intervals, baselines, acceptance criteria, replications."""
+"""Evaluation: scores with confidence intervals, baselines, acceptance criteria, replications, ablations."""

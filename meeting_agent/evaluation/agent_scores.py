@@ -26,6 +26,7 @@ def agent_statistics(rollouts: Iterable[RolloutSummary], call_range: tuple[int, 
     return score_probabilities(
         [t.probability for t in summaries],
         [t.success or 0.0 for t in summaries],
+        [t.happened == "YES" for t in summaries],
         [t.recommendation for t in summaries],
     ) | {
         "reward": sum(t.reward for t in summaries) / n,

@@ -1,6 +1,7 @@
 """Baselines that a language model must beat and that see the text alone.
 
-TF-IDF and the environment's own baselines are fitted on the same rows. The untouched base's readings use no label.
+TF-IDF, sentence embeddings and the environment's own baselines are fitted on the same rows. The untouched base's
+readings use no label.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 from data_classes import Scenario, TrainingRow
 from meeting_agent.agent.environment import Environment
 from meeting_agent.common.files import digest
+from meeting_agent.evaluation.embedding_baseline import embedding_baseline, embedding_model
 from meeting_agent.inference.engine import Engine
 from meeting_agent.inference.prediction import chat_text
 from meeting_agent.training.split import read_rows, split_rows
@@ -23,18 +25,23 @@ SCORE_OPENING = '{"score": 0.'  # how the base's answer to a reading question be
 def tfidf_baseline(train: list[TrainingRow], texts: list[str], seed: int) -> list[float]:
     """P(YES) in [0, 1] for each text, by TF-IDF + logistic regression (scikit-learn) fitted on the training rows.
 
-    If all rows have the same outcome or no word occurs in two of them, returns the share of YES for every text.
+    A target of 0.7 counts as 0.7 of a YES and 0.3 of a NO. If all targets are 0, or all 1, or no word occurs in two
+    texts, returns the mean target for every text.
     """
+    from scipy.sparse import vstack
     from sklearn.linear_model import LogisticRegression
 
     from meeting_agent.evaluation.audit import has_vocabulary, text_pipeline
 
-    labels = [r.ground_truth_prob > 0.5 for r in train]
+    target = np.array([r.target_probability for r in train])
     read = [r.input_text for r in train]
-    if len(set(labels)) < 2 or not has_vocabulary(read):
-        return [float(np.mean(labels))] * len(texts)
-    model = text_pipeline(LogisticRegression(max_iter=1000, random_state=seed))
-    return model.fit(read, labels).predict_proba(texts)[:, 1].tolist()
+    if target.mean() in (0.0, 1.0) or not has_vocabulary(read):
+        return [float(target.mean())] * len(texts)
+    words, model = text_pipeline(None)[0], LogisticRegression(max_iter=1000, random_state=seed)
+    known = words.fit_transform(read)
+    outcomes = np.repeat([1, 0], len(train))
+    model.fit(vstack([known, known]), outcomes, sample_weight=np.concatenate([target, 1 - target]))
+    return model.predict_proba(words.transform(texts))[:, 1].tolist()
 
 
 def missing_rows(log: dict) -> str | None:
@@ -54,7 +61,7 @@ def missing_rows(log: dict) -> str | None:
 def fitted_baselines(
     environment: Environment, log: dict, scenarios: list[Scenario], seed: int, data_seed: int
 ) -> dict[str, Sequence[float | None]]:
-    """Baseline -> P(YES) for every scenario, by TF-IDF and by the environment's own baselines.
+    """Baseline -> P(YES) for every scenario: TF-IDF, embeddings if installed, and the environment's own baselines.
 
     They are fitted on the rows that phase 1 trained on, which its training log `log` names. Empty if those rows are
     gone or changed.
@@ -65,8 +72,11 @@ def fitted_baselines(
     rows = read_rows(environment, sft["sft_data_path"], sft["max_train_rows"])
     split = split_rows(rows, sft["seed"])
     fitted = split.train + split.selection
-    words = tfidf_baseline(fitted, [s.prediction_prompt for s in scenarios], seed)
-    return {"tfidf_logistic": words, **environment.baselines(rows, fitted, scenarios, seed, data_seed)}
+    texts = [s.prediction_prompt for s in scenarios]
+    found: dict[str, Sequence[float | None]] = {"tfidf_logistic": tfidf_baseline(fitted, texts, seed)}
+    if model := embedding_model():
+        found["embedding_logistic"] = embedding_baseline(model, fitted, texts, seed)
+    return found | environment.baselines(rows, fitted, scenarios, seed, data_seed)
 
 
 def zero_label_readings(

@@ -67,7 +67,28 @@ def criteria(m: dict) -> list[tuple[str, float, str, float]]:
         ("DPO loss, last against first", training["dpo"]["loss_last"] - training["dpo"]["loss_first"], "<", 0.0),
         ("DPO margin, last against first", training["dpo"]["margin_last"] - training["dpo"]["margin_first"], ">", 0.0),
         *against_boosting,
+        *sceptics_criteria(m),
     ]
+
+
+def sceptics_criteria(m: dict) -> list[tuple[str, float, str, float]]:
+    """How the aligned agent must compare with rules, fitted models and the control, as far as there are any."""
+    paired, calls = m["paired"], m["phases"]["dpo"]["calls_mean"]
+    shuffled = m.get("ablations", {}).get("shuffled_rewards")
+    fitted = [name for name in ("logistic_all_tools", "boosting_all_tools") if f"dpo_vs_{name}" in paired]
+    found: list[tuple[str, float, str, float]] = []
+    for name, label in (("rule_best_fixed", "the best fixed rule"), ("advantage_argmax", "the table of advantages")):
+        if against := paired.get(f"dpo_vs_{name}"):
+            found.append((f"DPO against {label}, points", against["delta"], ">=", 0.03))
+            found.append((f"DPO against {label}, p", against["p_value"], "<", 0.01))
+    if fitted:
+        gain = min(paired[f"dpo_vs_{name}"]["delta"] for name in fitted)
+        share = calls / min(m["baselines"][name]["calls_mean"] for name in fitted)
+        found.append(("DPO against the better model on all tools, points", gain, ">=", -0.01))
+        found.append(("DPO calls against calling all tools", share, "<=", 0.8))
+    if shuffled:
+        found.append(("DPO against shuffled rewards, points", -shuffled["delta_vs_dpo"]["delta"], ">=", 0.04))
+    return found
 
 
 # What the brief itself asks; the others are this project's own bars.
@@ -91,6 +112,7 @@ def met(measured: float, comparison: str, bound: float) -> bool:
         ">": measured > bound,
         ">=": measured >= bound,
         "<": measured < bound,
+        "<=": measured <= bound,
     }[comparison]
 
 

@@ -5,10 +5,7 @@ python -m meeting_agent.evaluation.replications --seeds 5,6 --physics_seed 1 --o
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +15,7 @@ from meeting_agent.common.files import InputError, json_text, read_json, write_j
 from meeting_agent.common.outputs import Output
 from meeting_agent.common.settings import input_path, output_path, parse_settings, run_script, setting
 from meeting_agent.evaluation.criteria import missed
+from meeting_agent.evaluation.phase_runs import outputs_in, phase_command, run_all, threads_each
 
 EVAL_SEED_OFFSET = 5300
 
@@ -39,20 +37,18 @@ def phase_commands(recipe: Path, folder: Path, seed: int, physics_seed: int) -> 
 
     Phase 3 learns the physics from phase 2's summary.
     """
-    data, sft, dpo = folder / "data.csv", folder / "sft", folder / "dpo"
-    traces, pairs = folder / "agent_traces.json", folder / "preference_pairs.json"
-    phases: list[list[Any]] = [
-        ["-m", "meeting_agent.world.training_data", "--seed", seed, "--physics_seed", physics_seed, "--output", data],
-        ["starter_sft.py", "--seed", seed, "--sft_data_path", data, "--output_model_path", sft],
-        ["starter_agentic_traces.py", "--seed", seed, "--sft_model_path", sft, "--traces_path", traces],
-        ["starter_agentic_rlft.py", "--seed", seed, "--data_seed", seed, "--eval_seed", EVAL_SEED_OFFSET + seed],
+    data, outputs = folder / "data.csv", outputs_in(folder)
+    adapter, traces = {"sft_model_path": outputs["sft"]["output_model_path"]}, outputs["traces"]
+    generator = ["-m", "meeting_agent.world.training_data", "--seed", seed, "--physics_seed", physics_seed]
+    settings: dict[str, dict[str, Any]] = {
+        "sft": {"sft_data_path": data},
+        "traces": adapter | {"physics_seed": physics_seed},
+        "rlft": adapter | traces | {"data_seed": seed, "eval_seed": EVAL_SEED_OFFSET + seed},
+    }
+    return [[sys.executable, *map(str, generator), "--output", str(data)]] + [
+        phase_command(phase, {"config": recipe / f"{phase}.yaml", "seed": seed} | own | outputs[phase])
+        for phase, own in settings.items()
     ]
-    phases[2] += ["--physics_seed", physics_seed]
-    phases[-1] += ["--sft_model_path", sft, "--traces_path", traces, "--pairs_path", pairs]
-    phases[-1] += ["--adapter_path", dpo, "--results_dir", folder / "results"]
-    for phase, settings in zip(phases[1:], ("sft", "traces", "rlft"), strict=True):
-        phase += ["--config", recipe / f"{settings}.yaml"]
-    return [[sys.executable, *map(str, phase)] for phase in phases]
 
 
 def main() -> None:
@@ -63,7 +59,7 @@ def main() -> None:
         raise InputError(f"--seeds is {config.seeds!r}: give numbers like 1,2,3,4") from None
     output = Output("--output", config.output, "results")
     output.check()
-    threads = max(1, (os.cpu_count() or 1) // config.jobs)
+    threads = threads_each(config.jobs)
     with ThreadPoolExecutor(config.jobs) as pool:
         rows = list(pool.map(lambda seed: replication(config, seed, threads), seeds))
     output.write(json_text(rows))
@@ -77,16 +73,10 @@ def replication(config: ReplicationConfig, seed: int, threads: int) -> dict:
     folder = Path(config.scratch) / Path(config.recipe).name / f"physics-{config.physics_seed}" / f"seed-{seed}"
     finished = folder / "row.json"
     if not finished.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        started = time.monotonic()
-        environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
-        with (folder / "run.log").open("w", encoding="utf-8") as log:
-            for command in phase_commands(Path(config.recipe), folder, seed, config.physics_seed):
-                done = subprocess.run(command, check=False, env=environment, stdout=log, stderr=subprocess.STDOUT)
-                if done.returncode != 0:
-                    raise InputError(f"seed {seed}: {' '.join(command[1:3])} failed, see {folder / 'run.log'}")
+        commands = phase_commands(Path(config.recipe), folder, seed, config.physics_seed)
+        seconds = run_all(commands, folder, threads, f"seed {seed}")
         write_json(finished, result_row(seed, folder) | {"physics_seed": config.physics_seed})
-        print(f"seed {seed} done in {time.monotonic() - started:.0f} s", flush=True)
+        print(f"seed {seed} done in {seconds:.0f} s", flush=True)
     return read_json(finished, "python -m meeting_agent.evaluation.replications")
 
 

@@ -83,16 +83,21 @@ def tools_that_ask(environment: Environment, scenario: Scenario) -> set[str]:
 
 def result_of(tool: Tool, scenario: Scenario) -> dict:
     """What an agent reads after it calls this tool on the scenario. Empty if the call failed."""
-    known = inspect.signature(tool).parameters
-    arguments = json.dumps({name: value for name, value in scenario.arguments.items() if name in known})
-    call = {"function": {"name": tool.__name__, "arguments": arguments}}
-    result = json.loads(answer_call({tool.__name__: tool}, call))
+    result = json.loads(forced_call(tool, scenario)[1])
     return result if isinstance(result, dict) and "error" not in result else {}
 
 
 def all_numbers(results: Results) -> dict[str, float]:
     """The numbers in the results of all tools by column."""
     return {column: value for tool, result in results.items() for column, value in numbers(tool, result).items()}
+
+
+def forced_call(tool: Tool, scenario: Scenario) -> tuple[dict[str, str], str]:
+    """The arguments of a right call of this tool on the scenario, and what the agent reads after it, as JSON."""
+    known = inspect.signature(tool).parameters
+    arguments = {name: value for name, value in scenario.arguments.items() if name in known}
+    call = {"function": {"name": tool.__name__, "arguments": json.dumps(arguments)}}
+    return arguments, answer_call({tool.__name__: tool}, call)
 
 
 def numbers(tool: str, result: Mapping[str, object]) -> dict[str, float]:

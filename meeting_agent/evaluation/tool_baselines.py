@@ -1,11 +1,13 @@
-"""Baselines that see what tools say and use no language model: rules without learning, and two fitted models.
+"""Baselines that see what tools say and use no language model: rules without learning, and what phase 2 teaches.
 
 A rule calls a fixed set of tools and says YES if the mean of their naive scores is above one half. Nothing in it is
-fitted. The models are fitted on the results of all tools in phase 2's own scenarios, one row for each scenario.
+fitted. One rule's set has earned most in phase 2. Two models are fitted on the results of all tools in phase 2's own
+scenarios and on what happened there, one row for each scenario.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import chain, combinations, islice
@@ -14,6 +16,7 @@ import numpy as np
 
 from data_classes import Scenario, Trajectory
 from meeting_agent.agent.environment import Environment
+from meeting_agent.agent.summary import RolloutSummary, summarize
 from meeting_agent.evaluation.statistics import score_probabilities
 from meeting_agent.evaluation.tool_answers import (
     Results,
@@ -26,6 +29,7 @@ from meeting_agent.evaluation.tool_answers import (
     tools_that_ask,
 )
 from meeting_agent.inference.engine import Engine
+from meeting_agent.training.advantages import tool_advantages
 
 MAX_RULES = 1023  # all sets of ten tools; with more tools the largest sets are left out
 MAX_ROWS = 5000  # scenarios that the models are fitted on; more take time and change little
@@ -55,17 +59,17 @@ def tool_baselines(
     engine: the phase 1 model, which tools may ask.
     groups: the held-out scenarios in the lists that the environment yielded.
     known: prompt -> its probability, for the held-out scenarios.
-    traces: the trajectories of phase 2, for the outcomes of its scenarios.
+    traces: the trajectories of phase 2, for the outcomes of its scenarios and the rewards of its tools. Read twice.
     traces_settings: the settings of phase 2, from which the environment makes its scenarios again.
     """
-    outcomes = {t.scenario_id: t.true_outcome == "YES" for t in traces}
+    happened = {t.scenario_id: t.happened == "YES" for t in traces}
     fitted: list[dict[str, float]] = []
     succeeded: list[bool] = []
     for group in environment.scenarios("traces", traces_settings["seed"], traces_settings["num_scenarios"]):
-        played = [s for s in group if s.scenario_id in outcomes][: MAX_ROWS - len(fitted)]
+        played = [s for s in group if s.scenario_id in happened][: MAX_ROWS - len(fitted)]
         results = call_every_tool(environment, played, predict_from(predictions(engine, played), engine))
         fitted += map(all_numbers, results)
-        succeeded += [outcomes[s.scenario_id] for s in played]
+        succeeded += [happened[s.scenario_id] for s in played]
         if len(fitted) == MAX_ROWS:
             break
     predict = predict_from(known, engine)
@@ -76,6 +80,9 @@ def tool_baselines(
     found = best_fixed_rule(scores, tools, success, tools_that_ask(environment, groups[0][0]))
     columns = columns_of(fitted)
     asked = matrix([all_numbers(results) for results in said], columns)
+    if best := most_rewarded_tools(traces, tools):
+        found.probabilities["advantage_argmax"] = rule_probabilities(scores[:, [tools.index(tool) for tool in best]])
+        found.facts["advantage_argmax"] = {"calls_mean": float(len(best)), "tools": best}
     for name, model in fitted_models(seed).items() if fitted else ():
         found.probabilities[name] = fit_and_answer(model, matrix(fitted, columns), succeeded, asked)
         found.facts[name] = {"calls_mean": float(len(said[0])), "rows": len(fitted)}
@@ -120,6 +127,22 @@ def best_fixed_rule(
     facts = {"calls_mean": float(len(chosen[best])), "tools": rules[best]["tools"]}
     answers = rule_probabilities(scores[:, chosen[best]])
     return ToolBaselines(rules, {"rule_best_fixed": answers}, {"rule_best_fixed": facts})
+
+
+def most_rewarded_tools(traces: Iterable[Trajectory], tools: Sequence[str]) -> list[str]:
+    """The set of `tools` with the largest mean advantage over the trajectories of phase 2, in the order of `tools`.
+
+    It is what a table knows of which tools to call, with rollouts of the policy before alignment alone. Sets that hold
+    other tools do not count. Empty if no rollout with an answer called a set of these tools only.
+    """
+    groups: dict[tuple[str, int], list[RolloutSummary]] = defaultdict(list)
+    for rollout in map(summarize, traces):
+        if not rollout.failed and rollout.recommendation in ("YES", "NO"):
+            groups[rollout.prompt].append(rollout)
+    worth = tool_advantages(groups.values())
+    sets = sorted((used for used in worth if used and used <= set(tools)), key=lambda used: (len(used), sorted(used)))
+    best: Set[str] = max(sets, key=lambda used: worth[used], default=frozenset())  # among equals, the fewest calls
+    return [tool for tool in tools if tool in best]
 
 
 def rule_probabilities(scores: np.ndarray) -> list[float]:

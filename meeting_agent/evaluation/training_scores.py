@@ -55,6 +55,16 @@ def dpo_curves(metrics: TrainingMetrics) -> dict:
     )
 
 
+def outcome_curves(metrics: TrainingMetrics) -> dict:
+    """The squared error of the closing number against outcomes, and the agent's cross-entropy, by step."""
+    error, entropy = metrics.curve("squared_error"), metrics.curve("cross_entropy")
+    return (
+        first_and_last(error, "squared_error")
+        | first_and_last(entropy, "cross_entropy")
+        | {"steps": error[-1][0], "squared_error_curve": error}
+    )
+
+
 def first_and_last(curve: list[tuple[float, float]], name: str) -> dict[str, float]:
     """Means over the first and the last tenth of a curve, because single steps are noisy."""
     tenth = max(1, len(curve) // 10)

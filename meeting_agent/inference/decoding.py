@@ -44,7 +44,8 @@ class Row:
 
     @property
     def last_token(self) -> int | None:
-        return self.tokens[-1] if self.tokens else None
+        """The last token so far. A prompt may end with an opening, so its own last token counts too."""
+        return (self.tokens or self.prompt or [None])[-1]
 
     def draw(self) -> float:
         return self._random.random()

@@ -12,10 +12,13 @@ from data_classes import Trajectory
 from meeting_agent.common.files import read_json, write_json, write_text
 from meeting_agent.common.outputs import Output
 from meeting_agent.common.settings import PROJECT
+from meeting_agent.evaluation.embedding_baseline import INSTALL
+from meeting_agent.report.behaviour import behaviour_sections
 from meeting_agent.report.generated_parts import with_generated
 from meeting_agent.report.glossary import FROM_README, FROM_REPORT
 from meeting_agent.report.other_records import (
     add_other_records,
+    controls_section,
     reliability_section,
     replication_text,
     schedule_section,
@@ -25,6 +28,7 @@ from meeting_agent.report.prose import render, section
 from meeting_agent.report.tables import (
     bars_table,
     before_and_after_table,
+    calibration_table,
     ceilings_table,
     error_table,
     fixed_rules_table,
@@ -35,7 +39,12 @@ from meeting_agent.report.tables import (
 from meeting_agent.report.wording import percent
 
 TABLE_START, TABLE_END = "<!-- results: generated from results/metrics.json -->", "<!-- end of results -->"
-OTHER_SECTIONS = {"schedule": schedule_section, "benchmark": speed_section, "reliability": reliability_section}
+OTHER_SECTIONS = {
+    "ablations": controls_section,
+    "schedule": schedule_section,
+    "benchmark": speed_section,
+    "reliability": reliability_section,
+}
 
 
 def render_report(metrics: dict, examples: list[dict]) -> str:
@@ -46,6 +55,7 @@ def render_report(metrics: dict, examples: list[dict]) -> str:
         dpo_section(metrics),
         comparison_section(metrics),
         *sceptic_sections(metrics),
+        *behaviour_sections(metrics),
         lessons_section(metrics),
         *(write(metrics[name]) for name, write in OTHER_SECTIONS.items() if name in metrics),
     ]
@@ -107,7 +117,9 @@ def comparison_section(m: dict) -> str:
     return section(
         "comparisons",
         paired=paired_table(m["paired"]),
-        ceilings=ceilings_table(m["ceilings"]),
+        ceilings=ceilings_table(m["ceilings"], m.get("ceilings_ci95", {})),
+        calibration=calibration_table(m.get("calibration", {})),
+        rewarded=m["run"]["settings"]["traces"].get("outcome"),
         replications=replication_text(m),
         call_range=call_range(m),
         bars=bars_table(m),
@@ -126,6 +138,10 @@ def sceptic_sections(m: dict) -> list[str]:
         best=rule_text(m),
         logistic=baselines.get("logistic_all_tools"),
         boosting=baselines.get("boosting_all_tools"),
+        advantage=baselines.get("advantage_argmax"),
+        words=baselines.get("tfidf_logistic"),
+        embeddings=baselines.get("embedding_logistic"),
+        install=INSTALL,
         readings=baselines.get("zero_label_readings"),
         ridge=baselines.get("ridge_visible"),
         paired=m["paired"],
@@ -176,7 +192,7 @@ def example_values(trace: dict) -> dict:
     return {
         "persona": trace["system_prompt_name"],
         "said": Trajectory.from_json(trace).recommendation,
-        "truth": trace["true_outcome"],
+        "happened": Trajectory.from_json(trace).happened,
         "reward": trace["reward"],
         "quote": "\n".join(lines),
     }

@@ -5,19 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 from meeting_agent.common.files import read_json
+from meeting_agent.evaluation.ablations import CONTROLS, of_this_run
 from meeting_agent.evaluation.replications import method
 from meeting_agent.report.prose import section
-from meeting_agent.report.tables import growth_table, replication_table, schedule_table, speed_table
+from meeting_agent.report.tables import controls_table, growth_table, replication_table, schedule_table, speed_table
 
 # All of these records were measured on the simulator's conference.
 TASK = "meeting"
-RECORDS = ("replications", "schedule", "reliability", "memory", "benchmark")
+RECORDS = ("replications", "schedule", "reliability", "memory", "benchmark", "ablations")
 
 
 def add_other_records(metrics: dict, results: Path) -> None:
     """Adds those of `RECORDS` that exist in `results` to a report on the simulator's conference.
 
-    They say nothing of another task, nor of a user's own meetings.
+    They say nothing of another task, nor of a user's own meetings. Controls of another run are left out.
     """
     if metrics["task"]["name"] != TASK or metrics["run"]["settings"]["rlft"].get("meetings"):
         return
@@ -25,6 +26,8 @@ def add_other_records(metrics: dict, results: Path) -> None:
         metrics.pop(name, None)
         if (results / f"{name}.json").exists():
             metrics[name] = read_json(results / f"{name}.json", "the command that wrote it")
+    if fitting := of_this_run(metrics.pop("ablations", {}), metrics):
+        metrics["ablations"] = fitting
 
 
 def replication_text(m: dict) -> str:
@@ -55,6 +58,12 @@ def gain_text(gains: list[float]) -> str:
 
     low, high = ttest_1samp(gains, 0.0).confidence_interval(0.95)
     return section("gain", mean=sum(gains) / len(gains), low=low, high=high)
+
+
+def controls_section(controls: dict[str, dict]) -> str:
+    """The reference run with one thing changed at a time. Controls that no longer exist are left out."""
+    known = {name: controls[name] for name in CONTROLS if name in controls}
+    return section("controls", table=controls_table(known), deltas={n: c["delta_vs_dpo"] for n, c in known.items()})
 
 
 def schedule_section(schedule: dict) -> str:

@@ -57,6 +57,7 @@ def for_page(trace: Trajectory, group: str, texts: dict[str, int]) -> dict:
         "said": trace.recommendation,
         "probability": trace.probability,
         "truth": trace.true_outcome,
+        "happened": trace.happened,
         "success": trace.ground_truth,
         "reward": trace.reward,
         "tokens": trace.tokens,

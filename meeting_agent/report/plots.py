@@ -35,13 +35,14 @@ COLORS = {"base": "#9aa0a6", "sft": "#4c78a8", "agent": "#f2a541", "dpo": "#3a9d
 
 
 def draw_plots(results: Path, metrics: dict, traces: Iterable[Trajectory]) -> None:
-    """Writes five PNG files into `results`."""
+    """Writes six PNG files into `results`."""
     plt.rcParams.update({"figure.dpi": 110, "axes.spines.top": False, "axes.spines.right": False, "font.size": 10})
     save(results / "loss_curves.png", loss_curves(metrics["training"]))
     save(results / "accuracy_ladder.png", accuracy_ladder(metrics))
     save(results / "calibration.png", calibration(results / "evaluation_scenarios.csv"))
     save(results / "tool_use.png", tool_use(metrics["phases"], metrics["task"]["tool_labels"]))
     save(results / "rewards.png", rewards(traces))
+    save(results / "front.png", front(metrics))
 
 
 def save(path: Path, figure) -> None:
@@ -98,7 +99,7 @@ def calibration(scenarios: Path):
     figure, axis = plt.subplots(figsize=(5, 4.6))
     axis.plot([0, 1], [0, 1], color="#888888", linewidth=1, linestyle=":")
     for name in COLORS:
-        points = calibration_points([(float(r[name]), float(r["success_probability"]) > 0.5) for r in rows if r[name]])
+        points = calibration_points([(float(r[name]), r["happened"] == "YES") for r in rows if r[name]])
         if points:
             axis.plot(*zip(*points, strict=True), "o-", color=COLORS[name], label=name_of(name), markersize=4)
     axis.set(xlabel="stated probability", ylabel="share that succeeded", title="Calibration", xlim=(0, 1), ylim=(0, 1))
@@ -136,6 +137,30 @@ def tool_use(phases: dict, labels: dict[str, str]):
     left.legend(frameon=False, fontsize=9, loc="upper left", ncols=2)
     right.xaxis.set_major_locator(MaxNLocator(integer=True))
     right.set(title="Calls per rollout", xlabel="calls", ylabel="share of rollouts")
+    return figure
+
+
+def front(metrics: dict):
+    """Accuracy against calls: the fixed sets, the agents and the oracle, as far as they were measured."""
+    figure, axis = plt.subplots(figsize=(7, 4.6))
+    labels = metrics["task"]["tool_labels"]
+    for one in metrics.get("fixed_sets", []):
+        name = ", ".join(labels.get(tool, tool) for tool in one["tools"])
+        axis.plot(one["calls_mean"], one["accuracy"], "s", color="#bbbbbb", markersize=5)
+        place = (one["calls_mean"], one["accuracy"])
+        axis.annotate(name, place, (5, -3), textcoords="offset points", fontsize=7, color="#777777")
+    if oracle := metrics.get("oracle"):
+        spots = sorted((point["calls_mean"], point["accuracy"]) for point in oracle)
+        axis.plot(*zip(*spots, strict=True), "o--", color="#555555", markersize=4, label="value-of-information oracle")
+    for name in ("agent", "dpo"):
+        scores = metrics["phases"][name]
+        low, high = scores["accuracy_ci95"]
+        off = [[scores["accuracy"] - low], [high - scores["accuracy"]]]
+        x, y = scores["calls_mean"], scores["accuracy"]
+        axis.errorbar(x, y, off, fmt="o", color=COLORS[name], capsize=4, label=name_of(name))
+    axis.set(xlabel="calls per scenario", ylabel="accuracy, held-out scenarios", title="What calls buy")
+    axis.margins(x=0.2)
+    axis.legend(frameon=False, fontsize=9, loc="lower right")
     return figure
 
 

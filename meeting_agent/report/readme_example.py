@@ -3,8 +3,9 @@
 python -m meeting_agent.report.readme_example      # writes the example anew from trajectories/evaluation_traces.json
 
 The rule that chooses it: the first scenario in the file that the agent got wrong before DPO and right without a fault
-after it, with the same tool calls and one more, and whose true probability is no coin flip. The caption says how many
-scenarios DPO won and how many it lost, so that one conversation does not pass for the average.
+after it, with the same tool calls and one more, whose true probability is no coin flip, and in which the likelier
+outcome happened. The caption says how many scenarios DPO won and how many it lost, so that one conversation does not
+pass for the average.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from meeting_agent.report.generated_parts import with_generated
 EXAMPLE_START = "<!-- example: generated from trajectories/evaluation_traces.json -->"
 EXAMPLE_END = "<!-- end of example -->"
 AFTER_DPO = "dpo"  # the policy's name in trajectories; the other policy of the file is the one before
+FAULTLESS = 0.96  # reward of a right answer after four calls; any fault costs more
 CLEAR = 0.15  # distance of the true probability from one half
 WIDTH = 116  # characters of a line
 Rollouts = tuple[Trajectory, Trajectory]  # of one scenario, before and after DPO
@@ -44,7 +46,8 @@ def is_telling(before: Trajectory, after: Trajectory) -> bool:
     return (
         before.recommendation in ("YES", "NO")
         and not is_right(before)
-        and after.reward == 1.0
+        and after.reward >= FAULTLESS
+        and after.happened == after.true_outcome
         and after.tools_used[:-1] == before.tools_used
         and after.ground_truth is not None
         and abs(after.ground_truth - 0.5) >= CLEAR
@@ -82,10 +85,10 @@ def conversation(title: str, trajectory: Trajectory) -> list[str]:
         said += lines(
             " → ".join([message["content"], *calls]), "agent: " if message["role"] == "assistant" else "tool:  "
         )
-    truth = f"truth: {trajectory.true_outcome}"
+    ended = f"what happened: {trajectory.happened}"
     if trajectory.ground_truth is not None:
-        truth += f" (true probability {trajectory.ground_truth:.2f})"
-    return [*said, f"{truth}, reward {trajectory.reward:.2f}"]
+        ended += f" (true probability {trajectory.ground_truth:.2f})"
+    return [*said, f"{ended}, reward {trajectory.reward:.2f}"]
 
 
 def lines(text: str, label: str = "") -> list[str]:

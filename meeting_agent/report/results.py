@@ -10,8 +10,10 @@ from meeting_agent.agent.environment import Environment
 from meeting_agent.common.files import read_json, write_json, write_text
 from meeting_agent.common.machine import machine, versions
 from meeting_agent.common.outputs import Output
+from meeting_agent.evaluation.ablations import run_digests
 from meeting_agent.evaluation.held_out import HeldOut, held_out_scores, write_scenarios
-from meeting_agent.evaluation.training_scores import dpo_curves, pair_statistics, sft_curves
+from meeting_agent.evaluation.opened import opened
+from meeting_agent.evaluation.training_scores import dpo_curves, outcome_curves, pair_statistics, sft_curves
 from meeting_agent.inference.bases import base_of_adapter
 from meeting_agent.report.markdown import choose_examples, render_report
 from meeting_agent.report.other_records import add_other_records
@@ -26,11 +28,13 @@ def run_metrics(
     traces_summary: dict,
     pairs: list[PreferencePair],
     dpo: TrainingMetrics,
+    outcomes: TrainingMetrics | None = None,
 ) -> dict:
     """All numbers of a run, in the form of `results/metrics.json`.
 
     settings: the settings of phase 3. They name phase 1's adapter, beside which its log and validation scores lie.
     traces_summary: the summary that phase 2 wrote beside its trajectories.
+    outcomes: the outcome training before DPO, if there was one.
     """
     sft = Path(settings["sft_model_path"])
     log, validation = (read_json(sft / name, "starter_sft.py") for name in ("training_log.json", "validation.json"))
@@ -39,10 +43,12 @@ def run_metrics(
         "run": {
             "seed": settings["seed"],
             "eval_seed": settings["eval_seed"],
+            "opened": opened(settings["eval_seed"]),
             "base_model": base_of_adapter(sft),
             "settings": {"sft": log["settings"], "traces": traces_summary["settings"], "rlft": settings},
             "versions": versions(),
             "machine": machine(),
+            "sha256": run_digests(settings),
         },
         "task": {
             "name": environment.name,
@@ -61,6 +67,9 @@ def run_metrics(
             "dpo_training_seconds": dpo.seconds,
         },
     }
+    if outcomes:
+        metrics["training"]["outcomes"] = outcome_curves(outcomes)
+        metrics["timing"]["outcome_training_seconds"] = outcomes.seconds
     add_other_records(metrics, Path(settings["results_dir"]))
     return metrics
 
@@ -68,7 +77,7 @@ def run_metrics(
 def write_results(
     output: Output, metrics: dict, held_out: HeldOut, traces: Iterable[Trajectory], evaluation: Iterable[Trajectory]
 ) -> None:
-    """Writes metrics, the scenario table, plots, examples, report and page.
+    """Writes metrics, the scenario table, plots, examples, report and page, and prints every accuracy.
 
     traces: the trajectories of phase 2. evaluation: those of the held-out scenarios. Both are read several times.
     """
@@ -80,6 +89,7 @@ def write_results(
         write_json(folder / "examples.json", examples)
         write_text(folder / "evaluation_report.md", render_report(metrics, examples))
         write_page(folder / "report.html", folder, traces, evaluation)
+    print_ladder(metrics)
 
 
 def print_ladder(metrics: dict) -> None:

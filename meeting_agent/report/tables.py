@@ -34,28 +34,37 @@ USUAL_WAYS = {
 }
 GROWING = {"rollouts": "rollouts, one sample each", "evaluation": "evaluation, before and after DPO"}
 # These see what tools say; the base, the SFT model and all other baselines see the text alone.
-VIEWS = dict.fromkeys(("agent", "dpo", "rule_best_fixed", "logistic_all_tools", "boosting_all_tools"), "all_tools")
+TOOL_BASELINES = ("rule_best_fixed", "advantage_argmax", "logistic_all_tools", "boosting_all_tools")
+CONTROLS_OF_LADDER = ("chosen_side_sft", "shuffled_rewards", "plain_lora_brief_rates")
+VIEWS = dict.fromkeys(("agent", "dpo", *TOOL_BASELINES, *CONTROLS_OF_LADDER), "all_tools")
 LEARNED_FROM = {
     "base": "no label",
     "sft": "labels",
     "agent": "labels",
     "dpo": "labels and rewards",
     "tfidf_logistic": "labels",
+    "embedding_logistic": "labels",
     "boosting_visible": "labels",
     "ridge_visible": "labels",
     "zero_label_readings": "no label",
     "rule_best_fixed": "nothing",
-    "logistic_all_tools": "outcomes of phase 2",
-    "boosting_all_tools": "outcomes of phase 2",
+    "advantage_argmax": "rewards of phase 2",
+    "logistic_all_tools": "what happened in phase 2",
+    "boosting_all_tools": "what happened in phase 2",
+    "chosen_side_sft": "labels and rewards",
+    "shuffled_rewards": "labels and outcomes",
+    "plain_lora_brief_rates": "labels and rewards",
 }
+ON_WHAT_HAPPENED = {"brier": "Brier score", "ece": "ECE", "log_score": "log score"}
 BEST_RULES = 5  # rows of the table of fixed rules
 INTERVAL = term("95% interval", "Confidence interval")
 
 
 def ladder_table(m: dict) -> str:
     """Accuracy, calls and teacher of every phase and baseline, with the ceiling of what it sees where that is known."""
-    ceilings, attainable = m["ceilings"], m["attainable"]
-    models = m["phases"] | m["baselines"]
+    ceilings, attainable, bounds = m["ceilings"], m["attainable"], m.get("attainable_ci95", {})
+    controls = m.get("ablations", {})
+    models = m["phases"] | m["baselines"] | {name: controls[name] for name in CONTROLS_OF_LADDER if name in controls}
     found = {name: [name_of(name), with_interval(scores)] for name, scores in models.items()}
     head = ["model", f"accuracy ({INTERVAL})"]
     if "text_only" in ceilings:
@@ -63,7 +72,7 @@ def ladder_table(m: dict) -> str:
         for name, cells in found.items():
             ceiling = ceilings.get(VIEWS.get(name, "text_only"))
             cells.append("" if ceiling is None else percent(ceiling))
-            cells.append(percent(attainable[name]) if name in attainable else "")
+            cells.append(with_bounds(attainable[name], bounds.get(name)) if name in attainable else "")
     for name, cells in found.items():
         cells += [fixed(models[name]["calls_mean"], 2) if "calls_mean" in models[name] else ""]
         cells += [LEARNED_FROM.get(name, "")]
@@ -106,6 +115,7 @@ def before_and_after_table(before: dict, after: dict, call_range: str) -> str:
     both = (before, after)
     rows = [
         ["accuracy", *(percent(s["accuracy"]) for s in both)],
+        ["accuracy on what happened", *(score(s, "accuracy_drawn", 3) for s in both)],
         ["mean reward", *(fixed(s["reward"], 3) for s in both)],
         ["calls per scenario", *(fixed(s["calls_mean"], 2) for s in both)],
         ["repeated calls per scenario", *(fixed(s["repeated_calls_mean"], 3) for s in both)],
@@ -114,12 +124,25 @@ def before_and_after_table(before: dict, after: dict, call_range: str) -> str:
         ["claims per answer", *(fixed(s["claims_mean"], 2) for s in both)],
         [term("grounded claims", "Grounded claim"), *(percent(s["grounded_claim_rate"], 2) for s in both)],
         [term("correlation"), *(score(s, "correlation", 2) for s in both)],
-        [term("Brier score"), *(score(s, "brier", 3) for s in both)],
+        *([term(words), *(score(s, name, 3) for s in both)] for name, words in ON_WHAT_HAPPENED.items()),
         ["tokens written", *(fixed(s["tokens_mean"], 0) for s in both)],
     ]
     tools = sorted(before["tool_share"].keys() | after["tool_share"].keys())
     rows += [[f"call `{name}`", *(percent(s["tool_share"].get(name, 0)) for s in both)] for name in tools]
     return table(["on the held-out scenarios", "before DPO", "after DPO"], rows)
+
+
+def calibration_table(models: dict[str, dict]) -> str:
+    """Both accuracies and the scores of probabilities against what happened; empty where nothing was measured."""
+    if not models:
+        return ""
+    head = ["model", "accuracy", "accuracy on what happened", *map(term, ON_WHAT_HAPPENED.values())]
+    rows = [
+        [name_of(name), percent(m["accuracy"]), percent(m["accuracy_drawn"])]
+        + [score(m, key, 3) for key in ON_WHAT_HAPPENED]
+        for name, m in models.items()
+    ]
+    return table(head, rows)
 
 
 def paired_table(paired: dict[str, dict]) -> str:
@@ -130,11 +153,17 @@ def paired_table(paired: dict[str, dict]) -> str:
     return table(["comparison", f"gain in accuracy ({INTERVAL})", term("McNemar test")], rows)
 
 
-def ceilings_table(ceilings: dict[str, float]) -> str:
+def ceilings_table(ceilings: dict[str, float], intervals: dict[str, list[float]]) -> str:
     """Empty where only the majority class is known, as with a user's own meetings."""
     if not ceilings.keys() - {"majority"}:
         return ""
-    return table([term("ceiling"), "accuracy"], [[name_of(name), percent(value)] for name, value in ceilings.items()])
+    rows = [[name_of(name), with_bounds(value, intervals.get(name))] for name, value in ceilings.items()]
+    return table([term("ceiling"), f"accuracy ({INTERVAL})" if intervals else "accuracy"], rows)
+
+
+def with_bounds(share: float, interval: list[float] | None) -> str:
+    """A share, with its interval where one was measured."""
+    return f"{percent(share)} ({percent(interval[0])} to {percent(interval[1])})" if interval else percent(share)
 
 
 def bars_table(m: dict) -> str:
@@ -156,6 +185,24 @@ def replication_table(runs: list[dict]) -> str:
         for r in runs
     ]
     return table(["seed", *(name_of(phase) for phase in ("sft", "agent", "dpo")), "gain of DPO"], rows)
+
+
+def controls_table(controls: dict[str, dict]) -> str:
+    """What the agent after phase 3 reaches with one thing changed."""
+    rows = []
+    for name, c in controls.items():
+        against = c["delta_vs_dpo"]
+        low, high = (points(bound) for bound in against["ci95"])
+        delta = f"{points(against['delta'])} points ({low} to {high}), {p_text(against['p_value'])}"
+        rows.append([name_of(name), f"`{changed(c['settings'])}`", with_interval(c), fixed(c["calls_mean"], 2), delta])
+    head = ["control", "changed settings", f"accuracy ({INTERVAL})", "calls", "against the agent after DPO"]
+    return table(head, rows)
+
+
+def changed(settings: dict[str, dict]) -> str:
+    """The changed settings by phase. A phase is named only where a control changes more than one."""
+    of_phase = {phase: ", ".join(f"{k}={v}" for k, v in values.items()) for phase, values in settings.items()}
+    return "; ".join(f"{phase}: {said}" if len(of_phase) > 1 else said for phase, said in of_phase.items())
 
 
 def schedule_table(schedule: dict) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from scipy.special import expit, logit
 
 from data_classes import Trajectory
@@ -62,22 +63,24 @@ def read_calibration(path: Path) -> Calibration:
 
 
 def fit(traces: Iterable[Trajectory]) -> Calibration:
-    """Logistic regression of success on `evidence` (Platt, 1999). Raises InputError for too few trajectories."""
+    """Logistic regression of what happened on `evidence` (Platt, 1999). Raises InputError for too few trajectories."""
     from sklearn.linear_model import LogisticRegression
 
     known = [
-        (t.probability, t.messages, t.ground_truth)
+        (t.probability, t.messages, t.happened)
         for t in traces
-        if t.probability is not None and t.ground_truth is not None
+        if t.probability is not None and t.happened in ("YES", "NO")
     ]
     if len(known) < FEWEST:
         raise InputError(
             f"--calibration holds {len(known)} answers of the aligned agent, {FEWEST} are needed: run "
             "starter_agentic_rlft.py, or name a file that does not exist to do without"
         )
-    # A true probability p counts as p successes and 1 - p failures.
+    # Platt's targets: a share of each answer counts for the other outcome, so meetings that all ended alike fit too.
+    succeeded = np.array([happened == "YES" for _, _, happened in known])
+    yes, no = succeeded.sum(), (~succeeded).sum()
+    share = np.where(succeeded, (yes + 1) / (yes + 2), 1 / (no + 2))
     seen = [evidence(probability, messages) for probability, messages, _ in known] * 2
-    outcomes = [1] * len(known) + [0] * len(known)
-    shares = [p for _, _, p in known] + [1.0 - p for _, _, p in known]
-    model = LogisticRegression(C=100.0).fit(seen, outcomes, sample_weight=shares)
+    outcomes = np.repeat([1, 0], len(known))
+    model = LogisticRegression(C=100.0).fit(seen, outcomes, sample_weight=np.concatenate([share, 1 - share]))
     return Calibration(tuple(map(float, model.coef_[0])), float(model.intercept_[0]))

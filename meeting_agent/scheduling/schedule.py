@@ -204,7 +204,7 @@ class Scheduler:
         from meeting_agent.conference import Conference
 
         meetings_to_judge = [
-            Meeting(f"{people[a].name} and {people[b].name}", people[a], people[b], slot, math.nan, "")
+            Meeting(f"{people[a].name} and {people[b].name}", people[a], people[b], slot, math.nan, "", succeeded=None)
             for a, b in pairs
         ]
         scenarios = put_into_words(meetings_to_judge, persona=PERSONA)

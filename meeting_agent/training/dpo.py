@@ -12,6 +12,7 @@ from meeting_agent.common.hardware import quantization, trains_in_bfloat16
 from meeting_agent.common.outputs import remove_tree
 from meeting_agent.common.processes import this_process
 from meeting_agent.inference.bases import base_of_adapter
+from meeting_agent.training.outcomes import Outcomes
 from meeting_agent.training.trackers import guard_reporters
 
 PAIRS = "pairs"  # folder of the training rows, inside the folder of the checkpoints
@@ -23,7 +24,9 @@ class DPOSettings(Protocol):
     sft_model_path: str
     seed: int
     beta: float
+    preference_weight: float
     sft_weight: float
+    outcome_weight: float
     learning_rate: float
     loraplus_ratio: float
     max_steps: int
@@ -37,10 +40,12 @@ class DPOSettings(Protocol):
     report_to: str
 
 
-def train(settings: DPOSettings, pairs: list[PreferencePair], checkpoints: Path):
-    """Continues training the SFT adapter on the pairs; returns the model, its tokenizer and the training metrics.
+def train(settings: DPOSettings, pairs: list[PreferencePair], checkpoints: Path, outcomes: Outcomes | None = None):
+    """Trains the adapter of `outcomes` further; returns the model, its tokenizer and the training metrics.
 
-    A killed run continues from the last complete checkpoint in the folder `checkpoints`.
+    The reference is the adapter after outcome training, so the first step's preference loss is ln 2. Without `outcomes`
+    phase 1's adapter is trained on the pairs alone, and is the reference. A killed run continues from the last
+    complete checkpoint in the folder `checkpoints`.
     """
     import torch
     from peft.optimizers import create_loraplus_optimizer
@@ -49,13 +54,14 @@ def train(settings: DPOSettings, pairs: list[PreferencePair], checkpoints: Path)
     from meeting_agent.training.checkpoints import SignCheckpoints, last_whole_checkpoint, sign
     from meeting_agent.training.dry_run import try_loss, trying
     from meeting_agent.training.masks import AgentPreferenceCollator
-    from meeting_agent.training.prefix_sharing import SharedPrefixDPOTrainer
+    from meeting_agent.training.outcome_dpo import OutcomeDPOTrainer
     from meeting_agent.training.progress import show_progress
 
     torch.manual_seed(settings.seed)
     base = base_of_adapter(Path(settings.sft_model_path))
     tokenizer = load_tokenizer(base)
-    model = with_adapter(load_model(base, **quantization(settings.use_4bit)), settings.sft_model_path, trainable=True)
+    start = str(outcomes.adapter) if outcomes else settings.sft_model_path
+    model = with_adapter(load_model(base, **quantization(settings.use_4bit)), start, trainable=True)
     use_known_pad(model, tokenizer)
     args = training_arguments(settings, checkpoints)
     optimizer = create_loraplus_optimizer(
@@ -63,7 +69,7 @@ def train(settings: DPOSettings, pairs: list[PreferencePair], checkpoints: Path)
     )
     dataset = stored_dataset(pairs, tokenizer, checkpoints / PAIRS, position_limit(model))
     with trying("reading pairs"):
-        trainer = SharedPrefixDPOTrainer(
+        trainer = OutcomeDPOTrainer(
             model=model,
             args=args,
             train_dataset=dataset,
@@ -71,6 +77,8 @@ def train(settings: DPOSettings, pairs: list[PreferencePair], checkpoints: Path)
             data_collator=AgentPreferenceCollator(pad_token_id=tokenizer.pad_token_id),
             optimizers=(optimizer, None),
             callbacks=[SignCheckpoints()],
+            outcome_rows=outcomes.rows if outcomes else [],
+            outcome_weight=settings.outcome_weight,
         )
     guard_reporters(trainer)
     try_loss(trainer, 1)
@@ -92,7 +100,7 @@ def training_arguments(settings: DPOSettings, checkpoints: Path):
         output_dir=str(checkpoints),
         beta=settings.beta,
         loss_type=["sigmoid", "sft"],
-        loss_weights=[1.0, settings.sft_weight],
+        loss_weights=[settings.preference_weight, settings.sft_weight],
         learning_rate=settings.learning_rate,
         max_steps=settings.max_steps,
         per_device_train_batch_size=max(1, settings.per_device_train_batch_size // this_process().num_processes),

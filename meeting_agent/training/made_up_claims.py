@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 import re
 import string
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import replace
 
 from data_classes import Trajectory
-from meeting_agent.agent.claims import CLAIM, UNGROUNDED, as_known, known_claims
+from meeting_agent.agent.claims import CLAIM, UNGROUNDED, as_known, count_grounded_claims, known_claims
 from meeting_agent.agent.environment import Environment
 
 WORDS = ("yes", "no", "unknown")  # values of claims beside numbers
@@ -17,34 +17,39 @@ MADE_UP_CLAIM_COSTS = 0.05  # subtracted reward for a made-up claim in a corpus 
 
 
 def made_up_claim_pairs(
-    environment: Environment, trajectories: Iterable[Trajectory], min_chosen: float, count: int, seed: int
+    environment: Environment, trajectories: Iterable[Trajectory], better: Set[str], count: int, seed: int
 ) -> list[tuple[Trajectory, Trajectory]]:
     """At most `count` pairs of a good trajectory and its copy `with_made_up_claim`, half YES and half NO.
+
+    `better` holds the ids of the trajectories that may be used.
 
     DPO teaches the policy to name the ratings that good answers name, even if no tool returned them. A rejected rollout
     whose only fault is the claim corrects this. Iterates over `trajectories` twice.
     """
     rng = random.Random(seed)
     by_answer: dict[str | None, list[str]] = {"YES": [], "NO": []}
-    for trajectory, _ in good_and_made_up(environment, trajectories, min_chosen, rng):
+    for trajectory, _ in good_and_made_up(environment, trajectories, better, rng):
         by_answer[trajectory.recommendation].append(trajectory.id)
     each = min(count // 2, *(len(ids) for ids in by_answer.values()))
     wanted = [name for ids in by_answer.values() for name in rng.sample(ids, each)]
     chosen = set(wanted)
-    again = good_and_made_up(environment, trajectories, min_chosen, random.Random(seed))
+    again = good_and_made_up(environment, trajectories, better, random.Random(seed))
     found = {trajectory.id: (trajectory, twin) for trajectory, twin in again if trajectory.id in chosen}
     return [found[name] for name in wanted]
 
 
 def good_and_made_up(
-    environment: Environment, trajectories: Iterable[Trajectory], min_chosen: float, rng: random.Random
+    environment: Environment, trajectories: Iterable[Trajectory], better: Set[str], rng: random.Random
 ) -> Iterator[tuple[Trajectory, Trajectory]]:
     """Pairs of a trajectory and its copy `with_made_up_claim`.
 
-    Only trajectories with a reward of at least `min_chosen`, a YES or NO and a claim are used.
+    Only trajectories in `better` with a YES or NO and with claims that are all grounded are used.
     """
     for trajectory in trajectories:
-        if trajectory.reward >= min_chosen and trajectory.recommendation in ("YES", "NO"):
+        if trajectory.id in better and trajectory.recommendation in ("YES", "NO"):
+            grounded, claims = count_grounded_claims(trajectory.messages)
+            if grounded < claims:
+                continue
             twin = with_made_up_claim(trajectory, rated_fields(environment), rng)
             if twin is not None:
                 yield trajectory, replace(twin, reward=environment.reward(twin))
@@ -114,6 +119,7 @@ def as_trajectory(name: str, messages: list[dict]) -> Trajectory:
         final_recommendation_parsed=None,
         ground_truth=None,
         true_outcome="",
+        happened="",
         policy="",
         seed=None,
         reward=1.0,

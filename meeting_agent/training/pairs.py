@@ -1,19 +1,21 @@
-"""Makes preference pairs from trajectories."""
+"""Makes preference pairs from trajectories and their values."""
 
 from __future__ import annotations
 
+import json
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import NamedTuple, Protocol
 
 from data_classes import PreferencePair, Trajectory
 from meeting_agent.agent.environment import Environment
-from meeting_agent.agent.summary import RolloutSummary, summarize
 from meeting_agent.agent.tool_calls import no_prediction, tool_schemas
 from meeting_agent.training.made_up_claims import dialogue_pairs, made_up_claim_pairs
+from meeting_agent.training.outcomes import is_readable
 
-PRIOR_ROLLOUTS = 10  # without this prior, the best tool set would often be one that a few lucky rollouts used
+MAX_USES = 4  # pairs of one rollout: otherwise DPO would learn to imitate a few
 
 
 class PairSettings(Protocol):
@@ -21,41 +23,44 @@ class PairSettings(Protocol):
 
     seed: int
     min_reward_gap: float
-    min_advantage_gap: float
-    min_chosen_reward: float
-    call_gap: float
     grounding_share: float
     dialogue_share: float
-    max_uses: int
     max_pairs: int
 
 
+class Rollout(NamedTuple):
+    """What decides which pairs a rollout is in."""
+
+    id: str
+    recommendation: str | None  # YES or NO
+    text: int  # hash of the conversation
+    value: float  # in [-1, 1]
+
+
 def preference_pairs(
-    environment: Environment, trajectories: Iterable[Trajectory], settings: PairSettings
+    environment: Environment,
+    trajectories: Iterable[Trajectory],
+    values: Mapping[str, float],
+    settings: PairSettings,
 ) -> list[PreferencePair]:
     """All preference pairs in random order: pairs of two rollouts, and pairs with a made-up claim.
 
-    Empty if there is no pair of two rollouts. Iterates over `trajectories` several times, with one trajectory in memory
-    at a time.
+    `values` maps ids to values, as of `rollout_values`. Empty if there is no pair of two rollouts. Iterates over
+    `trajectories` several times, with one trajectory in memory at a time.
     """
     found = same_prompt_pairs(
-        trajectories,
-        min_gap=settings.min_reward_gap,
-        min_chosen=settings.min_chosen_reward,
-        min_advantage_gap=settings.min_advantage_gap,
-        call_gap=settings.call_gap,
-        max_uses=settings.max_uses,
-        max_pairs=settings.max_pairs,
-        seed=settings.seed,
+        trajectories, values, min_gap=settings.min_reward_gap, max_pairs=settings.max_pairs, seed=settings.seed
     )
     wanted = {rollout.id for pair in found for rollout in pair}
-    whole = {trajectory.id: trajectory for trajectory in trajectories if trajectory.id in wanted}
+    # A pair shows by which values it was made, so they stand in place of the rewards.
+    whole = {one.id: replace(one, reward=values[one.id]) for one in trajectories if one.id in wanted}
     pairs = [(whole[chosen.id], whole[rejected.id]) for chosen, rejected in found]
     if not pairs:
         return []
     made_up = round(len(pairs) * settings.grounding_share / (1 - settings.grounding_share))
     dialogues = round(len(pairs) * settings.dialogue_share)
-    pairs += made_up_claim_pairs(environment, trajectories, settings.min_chosen_reward, made_up, settings.seed)
+    better = {chosen.id for chosen, _ in found}
+    pairs += made_up_claim_pairs(environment, trajectories, better, made_up, settings.seed)
     pairs += dialogue_pairs(environment, dialogues, settings.seed)
     tools = tool_schemas(environment.tools([], no_prediction))
     mixed = random.Random(settings.seed).sample(pairs, len(pairs))
@@ -63,94 +68,43 @@ def preference_pairs(
 
 
 def same_prompt_pairs(
-    trajectories: Iterable[Trajectory],
-    *,
-    min_gap: float,
-    min_chosen: float,
-    min_advantage_gap: float,
-    call_gap: float,
-    max_uses: int,
-    max_pairs: int,
-    seed: int,
-) -> list[tuple[RolloutSummary, RolloutSummary]]:
-    """At most `max_pairs` (chosen, rejected) rollouts of the same prompt whose rewards differ by at least `min_gap`.
+    trajectories: Iterable[Trajectory], values: Mapping[str, float], *, min_gap: float, max_pairs: int, seed: int
+) -> list[tuple[Rollout, Rollout]]:
+    """At most `max_pairs` (chosen, rejected) rollouts of the same prompt whose values differ by at least `min_gap`.
 
-    - Which of two answers was right is mostly luck. So the tools of the chosen rollout must also have a higher value in
-      `tool_advantages`, by at least `min_advantage_gap`. Otherwise helpful tools would be rejected almost as often as
-      chosen. The other case: both rollouts used the same tools and gave the same answer, and differ only in faults.
     - Both rollouts gave an answer. Broken rollouts are common. Training on them teaches formatting, not tool choice.
-    - The chosen rollout has a reward of at least `min_chosen`, because DPO imitates it.
-    - The chosen rollouts make about `call_gap` more calls on average (`of_call_gap`).
-    - Half of the chosen rollouts say YES and half say NO, and no rollout is in more than `max_uses` pairs. Otherwise
-      DPO would learn to prefer one answer, or to imitate one lucky rollout.
+    - Their texts differ. Of rollouts with the same text the first one counts.
+    - Half of the chosen rollouts say YES and half say NO, and no rollout is in more than `MAX_USES` pairs. Otherwise
+      DPO would learn to prefer one answer, or to imitate one rollout.
     """
-    by_answer: dict[str | None, list[tuple[RolloutSummary, RolloutSummary]]] = {"YES": [], "NO": []}
-    groups: dict[tuple[str, int], list[RolloutSummary]] = defaultdict(list)
-    for rollout in map(summarize, trajectories):
-        if not rollout.failed and rollout.recommendation in by_answer:  # a failure is the server's, not the agent's
-            groups[rollout.prompt].append(rollout)
+    by_answer: dict[str | None, list[tuple[Rollout, Rollout]]] = {"YES": [], "NO": []}
     rng = random.Random(seed)
     uses: Counter[str] = Counter()
-    worth = tool_advantages(groups.values())
-
-    def is_better(one: RolloutSummary, other: RolloutSummary) -> bool:
-        if round(one.reward - other.reward, 6) < min_gap:
-            return False
-        if one.tool_set == other.tool_set:
-            return one.recommendation == other.recommendation
-        return worth[one.tool_set] - worth[other.tool_set] >= min_advantage_gap
-
-    for group in groups.values():
-        good = [one for one in group if one.reward >= min_chosen]
-        candidates = [(a, b) for a in good for b in group if is_better(a, b)]
+    for group in rollouts_by_prompt(trajectories, values):
+        candidates = [(a, b) for a in group for b in group if round(a.value - b.value, 6) >= min_gap]
         rng.shuffle(candidates)
         for chosen, rejected in candidates:
-            if uses[chosen.id] < max_uses and uses[rejected.id] < max_uses:
+            if uses[chosen.id] < MAX_USES and uses[rejected.id] < MAX_USES:
                 by_answer[chosen.recommendation].append((chosen, rejected))
                 uses.update((chosen.id, rejected.id))
-    kept = [of_call_gap(pairs, call_gap) for pairs in by_answer.values()]
-    count = min(max_pairs // 2, *map(len, kept))
-    balanced = [pair for pairs in kept for pair in rng.sample(pairs, count)]
+    count = min(max_pairs // 2, *map(len, by_answer.values()))
+    balanced = [pair for pairs in by_answer.values() for pair in rng.sample(pairs, count)]
     rng.shuffle(balanced)
     return balanced
 
 
-def of_call_gap(
-    pairs: list[tuple[RolloutSummary, RolloutSummary]], call_gap: float
-) -> list[tuple[RolloutSummary, RolloutSummary]]:
-    """Removes pairs until the chosen rollouts make `call_gap` more calls than the rejected ones on average.
-
-    Removes the pairs with the largest difference of calls, or those with the smallest, and keeps at least half of all
-    pairs. DPO learns length together with quality (Park et al., Findings of ACL 2024). If chosen rollouts are much
-    longer, agents learn to call tools twice. If they are shorter, agents learn to answer after two calls.
-    """
-    kept = sorted(pairs, key=more_calls)
-    excess = sum(more_calls(pair) - call_gap for pair in kept)
-    too_long = excess > 0
-    while excess and (excess > 0) == too_long and len(kept) > len(pairs) / 2:
-        if more_calls(kept[0]) == more_calls(kept[-1]):
-            break
-        excess -= more_calls(kept.pop(-1 if too_long else 0)) - call_gap
-    return kept
+def rollouts_by_prompt(trajectories: Iterable[Trajectory], values: Mapping[str, float]) -> list[list[Rollout]]:
+    """The readable rollouts with a value, in one list for each prompt. Of equal texts only the first is kept."""
+    groups: dict[tuple[str, int], dict[int, Rollout]] = defaultdict(dict)
+    for one in filter(is_readable, trajectories):
+        if one.id in values:
+            text = hash(json.dumps(one.messages))
+            prompt = one.scenario_id, hash(json.dumps(one.messages[:2]))
+            groups[prompt].setdefault(text, Rollout(one.id, one.recommendation, text, values[one.id]))
+    return [list(group.values()) for group in groups.values()]
 
 
-def more_calls(pair: tuple[RolloutSummary, RolloutSummary]) -> int:
-    """The chosen rollout's number of calls minus the rejected one's."""
-    chosen, rejected = pair
-    return len(chosen.tools) - len(rejected.tools)
-
-
-def tool_advantages(groups: Iterable[list[RolloutSummary]]) -> dict[frozenset[str], float]:
-    """Tool set -> mean advantage of the rollouts that called exactly these tools, in units of reward.
-
-    A rollout's advantage is its reward minus the mean reward of the other rollouts of its prompt (leave-one-out
-    baseline: Kool et al., 2019; RLOO, Ahmadian et al., ACL 2024), so easy scenarios give no credit. `PRIOR_ROLLOUTS`
-    rollouts with advantage 0 are added to every set, which keeps rare sets near 0.
-    """
-    advantages: dict[frozenset[str], list[float]] = defaultdict(list)
-    for group in groups:
-        total = sum(one.reward for one in group)
-        for one in group:
-            others = (total - one.reward) / (len(group) - 1) if len(group) > 1 else one.reward
-            advantages[one.tool_set].append(one.reward - others)
-    return {tools: sum(found) / (len(found) + PRIOR_ROLLOUTS) for tools, found in advantages.items()}
+def may_pair(trajectories: Iterable[Trajectory]) -> bool:
+    """Whether any values could make pairs: two rollouts of one prompt with different texts, for both YES and NO."""
+    groups = rollouts_by_prompt(trajectories, {one.id: 0.0 for one in trajectories})
+    return {one.recommendation for group in groups if len(group) > 1 for one in group} == {"YES", "NO"}

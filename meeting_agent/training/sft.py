@@ -32,6 +32,7 @@ class SFTSettings(Protocol):
     seed: int
     lora_r: int
     lora_alpha: int
+    use_rslora: bool
     lora_dropout: float
     num_train_epochs: int
     patience: int
@@ -90,7 +91,7 @@ def base_with_adapter(settings: SFTSettings, dropout: float):
         lora_dropout=dropout,
         target_modules="all-linear",
         exclude_modules=["out_proj", "conv1d"] if model.config.model_type in WITHOUT_OUT_PROJ else None,
-        use_rslora=True,
+        use_rslora=settings.use_rslora,
         task_type="CAUSAL_LM",
     )
     return get_peft_model(model, lora)

@@ -9,6 +9,8 @@ Measurements have Gaussian noise and are rounded, so a draw is weighted by the l
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy.special import ndtr
 
@@ -46,16 +48,21 @@ from meeting_agent.world.tools import (
     follow_ups,
 )
 
-# View -> the tools it knows beside the text.
-VIEWS = {
+# Kind of information -> the tools that a predictor asks beside reading the text.
+TOPICS, ENERGY, FOLLOW_UP = (
+    "extract_common_interests_and_topics",
+    "assess_time_slot_fit_and_energy",
+    "predict_follow_up_potential",
+)
+VIEWS: dict[str, tuple[str, ...]] = {
     "text_only": (),
-    "text_and_topics": ("topics",),
-    "text_and_energy": ("energy",),
-    "text_and_follow_up": ("follow_up",),
-    "text_and_topics_energy": ("topics", "energy"),
-    "text_and_topics_follow_up": ("topics", "follow_up"),
-    "text_and_energy_follow_up": ("energy", "follow_up"),
-    "all_tools": ("topics", "energy", "follow_up"),
+    "text_and_topics": (TOPICS,),
+    "text_and_energy": (ENERGY,),
+    "text_and_follow_up": (FOLLOW_UP,),
+    "text_topics_and_energy": (TOPICS, ENERGY),
+    "text_topics_and_follow_up": (TOPICS, FOLLOW_UP),
+    "text_energy_and_follow_up": (ENERGY, FOLLOW_UP),
+    "all_tools": (TOPICS, ENERGY, FOLLOW_UP),
 }
 
 
@@ -142,10 +149,10 @@ def _sample_topics(
     return {"shared": shared, "needs_met": met, "mentoring": (seeks_a == mentor) | (seeks_b == mentor)}
 
 
-def bayes_votes(
-    meeting: Meeting, descriptor: PersonDescriptor, physics: Physics, seed: int = 0, draws: int = 400
-) -> dict[str, float]:
-    """Share of `draws` draws, given each of `VIEWS`, in which success has a probability above one half."""
+def bayes_draws(
+    meeting: Meeting, descriptor: PersonDescriptor, seed: int, draws: int = 400
+) -> tuple[dict[str, Facts], np.ndarray]:
+    """`draws` draws of the facts given each of `VIEWS`, and of chemistry in logits, which no view shows."""
     rng = np.random.default_rng([seed, *meeting.scenario_id.encode()])
     a, b, slot = meeting.person_a, meeting.person_b, meeting.time_slot
     said_a, said_b = descriptor.describe(a, slot), descriptor.describe(b, slot)
@@ -153,49 +160,78 @@ def bayes_votes(
     engagement_a = _uniform_in_level(rng, said_a.engagement_level, ENGAGEMENT_LEVELS, draws)
     engagement_b = _uniform_in_level(rng, said_b.engagement_level, ENGAGEMENT_LEVELS, draws)
     said = {
-        "topics": _sample_topics(rng, said_a, said_b, draws),
-        "energy": {
+        TOPICS: _sample_topics(rng, said_a, said_b, draws),
+        ENERGY: {
             "energy_a": _sample_energy(rng, said_a, slot, draws),
             "energy_b": _sample_energy(rng, said_b, slot, draws),
         },
-        "follow_up": {"engagement_a": engagement_a, "engagement_b": engagement_b},
+        FOLLOW_UP: {"engagement_a": engagement_a, "engagement_b": engagement_b},
     }
     looked_up = {
-        "topics": {name: np.full(draws, getattr(true, name)) for name in ("shared", "needs_met", "mentoring")},
-        "energy": {
+        TOPICS: {name: np.full(draws, getattr(true, name)) for name in ("shared", "needs_met", "mentoring")},
+        ENERGY: {
             "energy_a": _measured_energy(rng, a, said_a, slot, draws),
             "energy_b": _measured_energy(rng, b, said_b, slot, draws),
         },
-        "follow_up": {
+        FOLLOW_UP: {
             "engagement_a": _measured_engagement(rng, a, engagement_a),
             "engagement_b": _measured_engagement(rng, b, engagement_b),
         },
     }
     chemistry = rng.normal(0.0, CHEMISTRY_SD, draws)
+    facts = {}
+    for view, asked in VIEWS.items():
+        parts = [(looked_up if tool in asked else said)[tool] for tool in said]
+        facts[view] = Facts(gap=true.gap, **{name: values for part in parts for name, values in part.items()})
+    return facts, chemistry
 
-    def vote(tools: tuple[str, ...]) -> float:
-        drawn = {name: values for part in said for name, values in (looked_up if part in tools else said)[part].items()}
-        return float(np.mean(physics.logit(Facts(gap=true.gap, **drawn)) + chemistry > 0))
 
-    return {view: vote(tools) for view, tools in VIEWS.items()}
+def bayes_votes(
+    meeting: Meeting, descriptor: PersonDescriptor, physics: Physics, seed: int = 0, draws: int = 400
+) -> dict[str, float]:
+    """Share of `draws` draws, given each of `VIEWS`, in which success has a probability above one half."""
+    facts, chemistry = bayes_draws(meeting, descriptor, seed, draws)
+    return {view: float(np.mean(physics.logit(drawn) + chemistry > 0)) for view, drawn in facts.items()}
 
 
-def majority_share(success: list[float]) -> float:
-    """Accuracy in [0, 1] of always giving the more frequent answer."""
-    share = float(np.mean([p > 0.5 for p in success]))
-    return max(share, 1 - share)
+def likely_reason(
+    meeting: Meeting, descriptor: PersonDescriptor, physics: Physics, seed: int = 0, draws: int = 400
+) -> str:
+    """The factor that decides in most of `draws` draws given the text alone: the best guess of a meeting's reason."""
+    facts, _ = bayes_draws(meeting, descriptor, seed, draws)
+    effects = {name: np.broadcast_to(e, draws) for name, e in physics.effects(facts["text_only"]).items()}
+    decides = np.abs(np.stack(list(effects.values()))).argmax(axis=0)
+    return list(effects)[int(np.bincount(decides).argmax())]
+
+
+def majority_decisions(success: Sequence[float]) -> list[bool]:
+    """Whether the more frequent answer is right on each meeting."""
+    yes = [p > 0.5 for p in success]
+    usual = sum(yes) >= len(yes) / 2
+    return [answer == usual for answer in yes]
+
+
+def best_decisions(
+    meetings: Sequence[Meeting],
+    descriptor: PersonDescriptor,
+    physics: Physics,
+    seed: int = 0,
+    draws: int = 400,
+) -> dict[str, list[bool]]:
+    """Whether the Bayes decision under each of `VIEWS`, and the majority class, is right on each meeting."""
+    success = [m.success_probability for m in meetings]
+    votes = [bayes_votes(m, descriptor, physics, seed, draws) for m in meetings]
+    right = {view: [(v[view] > 0.5) == (p > 0.5) for v, p in zip(votes, success, strict=True)] for view in VIEWS}
+    return {"majority": majority_decisions(success)} | right
 
 
 def ceiling_accuracies(
-    meetings: list[Meeting],
+    meetings: Sequence[Meeting],
     descriptor: PersonDescriptor,
     physics: Physics,
     seed: int = 0,
     draws: int = 400,
 ) -> dict[str, float]:
-    """Accuracy in [0, 1] of the Bayes decision under each of `VIEWS`, and of the majority class, on `meetings`."""
-    success = [m.success_probability for m in meetings]
-    truth = np.array([p > 0.5 for p in success])
-    votes = [bayes_votes(m, descriptor, physics, seed, draws) for m in meetings]
-    ceilings = {"majority": majority_share(success)}
-    return ceilings | {view: float(np.mean((np.array([v[view] for v in votes]) > 0.5) == truth)) for view in VIEWS}
+    """The share of right decisions of `best_decisions`, in [0, 1]."""
+    right = best_decisions(meetings, descriptor, physics, seed, draws)
+    return {view: float(np.mean(decisions)) for view, decisions in right.items()}

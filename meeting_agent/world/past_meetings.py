@@ -66,7 +66,8 @@ def read_meetings(path: Path, people: dict[str, Person]) -> list[Meeting]:
         known = first.setdefault((frozenset((a.name, b.name)), slot), row)
         if known is not row:
             raise InputError(f"{row.where} is the same meeting as {known.where}: leave one of them out")
-        meetings.append(Meeting(f"own-{number}-{slot.value}", a, b, slot, row.outcome("success"), ""))
+        success = row.outcome("success")
+        meetings.append(Meeting(f"own-{number}-{slot.value}", a, b, slot, success, "", succeeded=success > 0.5))
     return meetings
 
 

@@ -1,4 +1,4 @@
-"""Turns meetings into scenarios: prompt, persona and true outcome."""
+"""Turns meetings into scenarios: prompt, persona and outcome."""
 
 from __future__ import annotations
 
@@ -50,6 +50,7 @@ def put_into_words(
                 arguments=call_arguments(m.person_a, m.person_b, m.time_slot),
                 success_probability=m.success_probability,
                 reason=m.reason,
+                outcome="" if m.succeeded is None else "YES" if m.succeeded else "NO",
                 subject=m,
             )
         )

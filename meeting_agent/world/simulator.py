@@ -1,4 +1,4 @@
-"""The simulated conference: its attendees, its meetings and their probabilities of success."""
+"""The simulated conference: its attendees, its meetings, their probabilities of success and what happens."""
 
 from __future__ import annotations
 
@@ -54,11 +54,17 @@ class ConferenceSimulator:
 
     def _meeting(self, rng: random.Random, id_a: int, id_b: int, slot: TimeSlot) -> Meeting:
         a, b = self.attendees[id_a], self.attendees[id_b]
+        scenario_id = f"c{self.seed}-{id_a}-{id_b}-{slot.value}"
+        probability = self.physics.probability(a, b, slot, rng.gauss(0.0, CHEMISTRY_SD))
+        # A stream of its own, so that what happens at one meeting changes nothing about the next. It does not depend on
+        # the physics: where two physics differ little in a meeting's probability, it mostly ends the same way.
+        luck = random.Random(f"outcome-{self.seed}-{scenario_id}").random()
         return Meeting(
-            scenario_id=f"c{self.seed}-{id_a}-{id_b}-{slot.value}",
+            scenario_id=scenario_id,
             person_a=a,
             person_b=b,
             time_slot=slot,
-            success_probability=self.physics.probability(a, b, slot, rng.gauss(0.0, CHEMISTRY_SD)),
+            success_probability=probability,
             reason=self.physics.deciding_factor(a, b, slot),
+            succeeded=luck < probability,
         )

@@ -1,10 +1,15 @@
-"""Writes `data/sft_training_data.csv`.
+"""Writes `data/sft_training_data.csv`, with the labels that an organiser would have.
+
+After half of the meetings somebody rated them, to one decimal and with an error. Of the others the organiser knows only
+whether they succeeded. The exact probability, with the chemistry in it, is in the column `ground_truth_prob`, which
+only measures.
 
 python -m meeting_agent.world.training_data --seed 42 --rows 2000 --output data/sft_training_data.csv
 """
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 
 from data_classes import Meeting
@@ -16,6 +21,11 @@ from meeting_agent.world.outcome import physics_setting
 from meeting_agent.world.prompts import prediction_prompt
 from meeting_agent.world.simulator import ConferenceSimulator, conference_seed
 from meeting_agent.world.training_rows import CSV_COLUMNS, SFT_ROWS
+
+RATED = 0.5  # share of rows with a rating; the others hold yes or no
+RATING_SD = 0.15  # standard deviation of a rating's error
+LOWEST_RATING, HIGHEST_RATING = 0.1, 0.9
+YES, NO = 0.99, 0.01  # the largest and the smallest probability that the model can write
 
 
 @dataclass
@@ -50,10 +60,22 @@ def main() -> None:
 
 
 def csv_row(meeting: Meeting, descriptor: PersonDescriptor) -> tuple[str, ...]:
-    """One row: the prompt, the probability with two decimals in [0.01, 0.99], the reason, the exact probability."""
+    """One row: the prompt, the `label` with two decimals, the reason, the exact probability."""
     slot, exact = meeting.time_slot, meeting.success_probability
     a, b = (descriptor.generate_description(person, slot) for person in (meeting.person_a, meeting.person_b))
-    return prediction_prompt(a, b, slot), f"{min(0.99, max(0.01, exact)):.2f}", meeting.reason, f"{exact:.6f}"
+    return prediction_prompt(a, b, slot), f"{label(meeting):.2f}", meeting.reason, f"{exact:.6f}"
+
+
+def label(meeting: Meeting) -> float:
+    """What an organiser knows of a meeting: a rating from 0.1 to 0.9, or 0.99 for a success and 0.01 for a failure.
+
+    The same meeting always has the same label.
+    """
+    rng = random.Random(f"label-{meeting.scenario_id}")
+    if rng.random() < RATED:
+        rating = round(meeting.success_probability + rng.gauss(0.0, RATING_SD), 1)
+        return min(HIGHEST_RATING, max(LOWEST_RATING, rating))
+    return YES if meeting.succeeded else NO
 
 
 if __name__ == "__main__":

@@ -56,19 +56,23 @@ def warn_once(line: str) -> None:
 
 
 def boosting_baseline(
-    train: list[Meeting], test: list[Meeting], descriptor: PersonDescriptor, seed: int
+    train: list[Meeting], targets: list[float], test: list[Meeting], descriptor: PersonDescriptor, seed: int
 ) -> list[float]:
     """The probability in [0, 1] of each test meeting, by gradient boosting on the attributes that its text states.
 
-    The booster gets the attributes instead of words, so it knows what a perfect reader would.
+    The booster gets the attributes instead of words, so it knows what a perfect reader would. `targets` are the labels
+    of the training rows, in [0, 1]: the booster learns from what phase 1 learns from, and not from the true
+    probabilities.
     """
     from sklearn.ensemble import HistGradientBoostingRegressor
 
     booster = HistGradientBoostingRegressor(max_iter=150, learning_rate=0.06, max_leaf_nodes=8, random_state=seed)
-    return fit_and_answer(booster, train, test, descriptor)
+    return fit_and_answer(booster, train, targets, test, descriptor)
 
 
-def ridge_baseline(train: list[Meeting], test: list[Meeting], descriptor: PersonDescriptor) -> list[float]:
+def ridge_baseline(
+    train: list[Meeting], targets: list[float], test: list[Meeting], descriptor: PersonDescriptor
+) -> list[float]:
     """Like `boosting_baseline`, by ridge regression. An attribute that a text leaves out gets its mean."""
     from sklearn.impute import SimpleImputer
     from sklearn.linear_model import Ridge
@@ -76,13 +80,15 @@ def ridge_baseline(train: list[Meeting], test: list[Meeting], descriptor: Person
     from sklearn.preprocessing import StandardScaler
 
     ridge = make_pipeline(SimpleImputer(), StandardScaler(), Ridge(alpha=1.0))
-    return fit_and_answer(ridge, train, test, descriptor)
+    return fit_and_answer(ridge, train, targets, test, descriptor)
 
 
-def fit_and_answer(model, train: list[Meeting], test: list[Meeting], descriptor: PersonDescriptor) -> list[float]:
+def fit_and_answer(
+    model, train: list[Meeting], targets: list[float], test: list[Meeting], descriptor: PersonDescriptor
+) -> list[float]:
     known, asked = (np.array([visible_attributes(m, descriptor) for m in meetings]) for meetings in (train, test))
     stated = ~np.isnan(known).all(axis=0)  # scikit-learn refuses an attribute that no meeting states
-    model.fit(known[:, stated], [m.success_probability for m in train])
+    model.fit(known[:, stated], targets)
     return model.predict(asked[:, stated]).clip(0, 1).tolist()
 
 

@@ -49,6 +49,19 @@ def test_scores_of_a_perfect_and_of_a_constant_predictor():
     assert score_probabilities([0.5] * 4, success)["correlation"] == 0.0
 
 
+def test_probabilities_are_scored_on_what_happened_and_decisions_on_both():
+    said, success, happened = [0.9, 0.8, 0.2, None], [0.6, 0.7, 0.4, 0.9], [True, False, True, True]
+    found = score_probabilities(said, success, happened)
+    assert (found["accuracy"], found["accuracy_drawn"]) == (0.75, 0.25)
+    assert found["brier"] == pytest.approx((0.01 + 0.64 + 0.64) / 3)
+    assert found["log_score"] == pytest.approx(-np.log([0.9, 0.2, 0.2]).mean())
+    assert found["ece"] == pytest.approx((0.1 + 0.8 + 0.8) / 3)
+    assert score_probabilities([1.0], [0.6], [False])["log_score"] == pytest.approx(-np.log(0.01))
+    assert score_probabilities(said, success).keys() == found.keys() - {"accuracy_drawn", "brier", "ece", "log_score"}
+    advised = score_probabilities(said, success, happened, ["NO", "NO", "YES", None])
+    assert (advised["accuracy"], advised["accuracy_drawn"], advised["brier"]) == (0.0, 0.5, found["brier"])
+
+
 def test_equal_numbers_do_not_correlate_with_anything():
     """Their standard deviation is not quite 0."""
     assert score_probabilities([0.1] * 30, [0.1, 0.9, 0.4] * 10)["correlation"] == 0.0

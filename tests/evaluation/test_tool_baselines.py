@@ -22,7 +22,13 @@ from meeting_agent.evaluation.tool_answers import (
     result_of,
     tools_that_ask,
 )
-from meeting_agent.evaluation.tool_baselines import ToolBaselines, best_fixed_rule, rule_probabilities, tool_baselines
+from meeting_agent.evaluation.tool_baselines import (
+    ToolBaselines,
+    best_fixed_rule,
+    most_rewarded_tools,
+    rule_probabilities,
+    tool_baselines,
+)
 from meeting_agent.inference.engine import Engine
 from meeting_agent.inference.loading import load_tokenizer
 from tests.records import rollout
@@ -39,10 +45,10 @@ def undecided():
 
 
 def played(environment, count: int, truth=lambda scenario: scenario.success_probability > 0.5) -> list[Trajectory]:
-    """Two rollouts of each of phase 2's scenarios, which know nothing but the outcome."""
+    """Two rollouts of each of phase 2's scenarios, which know nothing but what happened."""
     (scenarios,) = environment.scenarios("traces", 42, count)
     return [
-        rollout(f"{s.scenario_id}-{i}", scenario_id=s.scenario_id, true_outcome="YES" if truth(s) else "NO")
+        rollout(f"{s.scenario_id}-{i}", scenario_id=s.scenario_id, happened="YES" if truth(s) else "NO")
         for s in scenarios
         for i in range(2)
     ]
@@ -134,11 +140,49 @@ def test_the_mean_leaves_out_failed_tools_and_does_not_round_up():
     assert rule_probabilities(np.array([[0.1, 0.2, 1.2]])) == [0.5]
 
 
+# ----------------------------------------------------------------------------- the table of advantages
+
+
+def rewarded(*played: tuple[str, float], scenarios: int = 20, **more) -> list[Trajectory]:
+    """In each scenario one rollout for each (tools, reward)."""
+    return [
+        rollout(f"s{n}-{i}", scenario_id=f"s{n}", tools_used=tools.split(), reward=reward, **more)
+        for n in range(scenarios)
+        for i, (tools, reward) in enumerate(played)
+    ]
+
+
+def test_the_set_that_earned_most_is_a_baseline_with_the_rules_answer(undecided):
+    task = TicketTriage()
+    (scenarios,) = task.scenarios("traces", 42, 20)
+    both, one = ["search_known_faults", "look_up_account"], ["search_known_faults"]
+    traces = [
+        rollout(f"{s.scenario_id}-{len(tools)}", scenario_id=s.scenario_id, tools_used=tools, reward=reward)
+        for s in scenarios
+        for tools, reward in ((both, 0.2), (one, 0.9))
+    ]
+    found, success = found_on(task, undecided, traces, 50, 20)
+    assert found.facts["advantage_argmax"] == {"calls_mean": 1.0, "tools": one}
+    (rule,) = (r for r in found.fixed_rules if r["tools"] == one)
+    assert accuracy(found, "advantage_argmax", success) == rule["accuracy"]
+
+
+def test_the_table_of_advantages_counts_answers_only_and_needs_more_than_luck():
+    tools = ["a", "b", "c"]
+    assert most_rewarded_tools(rewarded(("a", 0.0), ("c b", 1.0)), tools) == ["b", "c"]
+    broken = rewarded(("a", 1.0), ("b", 0.0), answer=None)
+    assert most_rewarded_tools(broken, tools) == []
+    lucky = [*rewarded(("a", 0.5), ("b", 0.7)), *rewarded(("c", 1.0), ("a", 0.0), scenarios=1)]
+    assert most_rewarded_tools(lucky, tools) == ["b"]
+    assert most_rewarded_tools(rewarded(("a", 0.4), ("x", 0.9), ("", 0.9)), tools) == ["a"]
+    assert most_rewarded_tools(rewarded(("a b", 0.5), ("a", 0.5)), tools) == ["a"]
+
+
 # ----------------------------------------------------------------------------- fitted models
 
 
 @pytest.mark.parametrize("name", ["logistic_all_tools", "boosting_all_tools"])
-def test_models_learn_from_the_outcomes_of_phase_2_alone(conference, undecided, name):
+def test_models_learn_from_what_happened_in_phase_2_alone(conference, undecided, name):
     found, success = conference
     assert found.facts[name] == {"calls_mean": 4.0, "rows": 300}  # a row a scenario, whatever its rollouts
     assert accuracy(found, name, success) > 0.82

@@ -21,12 +21,13 @@ from meeting_agent.common.settings import parse_settings
 PAGES = [Path("README.md"), Path("CONTRIBUTING.md"), *sorted(Path("docs").rglob("*.md"))]
 STARTS = ("python ", ".venv/bin/", "make ", "accelerate launch ", "vllm serve ")
 # Commands of other projects, which test_served.py tries: vLLM's only where it is installed.
-OF_OTHERS = ("vllm serve", ".venv/bin/transformers serve")
+OF_OTHERS = ("vllm serve", ".venv/bin/transformers serve", ".venv/bin/pip install")
 
 ELSEWHERE = {
     "make run": ".ci/run",
     "make test": ".ci/run",
     "make check": ".ci/run",
+    "make ablations": "test_ablations.py",
     "--api_url": "test_served.py",
     "meeting_agent.scheduling.schedule": "test_the_schedule_of_the_docs",
 }
@@ -206,6 +207,7 @@ def test_flags_in_the_docs_exist():
         "starter_agentic_rlft",
         "meeting_agent.scheduling.schedule",
         "meeting_agent.scheduling.ask",
+        "meeting_agent.evaluation.ablations",
     )
     known = {
         f"--{name}" for phase in phases for name in settings_of(importlib.import_module(phase)).__dataclass_fields__
@@ -217,6 +219,7 @@ def test_flags_in_the_docs_exist():
         "--tool-call-parser",
         "--port",
         "--help",
+        "--no-deps",
     }
     for page in PAGES:
         for flag in re.findall(r"--[a-z][a-z0-9_-]*", page.read_text(encoding="utf-8")):

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -53,6 +54,7 @@ def rollout(scenario: str, policy: str, said: str, tools: int, truth: str = "NO"
         final_recommendation_parsed=Recommendation(said, None, None),
         ground_truth=p,
         true_outcome=truth,
+        happened=truth,
         policy=policy,
         seed=1,
         reward=1.0 if said == truth else 0.1,
@@ -66,6 +68,10 @@ def test_the_example_is_the_first_in_which_one_more_call_corrects_the_answer():
     assert [is_telling(*both) for both in (coin_flip, same_calls, telling)] == [False, False, True]
     assert choose_example([coin_flip, same_calls, telling]) == telling
     assert choose_example([coin_flip, same_calls]) == coin_flip
+    before, after = telling
+    assert is_telling(before, replace(after, reward=0.96))
+    assert not is_telling(before, replace(after, reward=0.95)), "a fault"
+    assert not is_telling(before, replace(after, happened="YES")), "it was right, and something else happened"
 
 
 def test_the_example_says_how_often_dpo_wins_and_loses():

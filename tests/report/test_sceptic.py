@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from meeting_agent.agent.summary import summarize
-from meeting_agent.evaluation.held_out import HeldOut, held_out_scores
+from meeting_agent.evaluation.held_out import HeldOut, calibration_scores, held_out_scores, write_scenarios
 from meeting_agent.evaluation.tool_baselines import best_fixed_rule
 from meeting_agent.report.markdown import rule_text, sceptic_sections
-from meeting_agent.report.plots import LABEL_HEIGHT, accuracy_ladder
-from meeting_agent.report.tables import BEST_RULES, fixed_rules_table, ladder_table
+from meeting_agent.report.plots import LABEL_HEIGHT, accuracy_ladder, calibration
+from meeting_agent.report.tables import BEST_RULES, calibration_table, fixed_rules_table, ladder_table
 from meeting_agent.report.wording import compared
 from tests.records import rollout
 from tests.ticket_triage import TicketTriage
@@ -114,7 +114,10 @@ def test_scores_hold_the_new_baselines_and_comparisons():
     (scenarios,) = task.scenarios("evaluation", 8123, 60)
     success = [s.success_probability for s in scenarios]
     said = [
-        rollout(s.scenario_id, "YES" if p > 0.5 else "NO", ground_truth=p, true_outcome="YES" if p > 0.5 else "NO")
+        replace(
+            rollout(s.scenario_id, "YES" if p > 0.5 else "NO", ground_truth=p, happened=s.outcome),
+            true_outcome="YES" if p > 0.5 else "NO",
+        )
         for s, p in zip(scenarios, success, strict=True)
     ]
     summaries = [summarize(replace(t, tools_used=["look_up_account"])) for t in said]
@@ -130,3 +133,36 @@ def test_scores_hold_the_new_baselines_and_comparisons():
     assert m["paired"]["sft_vs_zero_label_readings"]["delta"] == 1.0
     assert list(m["paired"])[:3] == ["sft_vs_base", "agent_vs_sft", "dpo_vs_agent"]
     assert "dpo_vs_logistic_all_tools" not in m["paired"]
+    measured = m["calibration"]
+    assert measured.keys() == {*probabilities, *readings, "rule_best_fixed", "true_probability"}
+    truth = measured["true_probability"]
+    happened = np.array([s.outcome == "YES" for s in scenarios])
+    assert truth["brier"] == pytest.approx(np.mean((np.array(success) - happened) ** 2))
+    assert measured["sft"] == truth
+    assert measured["dpo"]["accuracy_drawn"] == truth["accuracy_drawn"]
+    assert measured["dpo"]["brier"] == pytest.approx(np.mean((0.7 - happened) ** 2))  # these agents always say 0.7
+    assert truth["accuracy"] == 1.0 > truth["accuracy_drawn"] > 0.5
+    assert measured["zero_label_readings"]["accuracy_drawn"] == pytest.approx(1 - truth["accuracy_drawn"])
+    rows = calibration_table(measured).splitlines()
+    assert f"| the true probability itself | 100.0% | {100 * truth['accuracy_drawn']:.1f}% |" in rows[-1]
+    assert calibration_table({}) == ""
+
+
+def test_an_outcome_that_is_known_for_certain_is_no_probability_to_compare_with():
+    assert "true_probability" not in calibration_scores({}, [0.0, 1.0], [False, True])
+
+
+def test_plot_and_table_of_the_scenarios_show_what_happened(tmp_path):
+    """Their truth is 0.9 and 0.1, and the opposite happened."""
+    (scenarios,) = TicketTriage().scenarios("evaluation", 1, 40)
+    scenarios = [
+        replace(s, success_probability=0.9 if i % 2 else 0.1, outcome="NO" if i % 2 else "YES")
+        for i, s in enumerate(scenarios)
+    ]
+    said = [0.85 if i % 2 else 0.15 for i in range(40)]
+    write_scenarios(
+        tmp_path / "s.csv", HeldOut(scenarios, dict.fromkeys(("base", "sft", "agent", "dpo"), said), said, {}, {})
+    )
+    (axis,) = calibration(tmp_path / "s.csv").axes
+    for line in axis.lines[1:]:
+        assert line.get_xydata() == pytest.approx(np.array([[0.15, 1.0], [0.85, 0.0]]))

@@ -148,7 +148,7 @@ def test_agents_look_into_pairs_and_say_what_they_found():
     assert sum(m.evidence != "" for m in meetings) >= 2
 
 
-def conversation(number, truth, rng):
+def conversation(truth, rng):
     """An answer after one look-up, of a meeting whose success the mean of two ratings alone decides."""
     ratings, probability = [round(9.9 * rng.random(), 1) for _ in "ab"], round(rng.uniform(0.2, 0.8), 2)
     messages = [
@@ -158,23 +158,26 @@ def conversation(number, truth, rng):
         {"role": "assistant", "content": ""},
     ]
     said = Recommendation("YES", probability, None)
-    return rollout(final_recommendation_parsed=said, messages=messages, ground_truth=truth(sum(ratings) / 2))
+    happened = "YES" if rng.random() < truth(sum(ratings) / 2) else "NO"
+    return rollout(
+        final_recommendation_parsed=said, messages=messages, ground_truth=truth(sum(ratings) / 2), happened=happened
+    )
 
 
 def test_calibration_recovers_what_ratings_are_worth():
     rng = random.Random(0)
-    traces = [conversation(i, lambda mean: 1 / (1 + math.exp(-(mean - 5))), rng) for i in range(300)]
+    traces = [conversation(lambda mean: 1 / (1 + math.exp(-(mean - 5))), rng) for _ in range(6000)]
     found = fit([*traces, replace(traces[0], final_recommendation_parsed=None)])
     agent, mean_energy, energy_apart, *engagement = found.weights
-    assert mean_energy == pytest.approx(1, abs=0.05)
-    assert max(map(abs, (agent, energy_apart, *engagement))) < 0.05
-    assert found.success(0.3, traces[0].messages) == pytest.approx(traces[0].ground_truth, abs=0.02)
+    assert mean_energy == pytest.approx(1, abs=0.1)
+    assert max(map(abs, (agent, energy_apart, *engagement))) < 0.1
+    assert found.success(0.3, traces[0].messages) == pytest.approx(traces[0].ground_truth, abs=0.03)
 
 
 def test_calibration_is_left_out_where_nothing_was_measured_and_refused_where_it_is_too_little(tmp_path):
     assert read_calibration(tmp_path / "none.json").success(0.7, []) == 0.7
     with pytest.raises(InputError, match="3 answers of the aligned agent"):
-        fit([conversation(i, lambda mean: mean / 10, random.Random(i)) for i in range(3)])
+        fit([conversation(lambda mean: mean / 10, random.Random(i)) for i in range(3)])
 
 
 def test_on_the_reference_run_a_calibrated_agent_is_nearer_to_the_truth():

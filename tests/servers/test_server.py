@@ -128,22 +128,13 @@ def test_ctrl_c_ends_agents_at_their_next_message():
 
 def test_failed_trajectories_teach_nothing():
     def three(scenario, right, wrong):
-        about = {"scenario_id": scenario, "initial_user_prompt": "p"}
-        return [
-            rollout(f"0{scenario}", right, reward=1.0, tools_used=["a"], **about),
-            rollout(f"1{scenario}", wrong, reward=0.1, tools_used=["b"], **about),
-            rollout(f"2{scenario}", None, reward=-0.75, failure="Timeout", **about),
-        ]
+        def one(index, answer, **changes):
+            messages = [*rollout().messages[:2], {"role": "assistant", "content": f"answer {index}"}]
+            return rollout(f"{index}{scenario}", answer, scenario_id=scenario, messages=messages, **changes)
+
+        return [one(0, right), one(1, wrong), one(2, right, failure="Timeout")]
 
     traces = [*three("s", "YES", "NO"), *three("t", "NO", "YES")]
-    rules = {
-        "min_gap": 0.5,
-        "min_chosen": 1.0,
-        "min_advantage_gap": -4.0,
-        "call_gap": 0.0,
-        "max_uses": 2,
-        "max_pairs": 999,
-        "seed": 0,
-    }
-    used = Counter(t.id for pair in same_prompt_pairs(traces, **rules) for t in pair)
-    assert set(used) == {"0s", "1s", "0t", "1t"}
+    values = {one.id: -int(one.id[0]) / 2 for one in traces}
+    found = same_prompt_pairs(traces, values, min_gap=0.5, max_pairs=999, seed=0)
+    assert Counter(t.id for pair in found for t in pair) == dict.fromkeys(("0s", "1s", "0t", "1t"), 1)

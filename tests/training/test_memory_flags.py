@@ -15,7 +15,12 @@ from meeting_agent.conference import Conference
 from meeting_agent.inference.engine import open_engine
 from meeting_agent.training.sft import load_base_with_adapter, tokenize, train
 from meeting_agent.training.split import Split
-from starter_agentic_rlft import RLFTConfig, create_preference_dataset_from_traces, train_model_with_dpo
+from starter_agentic_rlft import (
+    RLFTConfig,
+    create_preference_dataset_from_traces,
+    train_model_with_dpo,
+    train_on_outcomes,
+)
 from starter_sft import SFTConfig, run_sft_fine_tuning
 
 ROWS = [TrainingRow("Two people meet.", 0.73, "topics", 0.8)] * 8
@@ -61,6 +66,13 @@ def test_bfloat16_is_nearly_the_same_step(whole_batch, tmp_path):
     assert step["loss"] != whole_batch["loss"]
 
 
+@pytest.mark.parametrize(("use_rslora", "scale"), [(True, 8.0), (False, 2.0)])
+def test_an_adapter_has_the_scale_that_the_flag_asks_for(use_rslora, scale):
+    model, _ = load_base_with_adapter(SFTConfig(use_rslora=use_rslora))
+    scales = {module.scaling["default"] for module in model.modules() if hasattr(module, "scaling")}
+    assert scales == {scale}
+
+
 def test_a_base_of_gemma_270m_fits_into_16_gib_as_committed():
     peaks = read_json(Path("results/memory.json"), "make memory")["peak_gib"]
     assert peaks.keys() == {"sft", "traces", "rlft"}
@@ -102,6 +114,9 @@ def test_qlora_trains_in_phases_1_and_3_and_serves(tmp_path):
     write_traces(tmp_path / "traces.json", sft, committed_rollouts(1))
     config = RLFTConfig(
         sft_model_path=str(sft),
+        traces_path=str(tmp_path / "traces.json"),
+        outcome_epochs=1,
+        ranking="observed",
         pairs_path=str(tmp_path / "pairs.json"),
         adapter_path=str(dpo),
         use_4bit=True,
@@ -109,8 +124,10 @@ def test_qlora_trains_in_phases_1_and_3_and_serves(tmp_path):
         per_device_train_batch_size=1,
         grounding_share=0.0,
     )
-    pairs = create_preference_dataset_from_traces(TraceFile(tmp_path / "traces.json"), config)
-    first = train_model_with_dpo(pairs, config).history[0]
+    traces = TraceFile(tmp_path / "traces.json")
+    outcomes = train_on_outcomes(traces, config)
+    pairs = create_preference_dataset_from_traces(traces, config, outcomes=outcomes)
+    first = train_model_with_dpo(pairs, config, outcomes).history[0]
     assert math.isfinite(first["loss"])
     assert first["rewards/chosen"] == pytest.approx(0.0, abs=1e-3)
     open_engine(str(dpo))

@@ -5,143 +5,102 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from meeting_agent.agent.claims import CLAIM, count_grounded_claims, tool_results
-from meeting_agent.agent.summary import summarize
 from meeting_agent.agent.trajectory_file import TraceFile
 from meeting_agent.conference import Conference
 from meeting_agent.training.made_up_claims import dialogue_pairs, made_up_claim_pairs, misreadings
-from meeting_agent.training.pairs import of_call_gap, same_prompt_pairs, tool_advantages
+from meeting_agent.training.pairs import MAX_USES, may_pair, preference_pairs, same_prompt_pairs
+from starter_agentic_rlft import RLFTConfig
 from tests.records import rollout
 
 
-def trajectory(index, scenario, reward, answer, tools=()):
-    return rollout(
-        f"{scenario}-{index}",
-        answer,
-        scenario_id=scenario,
-        initial_user_prompt=scenario,
-        reward=reward,
-        tools_used=list(tools),
-    )
+def trajectory(index, scenario, answer, text=None, **changes):
+    """A rollout of a scenario's one prompt that ends in `text`, which is its own if none is given."""
+    messages = [
+        {"role": "system", "content": "You advise."},
+        {"role": "user", "content": scenario},
+        {"role": "assistant", "content": text or f"answer {index}"},
+    ]
+    return rollout(f"{scenario}-{index}", answer, scenario_id=scenario, messages=messages, **changes)
 
 
-def summary(name, reward, answer, tools):
-    return summarize(rollout(name, answer, reward=reward, tools_used=list(tools)))
+def scenarios(count, values):
+    """Rollouts of `count` scenarios, half of which are answered YES, and values by index: the same in each scenario."""
+    traces = [trajectory(i, f"s{s}", "YES" if s % 2 else "NO") for s in range(count) for i in range(len(values))]
+    return traces, {one.id: values[int(one.id.split("-")[1])] for one in traces}
+
+
+def pairs_of(traces, values, min_gap=0.05, max_pairs=999):
+    return same_prompt_pairs(traces, values, min_gap=min_gap, max_pairs=max_pairs, seed=1)
 
 
 def test_pairs_share_a_prompt_stay_balanced_and_never_overuse_a_trajectory():
-    traces = []
-    for s in range(60):  # two of three scenarios succeed
-        right, wrong = ("YES", "NO") if s % 3 else ("NO", "YES")
-        traces += [
-            trajectory(i, f"s{s}", 1.0 if i % 2 else 0.1, right if i % 2 else wrong, "ab"[i % 2]) for i in range(6)
-        ]
-    found = same_prompt_pairs(
-        traces, min_gap=0.5, min_chosen=0.9, min_advantage_gap=-4.0, call_gap=0.0, max_uses=2, max_pairs=999, seed=1
-    )
+    traces, values = scenarios(60, [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3])
+    values |= {f"s{s}-0": 0.0 for s in range(0, 60, 4)}  # fewer candidates where the answer is NO
+    found = pairs_of(traces, values)
     chosen = [c.recommendation for c, _ in found]
     assert chosen.count("YES") == chosen.count("NO") > 0
     assert all(c.id.split("-")[0] == r.id.split("-")[0] for c, r in found)
-    assert all(c.reward - r.reward >= 0.5 for c, r in found)
-    used = [t.id for pair in found for t in pair]
-    assert max(used.count(i) for i in used) <= 2
-    fewer = same_prompt_pairs(
-        traces, min_gap=0.5, min_chosen=0.9, min_advantage_gap=-4.0, call_gap=0.0, max_uses=2, max_pairs=11, seed=1
-    )
-    assert [c.recommendation for c, _ in fewer].count("YES") == 5 == len(fewer) / 2
+    assert all(c.value - r.value >= 0.05 for c, r in found)
+    uses = Counter(one.id for pair in found for one in pair)
+    assert max(uses.values()) == MAX_USES
+    assert [c.recommendation for c, _ in pairs_of(traces, values, max_pairs=11)].count("YES") == 5
+    assert len(pairs_of(traces, values, max_pairs=11)) == 10
 
 
-def test_a_rollout_without_an_answer_is_in_no_pair():
-    traces = []
+def test_only_values_decide_which_side_is_chosen():
+    traces, values = scenarios(20, [0.60, 0.63, 0.90])
+    found = pairs_of(traces, values)
+    assert {(c.id[-1], r.id[-1]) for c, r in found} == {("2", "0"), ("2", "1")}
+    assert len(found) == 40
+    assert pairs_of(traces, values, min_gap=0.03) != found
+    assert not pairs_of(traces, values, min_gap=0.31)
+
+
+def test_rollouts_with_the_same_text_are_one():
+    """Values of equal texts may differ where rewards are shuffled."""
+    traces = [trajectory(i, f"s{s}", "YES" if s % 2 else "NO", "same") for s in range(4) for i in range(3)]
+    values = {one.id: int(one.id[-1]) / 2 for one in traces}
+    assert not pairs_of(traces, values)
+    assert not may_pair(traces)
+    other = [trajectory(3, f"s{s}", "YES" if s % 2 else "NO", "other") for s in range(4)]
+    assert len(pairs_of(traces + other, values | {one.id: 1.0 for one in other})) == 4
+    assert may_pair(traces + other)
+
+
+def test_pairs_need_both_answers():
+    traces = [trajectory(i, f"s{s}", "YES") for s in range(4) for i in range(3)]
+    assert not may_pair(traces)
+    assert not pairs_of(traces, {one.id: int(one.id[-1]) / 2 for one in traces})
+
+
+def test_a_rollout_without_an_answer_or_a_value_is_in_no_pair():
+    traces, values = scenarios(20, [1.0, 0.1])
     for s in range(20):
-        right, wrong = ("YES", "NO") if s % 2 else ("NO", "YES")
-        traces += [trajectory(0, f"s{s}", 1.0, right, "a"), trajectory(1, f"s{s}", 0.1, wrong, "b")]
-        traces += [trajectory(2, f"s{s}", -1.0, None), trajectory(3, f"s{s}", -0.25, "PERHAPS")]
-    found = same_prompt_pairs(
-        traces, min_gap=0.5, min_chosen=1.0, min_advantage_gap=-4.0, call_gap=0.0, max_uses=9, max_pairs=999, seed=1
-    )
+        broken = [trajectory(2, f"s{s}", None), trajectory(3, f"s{s}", "PERHAPS")]
+        broken += [trajectory(4, f"s{s}", "YES", completed_naturally=False)]
+        values |= {one.id: -1.0 for one in broken}
+        traces += [*broken, trajectory(5, f"s{s}", "YES")]  # the last one has no value
+    found = pairs_of(traces, values)
     assert len(found) == 20
-    assert all(rejected.reward == 0.1 for _, rejected in found)
+    assert all(rejected.value == 0.1 for _, rejected in found)
 
 
-def test_a_faulty_trajectory_is_never_chosen():
-    traces = []
-    for s in range(20):
-        right, wrong = ("YES", "NO") if s % 2 else ("NO", "YES")
-        traces += [trajectory(0, f"s{s}", 0.95, right, "a"), trajectory(1, f"s{s}", 0.1, wrong, "b")]
-        traces += [trajectory(2, f"s{s}", 1.0, right, "c")] * (s < 10)
-    found = same_prompt_pairs(
-        traces, min_gap=0.5, min_chosen=1.0, min_advantage_gap=-4.0, call_gap=0.0, max_uses=2, max_pairs=999, seed=1
-    )
-    assert len(found) == 10
-    assert all(chosen.reward == 1.0 for chosen, _ in found)
-
-
-def test_luck_chooses_no_tools():
-    """Of 40 prompts a and b together are right at 30 where a is wrong, and wrong at 10 where a is right."""
-    traces = []
-    for s in range(40):
-        right, wrong = ("YES", "NO") if s % 2 else ("NO", "YES")
-        lucky = s < 10
-        traces.append(trajectory(0, f"s{s}", 0.1 if lucky else 1.0, wrong if lucky else right, "ab"))
-        traces.append(trajectory(1, f"s{s}", 1.0 if lucky else 0.1, right if lucky else wrong, "aa"))
-    rules = {"min_gap": 0.5, "min_chosen": 1.0, "call_gap": 0.5, "max_uses": 2, "max_pairs": 999, "seed": 1}
-    whatever = same_prompt_pairs(traces, min_advantage_gap=-4.0, **rules)
-    assert Counter(chosen.tool_set for chosen, _ in whatever) == {frozenset("ab"): 30, frozenset("a"): 10}
-    found = same_prompt_pairs(traces, min_advantage_gap=0.01, **rules)
-    assert len(found) == 30
-    assert all((c.tool_set, r.tool_set) == (frozenset("ab"), frozenset("a")) for c, r in found)
-    assert not same_prompt_pairs(traces, min_advantage_gap=1.0, **rules)
-
-
-def test_with_the_same_tools_only_faults_tell():
-    traces = []
-    for s in range(20):
-        right, wrong = ("YES", "NO") if s % 2 else ("NO", "YES")
-        traces += [trajectory(0, f"s{s}", 1.0, right, "ab"), trajectory(1, f"s{s}", 0.95, right, "aba")]
-        traces += [trajectory(2, f"s{s}", 0.95, right, "aac"), trajectory(3, f"s{s}", 0.1, wrong, "ba")]
-    found = same_prompt_pairs(
-        traces, min_gap=0.05, min_chosen=1.0, min_advantage_gap=1.0, call_gap=-1.0, max_uses=9, max_pairs=999, seed=1
-    )
-    assert len(found) == 20
-    assert {(chosen.id[-1], rejected.id[-1]) for chosen, rejected in found} == {("0", "1")}
-
-
-def test_advantages_are_of_the_tools_not_of_easy_prompts():
-    easy = [trajectory(i, "easy", 1.0, "YES", ["a"]) for i in range(30)]
-    hard = [trajectory(i, "hard", 1.0 if i < 8 else 0.1, "NO", ["b"] if i < 8 else ["a"]) for i in range(10)]
-    worth = tool_advantages([[summarize(one) for one in group] for group in (easy, hard)])
-    # Of b eight rollouts, each 0.9 * 2 / 9 above the others of its prompt; of a thirty at 0 and two of -0.9; prior 10.
-    assert worth[frozenset("b")] == pytest.approx(8 * 0.2 / 18)
-    assert worth[frozenset("a")] == pytest.approx(2 * -0.8 / 42)
-
-
-@given(st.lists(st.integers(-4, 4), max_size=60), st.sampled_from([-1.0, 0.0, 0.5, 2.0]))
-def test_length_is_controlled(differences, call_gap):
-    pairs = [(summary("a", 1.0, "YES", "c" * (5 + more)), summary("b", 0.1, "NO", "c" * 5)) for more in differences]
-    kept = of_call_gap(pairs, call_gap)
-    left = [len(chosen.tools) - 5 for chosen, _ in kept]
-    dropped = sorted((Counter(differences) - Counter(left)).elements())
-    assert len(dropped) + len(left) == len(differences)
-    assert len(left) >= len(differences) // 2
-    if len(set(differences)) < 2:
-        assert not dropped
-    if dropped:  # only from the end that was too long or too short, and no more than needed
-        too_long = sum(differences) > call_gap * len(differences)
-        last, rest = (min(dropped), left) if too_long else (max(dropped), left)
-        assert all(d <= last for d in rest) if too_long else all(d >= last for d in rest)
-        before = sum([*left, last]) - call_gap * (len(left) + 1)
-        assert before > 0 if too_long else before < 0
-    elif len(set(differences)) > 1 and len(differences) > 1:
-        assert sum(differences) == call_gap * len(differences)
+def test_a_pair_shows_the_values_that_made_it():
+    traces = list(TraceFile(Path("trajectories/agent_traces.json")))[:80]
+    values = {one.id: 0.5 + 0.001 * i for i, one in enumerate(traces)}
+    config = RLFTConfig(min_reward_gap=0.001, grounding_share=0.0, dialogue_share=0.0)
+    found = preference_pairs(Conference(), traces, values, config)
+    assert found
+    assert all((p.chosen_reward, p.rejected_reward) == (values[p.chosen_id], values[p.rejected_id]) for p in found)
 
 
 def test_made_up_negatives_differ_in_one_ungrounded_claim():
     traces = TraceFile(Path("trajectories/agent_traces.json"))
-    found = made_up_claim_pairs(Conference(), traces, min_chosen=1.0, count=40, seed=1)
+    better = {one.id for one in traces if one.reward >= 1.0}
+    found = made_up_claim_pairs(Conference(), traces, better, count=40, seed=1)
+    assert {chosen.id for chosen, _ in found} <= better
     assert len(found) == 40
     assert sum(chosen.recommendation == "YES" for chosen, _ in found) == 20
     check_twins(found)

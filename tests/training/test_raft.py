@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from meeting_agent.inference.loading import load_model, load_tokenizer
+from meeting_agent.training.raft import RegressionAwareLoss
 from meeting_agent.training.rows import IGNORED, prediction_row
 
 
@@ -38,16 +39,16 @@ def batch(trainer, *completions):
 
 def test_targets_are_the_written_numbers(trainer):
     inputs = batch(trainer, '{"probability": 0.73, "reason": "needs"}', '{"score": 0.10}', '{"probability": 0.05}')
-    row, last = trainer._openings(inputs["labels"])
+    row, last = trainer.losses.openings(inputs["input_ids"], inputs["labels"])
     assert row.tolist() == [0, 2]
-    assert trainer._targets(inputs["labels"], row, last).tolist() == pytest.approx([0.73, 0.05])
+    assert trainer.losses.written(inputs["labels"], row, last).tolist() == pytest.approx([0.73, 0.05])
 
 
 def test_evaluation_loss_is_the_squared_error_and_a_batch_without_numbers_has_none(trainer):
     inputs = batch(trainer, '{"probability": 0.73, "reason": "needs"}')
     model = trainer.model.eval()
-    row, last = trainer._openings(inputs["labels"])
-    said = trainer.reader.expected(model(inputs["input_ids"]).logits[row, last])
+    row, last = trainer.losses.openings(inputs["input_ids"], inputs["labels"])
+    said = trainer.losses.reader.expected(model(inputs["input_ids"]).logits[row, last])
     loss = trainer.compute_loss(model, inputs)
     assert loss.item() == pytest.approx((said.item() - 0.73) ** 2, abs=1e-5)
     assert trainer.compute_loss(model, batch(trainer, '{"score": 0.10}')).item() == 0.0
@@ -66,3 +67,42 @@ def test_training_loss_of_padded_rows_is_that_of_the_rows_alone(trainer):
 
     alone = [cross_entropy(c) * written(c) for c in completions]
     assert cross_entropy(*completions) == pytest.approx(sum(alone) / sum(map(written, completions)), rel=1e-5)
+
+
+THOUGHT = 'It is 0.91, which is high. {"probability": 0.64, "recommendation": "YES"}'
+
+
+def test_an_opening_after_a_thought_is_found_where_that_is_asked_for(trainer):
+    """The embedded tokenizer joins the space before the opening with the opening."""
+    inputs = batch(trainer, THOUGHT, '{"probability": 0.05}')
+    found = {}
+    for after_thoughts in (False, True):
+        losses = RegressionAwareLoss(trainer.model, trainer.tokenizer, after_thoughts=after_thoughts)
+        row, last = losses.openings(inputs["input_ids"], inputs["labels"])
+        found[after_thoughts] = losses.written(inputs["labels"], row, last).tolist()
+        digits = inputs["input_ids"][row, last + 1]
+        assert trainer.tokenizer.batch_decode(digits) == ["6", "0"][-len(row) :]
+    assert found == {False: pytest.approx([0.05]), True: pytest.approx([0.64, 0.05])}
+
+
+def test_only_digits_with_labels_are_trained(trainer):
+    inputs = batch(trainer, THOUGHT, THOUGHT)
+    losses = RegressionAwareLoss(trainer.model, trainer.tokenizer, after_thoughts=True)
+    inputs["labels"][0] = IGNORED
+    row, _ = losses.openings(inputs["input_ids"], inputs["labels"])
+    assert row.tolist() == [1]
+
+
+def test_a_target_stands_for_the_number_of_the_last_opening(trainer):
+    twice = 'It says {"probability": 0.10}. {"probability": 0.64}'
+    inputs = batch(trainer, twice, '{"probability": 0.05}') | {"target": torch.tensor([1.0, 0.0])}
+    inputs["labels"][:] = IGNORED
+    losses = RegressionAwareLoss(trainer.model, trainer.tokenizer, after_thoughts=True)
+    row, last = losses.openings(inputs["input_ids"], inputs["labels"], inputs["target"])
+    assert row.tolist() == [0, 1]
+    assert trainer.tokenizer.batch_decode(inputs["input_ids"][row, last + 1]) == ["6", "0"]
+    model = trainer.model.train()
+    said = losses.reader.expected(model(inputs["input_ids"]).logits[row, last])
+    squared, cross_entropy, _ = losses(model, inputs)
+    assert squared.item() == pytest.approx((((said - inputs["target"]) ** 2).mean()).item(), rel=1e-4)
+    assert cross_entropy.item() == 0.0

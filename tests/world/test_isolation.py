@@ -15,6 +15,7 @@ SECRETS = {
     "Physics",
     "physics",
     "success_probability",
+    "succeeded",
     "Meeting",
     "ConferenceSimulator",
 }

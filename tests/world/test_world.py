@@ -12,7 +12,7 @@ from meeting_agent.world.outcome import Facts, physics
 from meeting_agent.world.prompts import prediction_prompt
 from meeting_agent.world.scenarios import make_scenarios
 from meeting_agent.world.simulator import ConferenceSimulator, conference_seed
-from meeting_agent.world.training_data import training_meetings
+from meeting_agent.world.training_data import label, training_meetings
 from meeting_agent.world.training_rows import read_training_rows
 
 
@@ -69,6 +69,7 @@ def test_committed_data_is_what_the_generator_writes():
         assert row.input_text == prediction_prompt(a, b, m.time_slot)
         assert row.ground_truth_prob == pytest.approx(m.success_probability, abs=1e-6)
         assert row.target_reason == m.reason
+        assert row.target_probability == label(m)
 
 
 def test_training_rows_share_no_attendee():

@@ -62,7 +62,8 @@ function facts(trace) {
   const rows = [
     ["outcome", element("strong", { class: trace.outcome }, `${MARKS[trace.outcome]} ${OUTCOMES[trace.outcome]}`)],
     ["said", said + probability],
-    ["truth", trace.truth + truth],
+    ["likelier outcome", trace.truth + truth],
+    ["happened", trace.happened],
     ["reward", trace.reward.toFixed(2)],
     ["calls", String(trace.calls.length)],
     ["claims grounded", `${trace.grounded} of ${trace.claims}`],
