@@ -134,7 +134,7 @@ def schedule_output(config: ScheduleConfig) -> Output:
 
 
 def common_ground(a: Person, b: Person) -> float:
-    """The naive score in [0, 1] of what the records of two people have in common. It only selects pairs to look into."""
+    """Naive score in [0, 1] of what two people have in common by their records. It only selects pairs to look into."""
     shared = set(a.interests) & set(b.interests)
     found = {"shared": shared, "finds_a": finds(a, b), "finds_b": finds(b, a)}
     return naive_score("extract_common_interests_and_topics", found) or 0.0
