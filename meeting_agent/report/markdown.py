@@ -127,7 +127,7 @@ def comparison_section(m: dict) -> str:
 
 
 def sceptic_sections(m: dict) -> list[str]:
-    """One section, or none if no tool of the task has a main score."""
+    """One section, or none if no tool of the task has a naive score."""
     baselines = m["baselines"]
     if "rule_best_fixed" not in baselines:
         return []

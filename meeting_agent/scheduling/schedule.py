@@ -2,7 +2,7 @@
 
     python -m meeting_agent.scheduling.schedule --attendees data/sample_attendees.csv --slot day2_morning
 
-Three filters select pairs, each more expensive than the one before: the compatibility in the records (for all pairs),
+Three filters select pairs, each more expensive than the one before: what the records have in common (for all pairs),
 the phase 1 model's prediction from descriptions (for some pairs), and the aligned agent with its tools (for a few pairs
 per person). The schedule is then the matching with the highest expected number of successes. A person who has met is
 more tired in later slots of that day, and nobody meets the same person twice.
@@ -44,7 +44,7 @@ from meeting_agent.world.predictor import MeetingPredictor
 from meeting_agent.world.prompts import prediction_prompt
 from meeting_agent.world.scenarios import put_into_words
 from meeting_agent.world.slots import named_slot
-from meeting_agent.world.tools import compatibility
+from meeting_agent.world.tools import finds, naive_score
 
 PERSONA = "balanced"
 COLUMNS = ("time_slot", "person_a", "person_b", "probability", "recommendation", "reason", "evidence")
@@ -133,6 +133,13 @@ def schedule_output(config: ScheduleConfig) -> Output:
     return Output("--output", path, "a schedule", beside=[calendar], overwrite=config.overwrite)
 
 
+def common_ground(a: Person, b: Person) -> float:
+    """Naive score in [0, 1] of what two people have in common by their records. It only selects pairs to look into."""
+    shared = set(a.interests) & set(b.interests)
+    found = {"shared": shared, "finds_a": finds(a, b), "finds_b": finds(b, a)}
+    return naive_score("extract_common_interests_and_topics", found) or 0.0
+
+
 class Scheduler:
     """Makes schedules with the phase 1 model and the aligned agent, which are loaded once."""
 
@@ -178,11 +185,11 @@ class Scheduler:
         return {pair: found[pair] for pair in best_matching(likely)}
 
     def considered(self, people: Sequence[Person], slot: TimeSlot, met: Collection[Pair] = ()) -> dict[Pair, float]:
-        """The pairs with the most in common, and their weights: compatibility plus half of the prediction."""
+        """The pairs with the most in common, and their weights: `common_ground` plus half of the prediction."""
         scores = np.full((len(people), len(people)), np.nan)
         for a, b in itertools.combinations(range(len(people)), 2):
             if (a, b) not in met:
-                scores[a, b] = scores[b, a] = compatibility(people[a], people[b])
+                scores[a, b] = scores[b, a] = common_ground(people[a], people[b])
         pairs = best_partners(scores, WIDE)
         return {
             pair: scores[pair] + 0.5 * says
@@ -223,7 +230,7 @@ class Scheduler:
         answer = messages[-1].get("content") or ""
         said = parse_recommendation(answer) or Recommendation(None, None, None)
         answered = said.probability is not None and messages[-1]["role"] == "assistant"
-        shared = [topic for result in tool_results(messages) for topic in result.get("shared_interests", [])]
+        shared = [topic for result in tool_results(messages) for topic in result.get("shared", [])]
         return ScheduledMeeting(
             meeting.person_a.name,
             meeting.person_b.name,
