@@ -12,7 +12,7 @@ from data_classes import Trajectory
 from meeting_agent.agent.claims import CLAIM, UNGROUNDED, as_known, count_grounded_claims, known_claims
 from meeting_agent.agent.environment import Environment
 
-WORDS = ("yes", "no", "unknown")  # values of claims beside numbers
+WORDS = ("yes", "no")  # values of claims beside numbers
 MADE_UP_CLAIM_COSTS = 0.05  # subtracted reward for a made-up claim in a corpus dialogue, which no environment scores
 
 
@@ -131,7 +131,7 @@ def misreadings(value: str) -> list[str]:
 
     The zero before the point of a probability stays, and no whole number begins with a zero.
     """
-    if value in WORDS:
+    if not value[0].isdecimal():
         return [word for word in WORDS if word != value]
     first = 2 if value.startswith("0.") else 0
     places = [place for place in range(first, len(value)) if value[place] != "."]
