@@ -221,13 +221,19 @@ def test_the_report_shows_the_controls_of_its_own_run_only(reference, monkeypatc
 
 def test_a_control_runs_from_the_committed_adapter_and_trajectories(tmp_path, monkeypatch):
     small = {"max_steps": 1, "max_pairs": 20, "per_device_train_batch_size": 2, "num_eval_scenarios": 6}
-    places = {"pairs_path": tmp_path / "pairs.json", "adapter_path": tmp_path / "dpo", "results_dir": tmp_path}
+    places = {
+        "pairs_path": tmp_path / "pairs.json",
+        "adapter_path": tmp_path / "dpo",
+        "results_dir": tmp_path / "results",
+    }
     run_all([phase_command("rlft", small | places)], tmp_path / "log", 1, "the reference")
     monkeypatch.setitem(CONTROLS, "no_made_up_claims", {"rlft": {"dialogue_share": 0.0}})
-    entry = command(tmp_path, monkeypatch, "--controls=no_made_up_claims", "--jobs=1")["no_made_up_claims"]
+    metrics = tmp_path / "results" / "metrics.json"
+    found = command(tmp_path, monkeypatch, f"--metrics={metrics}", "--controls=no_made_up_claims", "--jobs=1")
+    entry = found["no_made_up_claims"]
     log = read_json(tmp_path / "scratch" / "no_made_up_claims" / "dpo" / "training_log.json", "the control")
     known = read_json(tmp_path / "dpo" / "training_log.json", "the reference")
     changed = {k for k, v in log["settings"].items() if v != known["settings"][k]}
     assert changed == {"dialogue_share", "pairs_path", "adapter_path", "results_dir"}
-    reference = read_json(tmp_path / "metrics.json", "the reference")["phases"]["dpo"]["accuracy"]
+    reference = read_json(metrics, "the reference")["phases"]["dpo"]["accuracy"]
     assert entry["delta_vs_dpo"]["delta"] == pytest.approx(entry["accuracy"] - reference)

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from meeting_agent.common.settings import parse_settings
+from meeting_agent.evaluation.ablations import CONTROLS
 
 PAGES = [Path("README.md"), Path("CONTRIBUTING.md"), *sorted(Path("docs").rglob("*.md"))]
 STARTS = ("python ", ".venv/bin/", "make ", "accelerate launch ", "vllm serve ")
@@ -323,7 +324,8 @@ def test_the_table_of_imports_is_the_one_that_is_tested():
 
 
 def test_experiments_are_told_in_one_form_and_newest_first():
-    _, *entries = re.split(r"^## ", Path("docs/experiments.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    _, knobs, *entries = re.split(r"^## ", Path("docs/experiments.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", " ".join(re.findall("controls? (.*) \\|", knobs)))) == CONTROLS.keys()
     assert len(entries) > 15
     for entry in entries:
         assert re.findall(r"^- \*\*(\w+):\*\*", entry, re.MULTILINE) == ["Hypothesis", "Run", "Result", "Verdict"], (
