@@ -29,21 +29,33 @@ def preference_token_masks(
     Of the rejected rollout we mask everything except its faults:
     - grounded claims and the words about them: if their likelihood falls, made-up claims replace them;
     - calls of tools that the chosen rollout calls too: if their likelihood falls, other calls replace them;
-    - the final JSON except made-up claims: if its likelihood falls, agents no longer begin or end an answer. Its
-      opening counts if the rejected rollout made fewer calls than the chosen one.
+    - its last turn except made-up claims: if its likelihood falls, agents no longer begin or end an answer. The word
+      that opens the answer counts if the rejected rollout made fewer calls than the chosen one: it came too early.
     """
     better, worse = (assistant_tokens(tokenizer, prompt + side, tools) for side in (chosen, rejected))
     verdicts = [head.span(part) for head in HEAD.finditer(better.text) for part in (1, 2)]
     known = known_claims(rejected)
     statements = [(said.span(), as_known(*said.group(1, 2)) in known) for said in STATEMENT.finditer(worse.text)]
     harmless = [span for span, is_grounded in statements if is_grounded] + shared_calls(rejected, chosen, worse)
-    too_early = calls_in(rejected) < calls_in(chosen)
-    first, end = worse.turns[-1]
-    harmless += [(head.start(1 if too_early else 0), end) for head in HEAD.finditer(worse.text, first)]
+    faults = [span for span, is_grounded in statements if not is_grounded]
+    if calls_in(rejected) < calls_in(chosen):
+        faults += answer_opening(worse.text, worse.turns[-1], [span for span, _ in statements])
     return (
         without(better, verdicts + failed_turns(chosen, better.turns)),
-        without(worse, harmless, [span for span, is_grounded in statements if not is_grounded]),
+        without(worse, [*harmless, worse.turns[-1]], faults),
     )
+
+
+def answer_opening(text: str, turn: tuple[int, int], statements: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The span of the character that opens the answer in the last `turn`; empty if there is no answer.
+
+    This is the first character of the turn, or of its JSON if the turn opens with one of the `statements`.
+    """
+    head = HEAD.search(text, *turn)
+    if head is None:
+        return []
+    first = head.start() if any(start <= turn[0] < end for start, end in statements) else turn[0]
+    return [(first, first + 1)]
 
 
 def shared_calls(messages: list[dict], others: list[dict], chat: AssistantTokens) -> list[tuple[int, int]]:
