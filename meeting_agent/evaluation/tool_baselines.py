@@ -141,7 +141,9 @@ def most_rewarded_tools(traces: Iterable[Trajectory], tools: Sequence[str]) -> l
             groups[rollout.prompt].append(rollout)
     worth = tool_advantages(groups.values())
     sets = sorted((used for used in worth if used and used <= set(tools)), key=lambda used: (len(used), sorted(used)))
-    best: Set[str] = max(sets, key=lambda used: worth[used], default=frozenset())  # among equals, the fewest calls
+    best: frozenset[str] = max(
+        sets, key=lambda used: worth[used], default=frozenset()
+    )  # among equals, the fewest calls
     return [tool for tool in tools if tool in best]
 
 
