@@ -79,7 +79,7 @@ def test_the_number_learns_what_a_word_means(tmp_path):
     """Tired people say YES to nothing: the outcome follows the word, and the agent always guessed 0.52 and YES."""
     words = {"tired": "NO", "fresh": "YES"}
     some = [played(i, word, words[word]) for i in range(64) for word in [list(words)[i % 2]]]
-    config = RLFTConfig(outcome_epochs=6, outcome_learning_rate=1e-4, fp32=True)
+    config = RLFTConfig(outcome_epochs=6, outcome_learning_rate=5e-4, fp32=True)
     outcomes = learn_from_outcomes(config, TASK, some, tmp_path)
     held_out = [played(i, word, words[word]) for i in range(900, 910) for word in words]
 
