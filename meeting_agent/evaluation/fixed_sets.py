@@ -8,17 +8,18 @@ the best of many looks better than it is on the scenarios that it was chosen on.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import chain, combinations, islice
 
-from data_classes import Recommendation, Scenario
-from meeting_agent.agent.answers import get_true_outcome, parse_recommendation
+from data_classes import Scenario
 from meeting_agent.agent.environment import Environment, Tool
 from meeting_agent.agent.tool_calls import tool_schemas
+from meeting_agent.evaluation.agent_scores import is_right
 from meeting_agent.evaluation.statistics import wilson_interval
 from meeting_agent.evaluation.tool_answers import forced_call
 from meeting_agent.inference.chat_format import render
 from meeting_agent.inference.engine import Engine, Request
+from meeting_agent.inference.prediction import read_probability
 from meeting_agent.inference.predictor import Predictor
 
 CHOSEN_ON, SCORED_ON = 80, 240  # scenarios; every set is played on the first, the best one on the others
@@ -49,8 +50,8 @@ def fixed_sets(
         return [], {}
 
     def right(names: Sequence[str], played: Sequence[Scenario]) -> list[bool]:
-        answers = closing_answers(environment, engine, tools, names, played, max_answer_tokens)
-        return [is_right(*found) for found in zip(answers, played, strict=True)]
+        numbers = closing_numbers(environment, engine, tools, names, played, max_answer_tokens)
+        return is_right(numbers, [scenario.success_probability for scenario in played])
 
     found = [scored(names, right(names, first)) for names in sets]
     best = max(found, key=lambda score: score["accuracy"])["tools"]  # among equals the one with the fewest calls
@@ -64,17 +65,18 @@ def sets_of(tools: Sequence[str]) -> list[tuple[str, ...]]:
     return list(islice(chain.from_iterable(combinations(tools, size) for size in sizes), MAX_SETS))
 
 
-def closing_answers(
+def closing_numbers(
     environment: Environment,
     engine: Engine,
     tools: Sequence[Tool],
     names: Sequence[str],
     scenarios: Sequence[Scenario],
     max_answer_tokens: int,
-) -> Iterator[Recommendation | None]:
-    """The policy's recommendation on each scenario after it has called the tools `names`. None if it is unreadable.
+) -> list[float | None]:
+    """The policy's closing probability on each scenario after it has called the tools `names`. None if unreadable.
 
-    Sets that begin with the same calls share what the engine has read of a scenario.
+    Only the number counts, because forced closings may end in other words than the policy's own. Sets that begin with
+    the same calls share what the engine has read of a scenario.
     """
     schemas, words = tool_schemas(tools), environment.closing_words
     by_name = {tool.__name__: tool for tool in tools}
@@ -83,10 +85,11 @@ def closing_answers(
             render(engine.tokenizer, forced_dialogue(s, [by_name[name] for name in names]), schemas, ask=True) + words,
             max_answer_tokens,
             session=f"fixed-{s.scenario_id}",
+            ends_at_number=True,
         )
         for s in scenarios
     ]
-    return (parse_recommendation(words + answer.text) for answer in engine.generate(requests))
+    return [read_probability(words + answer.text) for answer in engine.generate(requests)]
 
 
 def forced_dialogue(scenario: Scenario, tools: Sequence[Tool]) -> list[dict]:
@@ -102,10 +105,6 @@ def forced_dialogue(scenario: Scenario, tools: Sequence[Tool]) -> list[dict]:
         messages.append({"role": "assistant", "content": "", "tool_calls": [call]})
         messages.append({"role": "tool", "tool_call_id": call["id"], "content": result})
     return messages
-
-
-def is_right(said: Recommendation | None, scenario: Scenario) -> bool:
-    return said is not None and said.recommendation == get_true_outcome(scenario.success_probability)
 
 
 def scored(tools: Sequence[str], right: Sequence[bool]) -> dict:

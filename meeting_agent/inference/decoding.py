@@ -18,7 +18,8 @@ class Request:
     """One text to continue.
 
     `temperature` 0 is greedy decoding; `seed` makes sampling repeatable. `read_fractions` turns on RAIL. If the text
-    ends with `"name": "` for a name in `forced_values`, the engine writes that value. Requests with the same `session`
+    ends with `"name": "` for a name in `forced_values`, the engine writes that value. With `ends_at_number` the text ends after a
+    number that RAIL read. Requests with the same `session`
     are turns of one conversation and share its prefix cache.
     """
 
@@ -29,6 +30,7 @@ class Request:
     read_fractions: bool = True
     forced_values: Mapping[str, str] = field(default_factory=dict)
     session: str | None = None
+    ends_at_number: bool = False
 
 
 class Row:
@@ -45,7 +47,8 @@ class Row:
     @property
     def last_token(self) -> int | None:
         """The last token so far. A prompt may end with an opening, so its own last token counts too."""
-        return (self.tokens or self.prompt or [None])[-1]
+        written = self.tokens or self.prompt
+        return written[-1] if written else None
 
     def draw(self) -> float:
         return self._random.random()
@@ -104,8 +107,11 @@ class TokenChooser:
         """The token ids that must come next: two digits of a number, or a forced value. Empty if the choice is free."""
         text = ""
         if row.request.read_fractions and row.last_token in self._with_dot and self._ends(row, PREDICTION_OPENING):
-            text = f"{float(self.expected(logits)):.2f}"[2:]
-        elif row.request.forced_values and row.last_token in self._with_quote:
+            digits = self.tokenizer.encode(f"{float(self.expected(logits)):.2f}"[2:], add_special_tokens=False)
+            if row.request.ends_at_number:
+                row.limit = min(row.limit, len(row.tokens) + len(digits))
+            return digits
+        if row.request.forced_values and row.last_token in self._with_quote:
             values = row.request.forced_values.items()
             text = next((value for name, value in values if self._ends(row, f'"{name}": "')), "")
         return self.tokenizer.encode(text, add_special_tokens=False) if text else []

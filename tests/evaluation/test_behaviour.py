@@ -17,7 +17,7 @@ from meeting_agent.conference import Conference
 from meeting_agent.evaluation.adaptivity import adaptivity, dependence
 from meeting_agent.evaluation.behaviour import compared_with_agent
 from meeting_agent.evaluation.faithfulness import find_swaps, move_scores
-from meeting_agent.evaluation.fixed_sets import forced_dialogue, is_right, sets_of
+from meeting_agent.evaluation.fixed_sets import forced_dialogue, sets_of
 from meeting_agent.evaluation.front import PRICES, oracle_points
 from meeting_agent.evaluation.held_out import attainable_share
 from meeting_agent.evaluation.opened import opened
@@ -86,14 +86,6 @@ def test_a_forced_dialogue_holds_real_results_in_the_agents_format():
     assert json.loads(messages[3]["content"]) == tools[ENERGY](**scenario.arguments)
     assert messages[5]["tool_call_id"] == messages[4]["tool_calls"][0]["id"] == "call_1"
     assert messages[4]["tool_calls"][0]["function"]["name"] == TOPICS
-
-
-def test_only_the_true_answer_is_right():
-    _, (scenario,) = meetings(1)
-    sure = replace(scenario, success_probability=0.9)
-    assert is_right(Recommendation("YES", 0.2, ""), sure)
-    assert not is_right(Recommendation("NO", 0.9, ""), sure)
-    assert not is_right(None, sure)
 
 
 def test_the_best_set_meets_the_agent_on_the_same_scenarios():
