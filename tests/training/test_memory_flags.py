@@ -69,7 +69,7 @@ def test_bfloat16_is_nearly_the_same_step(whole_batch, tmp_path):
 @pytest.mark.parametrize(("use_rslora", "scale"), [(True, 8.0), (False, 2.0)])
 def test_an_adapter_has_the_scale_that_the_flag_asks_for(use_rslora, scale):
     model, _ = load_base_with_adapter(SFTConfig(use_rslora=use_rslora))
-    scales = {module.scaling["default"] for module in model.modules() if hasattr(module, "scaling")}
+    scales = {layer.scaling["default"] for layer in model.modules() if hasattr(layer, "lora_A")}
     assert scales == {scale}
 
 
