@@ -60,7 +60,7 @@ def agent_behaviour(
         )
         for policy, engine in engines.items()
     }
-    sections = {
+    sections: dict[str, dict | list] = {
         "adaptivity": adaptivity(environment, held_out.rollouts, held_out.scenarios),
         "fixed_sets": sets,
         "best_fixed_set": compared_with_agent(best, held_out, config.eval_seed),

@@ -31,7 +31,7 @@ def deciding_factor(found: Iterable[bool | None], factors: int) -> dict:
     """
     answers = list(found)
     named = [answer for answer in answers if answer is not None]
-    scores = {"n": len(answers), "named": len(named) / len(answers), "chance": min(1.0, TOP / factors)}
+    scores: dict = {"n": len(answers), "named": len(named) / len(answers), "chance": min(1.0, TOP / factors)}
     if named:
         right = sum(named)
         scores |= {"in_top_two": right / len(named), "in_top_two_ci95": list(wilson_interval(right, len(named)))}

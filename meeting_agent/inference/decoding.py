@@ -18,9 +18,9 @@ class Request:
     """One text to continue.
 
     `temperature` 0 is greedy decoding; `seed` makes sampling repeatable. `read_fractions` turns on RAIL. If the text
-    ends with `"name": "` for a name in `forced_values`, the engine writes that value. With `ends_at_number` the text ends after a
-    number that RAIL read. Requests with the same `session`
-    are turns of one conversation and share its prefix cache.
+    ends with `"name": "` for a name in `forced_values`, the engine writes that value. Requests with the same `session`
+    are turns of one conversation and share its prefix cache. With `ends_at_number` the text ends after a number that
+    RAIL read.
     """
 
     prompt: str

@@ -144,11 +144,14 @@ def front(metrics: dict):
     """Accuracy against calls: the fixed sets, the agents and the oracle, as far as they were measured."""
     figure, axis = plt.subplots(figsize=(7, 4.6))
     labels = metrics["task"]["tool_labels"]
+    best: dict[float, dict] = {}  # by number of calls; the names of all sets would cover each other
     for one in metrics.get("fixed_sets", []):
-        name = ", ".join(labels.get(tool, tool) for tool in one["tools"])
         axis.plot(one["calls_mean"], one["accuracy"], "s", color="#bbbbbb", markersize=5)
-        place = (one["calls_mean"], one["accuracy"])
-        axis.annotate(name, place, (5, -3), textcoords="offset points", fontsize=7, color="#777777")
+        best[one["calls_mean"]] = max(one, best.get(one["calls_mean"], one), key=lambda tried: tried["accuracy"])
+    for calls, one in best.items():
+        name = ", ".join(labels.get(tool, tool) for tool in one["tools"])
+        place = (calls, one["accuracy"])
+        axis.annotate(name, place, (0, 6), textcoords="offset points", ha="center", fontsize=7, color="#777777")
     if oracle := metrics.get("oracle"):
         spots = sorted((point["calls_mean"], point["accuracy"]) for point in oracle)
         axis.plot(*zip(*spots, strict=True), "o--", color="#555555", markersize=4, label="value-of-information oracle")

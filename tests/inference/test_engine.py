@@ -85,16 +85,13 @@ def test_greedy_answers_may_be_unreadable_but_never_raise(engine):
 
 
 def test_a_number_that_the_prompt_has_opened_is_an_expectation_too(engine, prompts):
-    opened = [chat_text(engine.tokenizer, prompt) + PREDICTION_OPENING for prompt in prompts[:6]]
+    opened = [prompt + PREDICTION_OPENING for prompt in prompts[:6]]
     written = [read_probability(PREDICTION_OPENING + c.text) for c in engine.generate([Request(p, 8) for p in opened])]
     assert written == [round(value, 2) for value in engine.fractions(opened)]
 
 
 def test_a_text_may_end_at_its_number(engine, prompts):
-    whole, cut = (
-        engine.generate([Request(chat_text(engine.tokenizer, p), 24, ends_at_number=ends) for p in prompts[:6]])
-        for ends in (False, True)
-    )
-    for one, other in zip(whole, cut, strict=True):
-        assert one.text.startswith(other.text)
-        assert len(other.text) == len(PREDICTION_OPENING) + 2 < len(one.text)
+    opened = [prompt + PREDICTION_OPENING for prompt in prompts[:6]]
+    whole, cut = (engine.generate([Request(p, 24, ends_at_number=ends) for p in opened]) for ends in (False, True))
+    assert [c.text for c in cut] == [c.text[:2] for c in whole]
+    assert all(len(c.text) > 2 for c in whole)
