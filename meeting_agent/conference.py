@@ -16,7 +16,13 @@ from meeting_agent.agent.answers import get_true_outcome
 from meeting_agent.agent.environment import AgentForm, Predict, Tool
 from meeting_agent.agent.tool_calls import no_prediction
 from meeting_agent.base.corpus import sample_short
-from meeting_agent.base.dialogues import dialogue_chat, main_factor
+from meeting_agent.base.dialogues import (
+    NEXT_THOUGHTS,
+    OPENING_THOUGHTS,
+    WHAT_TOOLS_SHOW,
+    dialogue_chat,
+    main_factor,
+)
 from meeting_agent.base.questions import reading_question
 from meeting_agent.base.summary import SUMMARY_OPENING
 from meeting_agent.world import ceilings, counterfactuals, error_patterns, past_meetings, reward, scenarios, visible
@@ -40,7 +46,6 @@ class Conference:
     ratings: Mapping[str, tuple[str, ...]] = RATINGS
     call_range = (reward.MIN_CALLS, reward.MAX_CALLS)
     tool_labels: Mapping[str, str] = TOOL_LABELS
-    closing_words = '{"probability": 0.'
     ceiling_tools: Mapping[str, tuple[str, ...]] = ceilings.VIEWS
 
     def __init__(
@@ -143,6 +148,13 @@ class Conference:
         return reward.calculate_reward(trajectory, self.outcome, self.call_price)
 
     # ------------------------------------------------------------------------- phase 3
+
+    def forced_words(self, results: Sequence[tuple[str, Mapping[str, Any]]], following: str | None) -> str:
+        """As in the corpus: what comes next, and a summary before the answer."""
+        if following is None:
+            return SUMMARY_OPENING
+        thoughts = NEXT_THOUGHTS if results else OPENING_THOUGHTS
+        return thoughts[0].format(what=WHAT_TOOLS_SHOW.get(following, following))
 
     def expected_reward(self, trajectory: Trajectory, probability: float) -> float:
         return reward.expected_reward(trajectory, probability, self.call_price)

@@ -81,9 +81,11 @@ class TicketTriage:
     ratings: Mapping[str, tuple[str, ...]] = RATINGS
     call_range = (1, 2)
     tool_labels: Mapping[str, str] = {"look_up_account": "account", "search_known_faults": "faults"}
-    closing_words = '{"probability": 0.'
     ceiling_tools: Mapping[str, tuple[str, ...]] = {}
     inputs: dict[str, Path] = {}  # noqa: RUF012
+
+    def forced_words(self, results, following: str | None) -> str:
+        return '{"probability": 0.' if following is None else "I will check."
 
     def read_rows(self, path: Path) -> list[TrainingRow]:
         with Path(path).open(encoding="utf-8", newline="") as file:

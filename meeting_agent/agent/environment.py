@@ -35,7 +35,6 @@ class Environment(Protocol):
     ratings: Mapping[str, tuple[str, ...]]  # tool -> the fractions of its result that answers call high or low
     call_range: tuple[int, int]  # minimum and maximum number of tool calls in a good trajectory
     tool_labels: Mapping[str, str]  # tool -> its label in the report
-    closing_words: str  # how the agents' last turn begins, cut where their tokens are; no calls come after them
     ceiling_tools: Mapping[str, tuple[str, ...]]  # ceiling of `ceilings` -> the tools that its predictor asks
 
     @property
@@ -83,6 +82,13 @@ class Environment(Protocol):
         """The reward of a trajectory, in [-1, 1]."""
 
     # -- phase 3
+
+    def forced_words(self, results: Sequence[tuple[str, Mapping[str, Any]]], following: str | None) -> str:
+        """What an agent writes after these (tool, result) and before it calls the tool `following`.
+
+        Without `following`: how its last turn begins, up to a place between two tokens; no call comes after it. Agents
+        that are made to call certain tools must write as they do when they choose.
+        """
 
     def expected_reward(self, trajectory: Trajectory, probability: float) -> float:
         """The reward in [-1, 1] to expect if the outcome is YES with `probability` and the likelier answer is given.

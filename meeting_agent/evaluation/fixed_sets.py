@@ -78,22 +78,25 @@ def closing_numbers(
     Only the number counts, because forced closings may end in other words than the policy's own. Sets that begin with
     the same calls share what the engine has read of a scenario.
     """
-    schemas, words = tool_schemas(tools), environment.closing_words
+    schemas = tool_schemas(tools)
     by_name = {tool.__name__: tool for tool in tools}
+    forced = [forced_dialogue(environment, scenario, [by_name[name] for name in names]) for scenario in scenarios]
     requests = [
         Request(
-            render(engine.tokenizer, forced_dialogue(s, [by_name[name] for name in names]), schemas, ask=True) + words,
+            render(engine.tokenizer, messages, schemas, ask=True) + words,
             max_answer_tokens,
-            session=f"fixed-{s.scenario_id}",
+            session=f"fixed-{scenario.scenario_id}",
             ends_at_number=True,
         )
-        for s in scenarios
+        for scenario, (messages, words) in zip(scenarios, forced, strict=True)
     ]
-    return [read_probability(words + answer.text) for answer in engine.generate(requests)]
+    answers = engine.generate(requests)
+    return [read_probability(words + answer.text) for (_, words), answer in zip(forced, answers, strict=True)]
 
 
-def forced_dialogue(scenario: Scenario, tools: Sequence[Tool]) -> list[dict]:
-    """The question, and a turn without a thought for every call."""
+def forced_dialogue(environment: Environment, scenario: Scenario, tools: Sequence[Tool]) -> tuple[list[dict], str]:
+    """The question and a turn for every call, and the words that open the last turn."""
+    results: list[tuple[str, dict]] = []
     messages: list[dict] = [
         {"role": "system", "content": scenario.system_prompt},
         {"role": "user", "content": scenario.user_prompt},
@@ -102,9 +105,11 @@ def forced_dialogue(scenario: Scenario, tools: Sequence[Tool]) -> list[dict]:
         arguments, result = forced_call(tool, scenario)
         function = {"name": tool.__name__, "arguments": json.dumps(arguments)}
         call = {"id": f"call_{number}", "type": "function", "function": function}
-        messages.append({"role": "assistant", "content": "", "tool_calls": [call]})
+        thought = environment.forced_words(results, tool.__name__)
+        messages.append({"role": "assistant", "content": thought, "tool_calls": [call]})
         messages.append({"role": "tool", "tool_call_id": call["id"], "content": result})
-    return messages
+        results.append((tool.__name__, json.loads(result)))
+    return messages, environment.forced_words(results, None)
 
 
 def scored(tools: Sequence[str], right: Sequence[bool]) -> dict:

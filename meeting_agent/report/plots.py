@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import matplotlib
@@ -25,10 +25,12 @@ SHORT = {  # where a full name takes too much room
     "boosting_visible": "boosting",
     "ridge_visible": "ridge",
     "zero_label_readings": "zero-label",
+    "advantage_argmax": "table of advantages",
     "rule_best_fixed": "fixed rule",
     "logistic_all_tools": "logistic, tools",
     "boosting_all_tools": "boosting, tools",
 }
+FRONT_LABEL_HEIGHT = 0.006  # of a label on the front, in units of accuracy
 LABEL_HEIGHT = 0.022  # of a label on the ladder, in units of accuracy
 BINS, SMALLEST_BIN = 10, 8
 COLORS = {"base": "#9aa0a6", "sft": "#4c78a8", "agent": "#f2a541", "dpo": "#3a9d5d"}
@@ -143,15 +145,14 @@ def tool_use(phases: dict, labels: dict[str, str]):
 def front(metrics: dict):
     """Accuracy against calls: the fixed sets, the agents and the oracle, as far as they were measured."""
     figure, axis = plt.subplots(figsize=(7, 4.6))
-    labels = metrics["task"]["tool_labels"]
-    best: dict[float, dict] = {}  # by number of calls; the names of all sets would cover each other
-    for one in metrics.get("fixed_sets", []):
-        axis.plot(one["calls_mean"], one["accuracy"], "s", color="#bbbbbb", markersize=5)
-        best[one["calls_mean"]] = max(one, best.get(one["calls_mean"], one), key=lambda tried: tried["accuracy"])
-    for calls, one in best.items():
-        name = ", ".join(labels.get(tool, tool) for tool in one["tools"])
-        place = (calls, one["accuracy"])
-        axis.annotate(name, place, (0, 6), textcoords="offset points", ha="center", fontsize=7, color="#777777")
+    short = initials(metrics["task"]["tool_labels"])
+    below: dict[float, float] = {}  # calls -> height of the lowest label there
+    for one in sorted(metrics.get("fixed_sets", []), key=lambda one: -one["accuracy"]):
+        x, y = one["calls_mean"], one["accuracy"]
+        axis.plot(x, y, "s", color="#bbbbbb", markersize=5)
+        below[x] = min(y, below.get(x, 1.0) - FRONT_LABEL_HEIGHT)  # no label covers the one above it
+        name = "+".join(short.get(tool, tool) for tool in one["tools"])
+        axis.annotate(name, (x, below[x]), (6, -3), textcoords="offset points", fontsize=7, color="#777777")
     if oracle := metrics.get("oracle"):
         spots = sorted((point["calls_mean"], point["accuracy"]) for point in oracle)
         axis.plot(*zip(*spots, strict=True), "o--", color="#555555", markersize=4, label="value-of-information oracle")
@@ -161,10 +162,24 @@ def front(metrics: dict):
         off = [[scores["accuracy"] - low], [high - scores["accuracy"]]]
         x, y = scores["calls_mean"], scores["accuracy"]
         axis.errorbar(x, y, off, fmt="o", color=COLORS[name], capsize=4, label=name_of(name))
-    axis.set(xlabel="calls per scenario", ylabel="accuracy, held-out scenarios", title="What calls buy")
+    key = ", ".join(f"{letter} {label}" for letter, label in initials_key(metrics["task"]["tool_labels"]))
+    below_axis = "\n".join(filter(None, ["calls per scenario", key]))
+    axis.set(xlabel=below_axis, ylabel="accuracy, held-out scenarios", title="What calls buy")
     axis.margins(x=0.2)
-    axis.legend(frameon=False, fontsize=9, loc="lower right")
+    axis.legend(frameon=False, fontsize=9, loc="lower left")
     return figure
+
+
+def initials(labels: Mapping[str, str]) -> dict[str, str]:
+    """Tool -> the first letter of its label, or the whole label if two begin alike."""
+    letters = {tool: label[:1].upper() for tool, label in labels.items()}
+    return letters if len(set(letters.values())) == len(letters) else dict(labels)
+
+
+def initials_key(labels: Mapping[str, str]) -> list[tuple[str, str]]:
+    """(letter, label) of every tool; empty if `initials` are whole labels."""
+    short = initials(labels)
+    return sorted((short[tool], label) for tool, label in labels.items() if short[tool] != label)
 
 
 def rewards(traces: Iterable[Trajectory]):

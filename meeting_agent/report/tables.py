@@ -52,7 +52,7 @@ LEARNED_FROM = {
     "logistic_all_tools": "what happened in phase 2",
     "boosting_all_tools": "what happened in phase 2",
     "chosen_side_sft": "labels and rewards",
-    "shuffled_rewards": "labels and outcomes",
+    "shuffled_rewards": "labels and rewards",
     "plain_lora_brief_rates": "labels and rewards",
 }
 ON_WHAT_HAPPENED = {"brier": "Brier score", "ece": "ECE", "log_score": "log score"}

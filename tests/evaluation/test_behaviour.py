@@ -81,11 +81,13 @@ def test_sets_have_two_to_four_tools():
 def test_a_forced_dialogue_holds_real_results_in_the_agents_format():
     task, (scenario,) = meetings(1)
     tools = {tool.__name__: tool for tool in task.tools([scenario], no_prediction)}
-    messages = forced_dialogue(scenario, [tools[ENERGY], tools[TOPICS]])
+    messages, words = forced_dialogue(task, scenario, [tools[ENERGY], tools[TOPICS]])
     assert [m["role"] for m in messages] == ["system", "user", "assistant", "tool", "assistant", "tool"]
     assert json.loads(messages[3]["content"]) == tools[ENERGY](**scenario.arguments)
     assert messages[5]["tool_call_id"] == messages[4]["tool_calls"][0]["id"] == "call_1"
     assert messages[4]["tool_calls"][0]["function"]["name"] == TOPICS
+    assert (messages[2]["content"], messages[4]["content"]) == ("First, the energy.", "Next, the topics.")
+    assert words == "In sum:"
 
 
 def test_the_best_set_meets_the_agent_on_the_same_scenarios():
@@ -131,7 +133,8 @@ def test_a_higher_price_never_buys_more_calls():
 def played(scenario, task, *names: str):
     """A finished rollout that called these tools."""
     tools = {tool.__name__: tool for tool in task.tools([scenario], no_prediction)}
-    messages = [*forced_dialogue(scenario, [tools[name] for name in names]), {"role": "assistant", "content": "{}"}]
+    begun, _ = forced_dialogue(task, scenario, [tools[name] for name in names])
+    messages = [*begun, {"role": "assistant", "content": "{}"}]
     return rollout(scenario_id=scenario.scenario_id, messages=messages, tools_used=list(names))
 
 
@@ -177,7 +180,7 @@ def test_an_agent_goes_on_after_the_messages_that_it_is_given(monkeypatch):
         return SimpleNamespace(content="{}", calls=[], tokens=3, cut_by=None, thought="")
 
     monkeypatch.setattr(loop, "ask", ask)
-    begun = forced_dialogue(scenario, tools[1:3])[2:]
+    begun = forced_dialogue(task, scenario, tools[1:3])[0][2:]
     run = loop.run(scenario.user_prompt, so_far=begun)
     assert heard[0][2:] == begun
     assert run["tools_used"] == [TOPICS, ENERGY]
