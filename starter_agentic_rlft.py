@@ -329,7 +329,7 @@ def evaluate_model_performance(
     phase_2, known = trace_summary(config), held_out.predictions
     held_out.tools = tool_baselines(task, predictor.engine, groups, known, traces, phase_2["settings"], config.seed)
     held_out.behaviour = agent_behaviour(task, predictor, config, groups, held_out, unfinished.trajectories, phase_2)
-    metrics = run_metrics(recorded(config), task, held_out, phase_2, pairs, dpo, outcomes and outcomes.metrics)
+    metrics = run_metrics(recorded(config), task, held_out, phase_2, pairs, dpo, outcomes.metrics if outcomes else None)
     metrics["timing"]["evaluation_seconds"] = time.monotonic() - started
     rollouts = evaluation_output(config)
     with rollouts.writing() as folder:

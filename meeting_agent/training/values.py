@@ -68,7 +68,7 @@ def shuffled_rewards(trajectories: Iterable[Trajectory], seed: int) -> dict[str,
     for one in filter(is_readable, trajectories):
         groups[one.scenario_id].append((one.id, one.reward))
     rng = random.Random(f"shuffled-{seed}")
-    values = {}
+    values: dict[str, float] = {}
     for group in groups.values():
         names, rewards = zip(*group, strict=True)
         values |= zip(names, rng.sample(rewards, len(rewards)), strict=True)
