@@ -15,7 +15,7 @@ from meeting_agent.agent.trajectory_file import TraceFile
 from meeting_agent.common.files import InputError
 from meeting_agent.world.tools import RATINGS
 
-PAIRS = tuple(field[:-2] for fields in RATINGS.values() for field in fields if field.endswith("_a"))
+PAIRS = tuple(fields for fields in RATINGS.values() if len(fields) == 2)  # ratings of both people
 RANDOM_DISTANCE = 10 / 3  # mean distance of two ratings out of ten
 FEWEST = 50  # minimum number of trajectories for a fit
 
@@ -47,10 +47,8 @@ def evidence(probability: float, messages: Sequence[dict]) -> list[float]:
     """
     found = [float(logit(min(0.99, max(0.01, probability))))]
     results = tool_results(list(messages))
-    for pair in PAIRS:
-        sides = next(
-            (values for r in results if None not in (values := [r.get(f"{pair}_{who}") for who in "ab"])), None
-        )
+    for a, b in PAIRS:
+        sides = next(((float(r[a]), float(r[b])) for r in results if a in r and b in r), None)
         found += [sum(sides) / 2 - 5, abs(sides[0] - sides[1]) - RANDOM_DISTANCE] if sides else [0.0, 0.0]
     return found
 
