@@ -23,6 +23,7 @@ PACKAGE = Path("meeting_agent")
 KNOWING = {
     *("outcome", "simulator", "ceilings", "training_data", "samples", "past_meetings"),
     *("scenarios", "visible"),  # they put meetings into words and stated attributes, beside how each ends
+    "counterfactuals",  # says what would have happened; no agent sees it
 }
 RECORDER = PACKAGE / "agent" / "rollouts.py"  # notes how a scenario ends once its agent has answered
 WORLD = [path for path in sorted((PACKAGE / "world").glob("*.py")) if path.stem not in KNOWING]

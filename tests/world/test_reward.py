@@ -48,12 +48,12 @@ def test_reward_table(changes, reward):
     assert calculate_reward(trace(**changes)) == pytest.approx(reward)
 
 
-def test_a_reward_is_for_what_happened_and_otherwise_for_the_likelier_outcome():
+def test_a_reward_is_for_the_likelier_outcome_or_for_what_happened():
     unlucky = trace(happened="NO")
-    assert calculate_reward(unlucky) == 0.1
-    assert calculate_reward(unlucky, "expected") == 1.0
-    assert calculate_reward(rollout(tools_used=["a", "b"], happened="NO")) == 0.1
-    assert calculate_reward(rollout(tools_used=["a", "b"], happened="NO"), "expected") == 1.0
+    assert calculate_reward(unlucky) == 1.0
+    assert calculate_reward(unlucky, "drawn") == 0.1
+    assert calculate_reward(rollout(tools_used=["a", "b"], happened="NO")) == 1.0
+    assert calculate_reward(rollout(tools_used=["a", "b"], happened="NO"), "drawn") == 0.1
 
 
 @pytest.mark.parametrize(("calls", "price", "reward"), [(2, 0.2, 1.0), (3, 0.2, 0.8), (4, 0.2, 0.7), (5, 0.0, 1.0)])
@@ -64,12 +64,12 @@ def test_calls_beyond_the_second_have_a_price_and_a_limit_holds(calls, price, re
 
 def test_the_environment_rewards_as_it_was_set():
     unlucky = rollout(tools_used=["a", "b", "c"], happened="NO")
-    assert Conference().reward(unlucky) == pytest.approx(0.08)
-    assert Conference(outcome="expected", call_price=0.1).reward(unlucky) == pytest.approx(0.9)
-    settings = {"physics_seed": 3, "outcome": "expected", "call_price": 0.05, "seed": 42}
+    assert Conference().reward(unlucky) == pytest.approx(0.98)
+    assert Conference(outcome="drawn", call_price=0.05).reward(unlucky) == pytest.approx(0.05)
+    settings = {"physics_seed": 3, "outcome": "drawn", "call_price": 0.05, "seed": 42}
     as_set = Conference.as_set("", "", settings)
-    assert (as_set.physics_seed, as_set.reward(unlucky)) == (3, pytest.approx(0.95))
-    with pytest.raises(InputError, match="--outcome is 'luck': give drawn or expected"):
+    assert (as_set.physics_seed, as_set.reward(unlucky)) == (3, pytest.approx(0.05))
+    with pytest.raises(InputError, match="--outcome is 'luck': give expected or drawn"):
         Conference(outcome="luck")
 
 
